@@ -1,0 +1,21 @@
+"""chemtrain 0.2.0 on a present JAX.
+
+chemtrain 0.2.0 was written for JAX 0.4 and looks up eight tree functions that `jax` has since moved to
+`jax.tree_util`. `chemtrain_trainers` lends them for the time of the import, which binds what it needs, and returns
+`chemtrain.trainers`. What chemtrain calls later as `jax.tree_*` must still be there, so the names stay; nothing else
+of JAX or chemtrain is touched, and nothing happens unless this function is called.
+"""
+
+import jax
+
+MOVED = ("all", "flatten", "leaves", "map", "reduce", "structure", "transpose", "unflatten")
+
+
+def chemtrain_trainers():
+    """Import and return `chemtrain.trainers`."""
+    for name in MOVED:
+        if f"tree_{name}" not in vars(jax):
+            setattr(jax, f"tree_{name}", getattr(jax.tree_util, f"tree_{name}"))
+    from chemtrain import trainers
+
+    return trainers

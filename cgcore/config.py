@@ -1,0 +1,206 @@
+"""Frozen, strict configurations and the profiles: the same code with other numbers.
+
+Counts are chosen, times are derived; every physical number carries its unit in its name.
+"""
+
+import dataclasses
+import difflib
+import typing
+from dataclasses import dataclass, field
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run, with what was wanted, what was found and the likely slip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which molecule, which map and typing, and how the reference is split into contiguous blocks."""
+
+    residue: str = "ala"
+    map: str = "core"
+    typing: str = "study"
+    frames: int | None = None  # of the reference, evenly spread; None for all
+    blocks: int = 10  # contiguous blocks that the reference is cut into
+    valid_blocks: int = 1  # of which so many are held out
+    gap_ps: float = 5.0  # dropped at each side of a held-out block
+
+    def __post_init__(self):
+        positive(self, "frames", "blocks", "valid_blocks")
+        if self.gap_ps < 0:
+            raise ConfigError(f"DataConfig.gap_ps: want zero or more picoseconds, got {self.gap_ps}")
+        if self.valid_blocks >= self.blocks:
+            raise ConfigError(f"DataConfig: {self.valid_blocks} held-out blocks of {self.blocks} leave none to train on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MACEConfig:
+    """The study's MACE: hidden 32x0e+32x1o, max_ell 3, 8 Bessel functions, envelope p = 6."""
+
+    correlation: int = 2  # nu, factors in the symmetric contraction
+    layers: int = 2
+    cutoff_nm: float = 0.5
+    channels: int = 32
+    max_ell: int = 3
+    n_bessel: int = 8
+    envelope_power: int = 6
+    radial_width: int = 64
+    readout_width: int = 16
+
+    def __post_init__(self):
+        positive(self, *(f.name for f in dataclasses.fields(self)))
+        if self.correlation > 3:
+            raise ConfigError(f"MACEConfig.correlation (nu): want 1, 2 or 3, got {self.correlation}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Force matching with the study's optimiser: Nesterov Adam, weight decay, exponential decay over the whole run."""
+
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    learning_rate_decay: float = 0.9  # factor over the whole run
+    b1: float = 0.9
+    b2: float = 0.995
+    eps: float = 1e-8
+    weight_decay: float = 1e-3
+    seed: int = 22
+
+    def __post_init__(self):
+        positive(self, "epochs", "batch_size", "learning_rate", "learning_rate_decay", "eps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MDConfig:
+    """Langevin dynamics of many replicas; a frame every `steps_per_frame` steps, the start not included."""
+
+    replicas: int = 100
+    n_frames: int = 10_000
+    steps_per_frame: int = 250
+    dt_ps: float = 0.002
+    temperature_K: float = 300.0
+    friction_per_ps: float = 100.0
+    bond_tolerance_nm: float = 0.05  # a bond further than this from its reference mean counts as broken
+    seed: int = 0
+
+    def __post_init__(self):
+        positive(self, "replicas", "n_frames", "steps_per_frame", "dt_ps", "temperature_K", "friction_per_ps")
+        positive(self, "bond_tolerance_nm")
+
+    @property
+    def frame_ps(self) -> float:
+        return self.dt_ps * self.steps_per_frame
+
+    @property
+    def length_ps(self) -> float:
+        return self.frame_ps * self.n_frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of a notebook: data, potential, training, simulation."""
+
+    profile: str = "quick"
+    data: DataConfig = field(default_factory=DataConfig)
+    mace: MACEConfig = field(default_factory=MACEConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    md: MDConfig = field(default_factory=MDConfig)
+
+
+FRAME_PS = 0.5
+"""Time between saved frames in the study, ps."""
+
+PROFILES = {
+    "quick": dict(frames=4_000, epochs=8, replicas=64, length_ps=50.0),
+    "laptop": dict(frames=None, epochs=50, replicas=100, length_ps=200.0),
+    "paper": dict(frames=None, epochs=50, replicas=100, length_ps=5_000.0),
+}
+"""What the profiles set; everything else is the same in all of them."""
+
+
+def run_config(
+    *,
+    profile: str = "quick",
+    residue: str = "ala",
+    map: str = "core",
+    typing: str = "study",
+    nu: int = 2,
+    layers: int = 2,
+    cutoff_nm: float = 0.5,
+    frames: int | None = None,
+    epochs: int | None = None,
+    replicas: int | None = None,
+    length_ps: float | None = None,
+    seed: int = 22,
+) -> RunConfig:
+    """A run's configuration from a notebook's parameters; None takes the profile's value.
+
+    The atomistic map moves hydrogens, so it steps by 0.5 fs; all others by 2 fs, as in the study.
+    Raises ConfigError for an unknown profile and for values of the wrong type or range.
+    """
+    if profile not in PROFILES:
+        raise ConfigError(f"profile: want one of {sorted(PROFILES)}, got {profile!r}{did_you_mean(profile, PROFILES)}")
+    chosen = PROFILES[profile] | {
+        k: v for k, v in dict(frames=frames, epochs=epochs, replicas=replicas, length_ps=length_ps).items() if v is not None
+    }
+    check_type("length_ps", chosen["length_ps"], float)
+    if chosen["length_ps"] < FRAME_PS:
+        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {chosen['length_ps']}")
+    dt_ps = 0.0005 if map == "atomistic" else 0.002
+    return from_dict(
+        RunConfig,
+        dict(
+            profile=profile,
+            data=dict(residue=residue, map=map, typing=typing, frames=chosen["frames"]),
+            mace=dict(correlation=nu, layers=layers, cutoff_nm=cutoff_nm),
+            train=dict(epochs=chosen["epochs"], seed=seed),
+            md=dict(
+                replicas=chosen["replicas"],
+                n_frames=round(chosen["length_ps"] / FRAME_PS),
+                steps_per_frame=round(FRAME_PS / dt_ps),
+                dt_ps=dt_ps,
+                seed=seed,
+            ),
+        ),
+    )
+
+
+def from_dict(cls, raw: dict):
+    """Build a config dataclass, nested ones too, from plain values; unknown keys and wrong types are errors."""
+    hints = typing.get_type_hints(cls)
+    for key in raw.keys() - hints.keys():
+        raise ConfigError(f"{cls.__name__}: unknown key {key!r}; known are {sorted(hints)}{did_you_mean(key, hints)}")
+    values = {}
+    for key, value in raw.items():
+        if dataclasses.is_dataclass(hints[key]):
+            values[key] = from_dict(hints[key], value)
+        else:
+            check_type(f"{cls.__name__}.{key}", value, hints[key])
+            values[key] = value
+    return cls(**values)
+
+
+def check_type(name: str, value, hint):
+    """Raise ConfigError unless value is of the hinted type; whole numbers pass as floats, bools never as numbers."""
+    allowed = typing.get_args(hint) or (hint,)
+    if float in allowed:
+        allowed += (int,)
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        wanted = " or ".join(getattr(t, "__name__", str(t)) for t in allowed)
+        slip = "; it is quoted" if isinstance(value, str) and str not in allowed else ""
+        raise ConfigError(f"{name}: want {wanted}, got {value!r} ({type(value).__name__}){slip}")
+
+
+def positive(config, *names: str):
+    """Raise ConfigError unless the named fields are positive (None passes)."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{type(config).__name__}.{name}: want a positive number, got {value}")
+
+
+def did_you_mean(word, known) -> str:
+    """A hint when a known word is near, else nothing."""
+    near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,90 @@
+"""What a trajectory is: named, unit-carrying arrays, and what can go wrong in a simulation.
+
+Axis letters: C chains (replicas), T frames, A atoms, N beads, P pairs. Chains are never flattened into frames.
+"""
+
+import enum
+from dataclasses import dataclass, field, replace
+
+import jax
+import numpy as np
+from jax import Array
+
+
+def pytree(cls):
+    """Freeze a class as a keyword-only dataclass and register it with JAX."""
+    return jax.tree_util.register_dataclass(dataclass(frozen=True, kw_only=True)(cls))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """The atoms of one system, in file order.
+
+    names, residues, elements: A strings each; residue_index: A integers, one value per residue;
+    mass: (A,) g/mol; bonds: (P, 2) atom indices, i < j.
+    """
+
+    names: tuple[str, ...]
+    residues: tuple[str, ...]
+    residue_index: tuple[int, ...]
+    elements: tuple[str, ...]
+    mass: np.ndarray
+    bonds: np.ndarray
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.names)
+
+
+@pytree
+class Frames:
+    """Frames of one trajectory, of atoms or of beads; molecules are whole."""
+
+    position: Array  # (T, N, 3) nm
+    force: Array | None  # (T, N, 3) kJ/mol/nm; None where the file has none
+    box: Array  # (3,) nm, inf where not periodic
+    time: Array  # (T,) ps
+    names: tuple[str, ...] = field(metadata={"static": True})  # N, in array order
+
+    @property
+    def n_frames(self) -> int:
+        return self.position.shape[0]
+
+    def __getitem__(self, frames: slice | np.ndarray) -> "Frames":
+        """The frames that a slice or an index array selects."""
+        force = None if self.force is None else self.force[frames]
+        return replace(self, position=self.position[frames], force=force, time=self.time[frames])
+
+
+class Status(enum.IntFlag):
+    """What happened to one replica; several may hold at once."""
+
+    OK = 0
+    NONFINITE = 1
+    NEIGHBOURS_FULL = 2
+    BOND_BROKEN = 4
+
+
+@pytree
+class Ensemble:
+    """Replicas of one simulation on a common clock.
+
+    Frames from `first_bad[c]` on do not count: the replica had failed by then.
+    """
+
+    position: Array  # (C, T, N, 3) nm
+    energy: Array  # (C, T) kJ/mol
+    kinetic: Array  # (C, T) kJ/mol
+    time: Array  # (T,) ps
+    status: Array  # (C,) Status bits
+    first_bad: Array  # (C,) index of the first bad frame, T where there is none
+    names: tuple[str, ...] = field(metadata={"static": True})  # N, in array order
+
+    @property
+    def valid(self) -> np.ndarray:
+        """(C, T) true where a frame counts."""
+        return np.arange(self.position.shape[1])[None, :] < np.asarray(self.first_bad)[:, None]
+
+    @property
+    def n_failed(self) -> int:
+        return int(np.count_nonzero(np.asarray(self.status)))

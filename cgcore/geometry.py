@@ -1,0 +1,79 @@
+"""Displacements, distances, angles and dihedrals of one frame; the only place that knows periodic boundaries."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+
+def displacement(a: Array, b: Array, box: Array) -> Array:
+    """Shortest vector from a to b, (..., 3) nm, in an orthorhombic box (3,) nm with inf where not periodic."""
+    d = b - a
+    length = jnp.where(jnp.isinf(box), 1.0, box)
+    return d - jnp.where(jnp.isinf(box), 0.0, length * jnp.round(d / length))
+
+
+def distances(position: Array, pairs: Array, box: Array) -> Array:
+    """Lengths of P pairs: (..., N, 3) nm, (P, 2), (3,) nm -> (..., P) nm."""
+    i, j = np.asarray(pairs).reshape(-1, 2).T
+    return jnp.linalg.norm(displacement(position[..., i, :], position[..., j, :], box), axis=-1)
+
+
+def angles(position: Array, triples: Array, box: Array) -> Array:
+    """Angles at the middle of (M, 3) triples: (..., N, 3) nm -> (..., M) rad in [0, pi]."""
+    i, j, k = np.asarray(triples).reshape(-1, 3).T
+    u = displacement(position[..., j, :], position[..., i, :], box)
+    v = displacement(position[..., j, :], position[..., k, :], box)
+    return jnp.arctan2(jnp.linalg.norm(jnp.cross(u, v), axis=-1), jnp.sum(u * v, axis=-1))
+
+
+def dihedrals(position: Array, quads: Array, box: Array) -> Array:
+    """Dihedrals about the middle bond of (M, 4) quads: (..., N, 3) nm -> (..., M) rad in (-pi, pi].
+
+    phi = atan2(|b2| b1 . (b2 x b3), (b1 x b2) . (b2 x b3)), IUPAC sign (cis 0, clockwise positive).
+    """
+    i, j, k, m = np.asarray(quads).reshape(-1, 4).T
+    b1 = displacement(position[..., i, :], position[..., j, :], box)
+    b2 = displacement(position[..., j, :], position[..., k, :], box)
+    b3 = displacement(position[..., k, :], position[..., m, :], box)
+    n2 = jnp.cross(b2, b3)
+    y = jnp.linalg.norm(b2, axis=-1) * jnp.sum(b1 * n2, axis=-1)
+    return jnp.arctan2(y, jnp.sum(jnp.cross(b1, b2) * n2, axis=-1))
+
+
+def whole(position: Array, bonds: Array, box: Array) -> Array:
+    """Undo periodic wrapping inside molecules: walk the bonds (P, 2) outwards from each molecule's first atom.
+
+    position (..., N, 3) nm -> same shape. Each atom ends within half a box of the neighbour it is reached from.
+    """
+    tree = spanning_tree(bonds, position.shape[-2])
+    for parent, child in tree:
+        step = displacement(position[..., parent, :], position[..., child, :], box)
+        position = position.at[..., child, :].set(position[..., parent, :] + step)
+    return position
+
+
+def spanning_tree(bonds: Array, n: int) -> list[tuple[int, int]]:
+    """(parent, child) steps that reach every atom of each molecule from its first, breadth first."""
+    neighbours: list[list[int]] = [[] for _ in range(n)]
+    for i, j in np.asarray(bonds).reshape(-1, 2).tolist():
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    seen, steps = [False] * n, []
+    for root in range(n):
+        queue = [] if seen[root] else [root]
+        seen[root] = True
+        for parent in queue:
+            for child in neighbours[parent]:
+                if not seen[child]:
+                    seen[child] = True
+                    steps.append((parent, child))
+                    queue.append(child)
+    return steps
+
+
+def rotation(key: Array) -> Array:
+    """A uniformly distributed proper rotation matrix (3, 3)."""
+    q, r = jnp.linalg.qr(jax.random.normal(key, (3, 3)))
+    q = q * jnp.sign(jnp.diagonal(r))
+    return q * jnp.sign(jnp.linalg.det(q))

@@ -1,0 +1,1 @@
+"""Energies: pure functions of one frame."""
