@@ -1,0 +1,216 @@
+"""MACE (Batatia et al., NeurIPS 2022) in plain JAX, with the parameters and the numbers of mace-torch.
+
+One frame at a time. Features are a list with one array (N, 2 l + 1, K) for each degree l, channels K last; edges are
+dense by receiver (`neighbors.Edges`). Parameters are a flat dict under mace-torch's own names and shapes, so that
+models move between the two codes unchanged.
+"""
+
+import math
+from dataclasses import dataclass
+
+import e3nn_jax as e3nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from ..config import MACEConfig
+from ..neighbors import Edges, all_pairs
+from .base import Potential
+from .couplings import clebsch_gordan, component_slice, contraction_monomials, convolution_paths
+
+SILU_GAIN = 1.6791767923989418
+"""1 / rms of silu(x) for x ~ N(0, 1), as e3nn (torch) sampled it; models carry it implicitly."""
+
+HIDDEN_MAX_ELL = 1
+RADIAL_DEPTH = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """All that fixes a MACE besides its parameters.
+
+    species: one of 0 ... n_species - 1 for each bead; mean_neighbours normalises sums over neighbours;
+    energy_scale (kJ/mol) multiplies the output, so that parameters of order one give forces of the data's size.
+    """
+
+    config: MACEConfig
+    species: tuple[int, ...]
+    n_species: int
+    mean_neighbours: float
+    energy_scale: float = 1.0
+
+    def out_ells(self, layer: int) -> tuple[int, ...]:
+        """Degrees that a layer hands on; the last one only scalars."""
+        return (0,) if layer == self.config.layers - 1 else tuple(range(HIDDEN_MAX_ELL + 1))
+
+    def paths(self, layer: int) -> list[tuple[int, int, int]]:
+        """(l_hidden, l_edge, l_out) of a layer's convolution; the first layer's hidden features are scalars."""
+        return convolution_paths(HIDDEN_MAX_ELL if layer else 0, self.config.max_ell)
+
+
+def build(model: Model) -> Potential:
+    """The potential of one molecule (all pairs): energy(params, position (N, 3), box (3,)) in `energy_scale` units."""
+    return Potential(init=lambda key: init(key, model), energy=lambda *args: energy(model, *args))
+
+
+def shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter, in mace-torch's order."""
+    c, k, s = model.config, model.config.channels, model.n_species
+    out = {"node_embedding.linear.weight": (s * k,)}
+    for i in range(c.layers):
+        paths, last = model.paths(i), i == c.layers - 1
+        widths = [c.n_bessel, *[c.radial_width] * RADIAL_DEPTH, len(paths) * k]
+        out[f"interactions.{i}.linear_up.weight"] = ((1 + HIDDEN_MAX_ELL * (i > 0)) * k * k,)
+        for d, pair in enumerate(zip(widths, widths[1:], strict=False)):
+            out[f"interactions.{i}.conv_tp_weights.layer{d}.weight"] = pair
+        out[f"interactions.{i}.linear.weight"] = (len(paths) * k * k,)
+        skipped = len(model.out_ells(i)) if i else c.max_ell + 1
+        out[f"interactions.{i}.skip_tp.weight"] = (skipped * k * s * k,)
+    for i in range(c.layers):
+        for ell in model.out_ells(i):
+            name = f"products.{i}.symmetric_contractions.contractions.{ell}.weights"
+            for degree in range(c.correlation, 0, -1):
+                n_paths = contraction_monomials(c.max_ell, degree, (ell,))[1][ell].shape[-1]
+                suffix = "_max" if degree == c.correlation else f".{c.correlation - 1 - degree}"
+                out[name + suffix] = (s, n_paths, k)
+        out[f"products.{i}.linear.weight"] = (len(model.out_ells(i)) * k * k,)
+    for i in range(c.layers):
+        if 0 < i == c.layers - 1:
+            out[f"readouts.{i}.linear_1.weight"] = (k * c.readout_width,)
+            out[f"readouts.{i}.linear_2.weight"] = (c.readout_width,)
+        else:
+            out[f"readouts.{i}.linear.weight"] = (k,)
+    return out
+
+
+def init(key: Array, model: Model) -> dict[str, Array]:
+    """Random parameters as e3nn draws them, N(0, 1); contraction weights N(0, 1) / paths.
+
+    The first radial layer is scaled by cutoff^(3/2) to cancel the unit of the Bessel functions, so that a model starts
+    alike in nm and in Å.
+    """
+    table = shapes(model)
+    params = {}
+    for (name, shape), k in zip(table.items(), jax.random.split(key, len(table)), strict=True):
+        params[name] = jax.random.normal(k, shape)
+        if "contractions" in name:
+            params[name] /= shape[1]
+        if name.endswith("conv_tp_weights.layer0.weight"):
+            params[name] *= model.config.cutoff_nm**1.5
+    return params
+
+
+def energy(model: Model, params: dict, position: Array, box: Array) -> Array:
+    """Energy of one frame: `energy_scale` times the sum over beads and layers of the readouts.
+
+    Layer: A = sum_j R(r_ij) CG (h_j, Y(r_ij)) / mean_neighbours, B = sum_nu w_nu U_nu A^nu, h = W B + skip.
+    """
+    c, species = model.config, np.asarray(model.species)
+    edges = all_pairs(position, box)
+    harmonics = spherical_harmonics(c.max_ell, edges.vector)
+    basis = radial_basis(c, edges.distance)
+    h = [params["node_embedding.linear.weight"].reshape(model.n_species, 1, -1)[species] / math.sqrt(model.n_species)]
+    total = 0.0
+    for i in range(c.layers):
+        weight = {n.split(".", 2)[2]: p for n, p in params.items() if n.split(".")[:2] == ["interactions", str(i)]}
+        kept = range(len(model.out_ells(i)))
+        radial = edges.expand(radial_net(weight, basis))
+        a = convolve(model.paths(i), edges, harmonics, radial, linear(weight["linear_up.weight"], h))
+        a = [block / model.mean_neighbours for block in linear(weight["linear.weight"], a)]
+        if i == 0:
+            a = species_linear(weight["skip_tp.weight"], a, model.n_species, species)
+            skip = [0.0 for _ in kept]
+        else:
+            skip = species_linear(weight["skip_tp.weight"], [h[ell] for ell in kept], model.n_species, species)
+        b = linear(params[f"products.{i}.linear.weight"], symmetric_contraction(model, params, i, a))
+        h = [new + old for new, old in zip(b, skip, strict=True)]
+        total += jnp.sum(readout(params, i, h[0][:, 0]))
+    return model.energy_scale * total
+
+
+def spherical_harmonics(max_ell: int, vector: Array) -> Array:
+    """Real spherical harmonics Y of the directions (..., 3), degrees 0 ... max_ell: (..., (max_ell + 1)^2).
+
+    "component" normalisation: |Y_l|^2 = 2 l + 1.
+    """
+    irreps = e3nn.Irreps.spherical_harmonics(max_ell)
+    return e3nn.spherical_harmonics(irreps, vector, normalize=True, normalization="component").array
+
+
+def radial_basis(config: MACEConfig, distance: Array) -> Array:
+    """Bessel functions times the polynomial envelope (Gasteiger et al., ICLR 2020): (D,) -> (D, n_bessel).
+
+    sqrt(2 / c) sin(n pi r / c) / r * (1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2)), x = r / c < 1.
+    """
+    cutoff, p = config.cutoff_nm, config.envelope_power
+    r = distance[:, None]
+    x = r / cutoff
+    bessel = math.sqrt(2 / cutoff) * jnp.sin(jnp.arange(1, config.n_bessel + 1)[None] * math.pi * x) / r
+    envelope = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
+    return bessel * jnp.where(x < 1, envelope, 0.0)
+
+
+def radial_net(weight: dict, x: Array) -> Array:
+    """Multilayer perceptron without biases, so that what vanishes at the cut-off stays zero: (D, 8) -> (D, paths K)."""
+    for d in range(RADIAL_DEPTH + 1):
+        w = weight[f"conv_tp_weights.layer{d}.weight"]
+        x = x @ (w / math.sqrt(w.shape[0]))
+        x = SILU_GAIN * jax.nn.silu(x) if d < RADIAL_DEPTH else x
+    return x
+
+
+def convolve(paths: list, edges: Edges, harmonics: Array, radial: Array, h: list[Array]) -> list[Array]:
+    """Messages summed over neighbours: for each path R_p * sum_(m1 m2) CG h_(j m1) Y_(m2), paths side by side.
+
+    harmonics (N, J, S), radial (N, J, paths K), h[l] (N, 2 l + 1, K) -> for each l_out (N, 2 l_out + 1, paths_l K).
+    """
+    channels = h[0].shape[-1]
+    radial = radial.reshape(*radial.shape[:2], len(paths), channels)
+    out: dict[int, list[Array]] = {}
+    for p, (l1, l2, l3) in enumerate(paths):
+        coupling = np.sqrt(2 * l3 + 1) * clebsch_gordan(l1, l2, l3).astype(harmonics.dtype)
+        angular = jnp.einsum("abc,njb->njac", coupling, harmonics[..., component_slice(l2)])
+        sent = edges.sender(h[l1]) * radial[:, :, p, None, :]
+        out.setdefault(l3, []).append(jnp.einsum("njac,njak->nck", angular, sent))
+    return [jnp.concatenate(out[ell], axis=-1) for ell in sorted(out)]
+
+
+def linear(weight: Array, blocks: list[Array]) -> list[Array]:
+    """One matrix for each degree, N(0, 1) weights normalised by sqrt(inputs)."""
+    parts = np.cumsum([block.shape[-1] for block in blocks])
+    width = weight.size // int(parts[-1])
+    matrices = jnp.split(weight.reshape(-1, width), parts[:-1])
+    return [block @ (m / math.sqrt(m.shape[0])) for block, m in zip(blocks, matrices, strict=True)]
+
+
+def species_linear(weight: Array, blocks: list[Array], n_species: int, species: np.ndarray) -> list[Array]:
+    """One matrix for each degree and species, normalised by sqrt(inputs * n_species)."""
+    channels = blocks[0].shape[-1]
+    matrices = weight.reshape(len(blocks), channels, n_species, -1) / math.sqrt(channels * n_species)
+    return [jnp.einsum("nmk,nkq->nmq", b, m.swapaxes(0, 1)[species]) for b, m in zip(blocks, matrices, strict=True)]
+
+
+def symmetric_contraction(model: Model, params: dict, layer: int, blocks: list[Array]) -> list[Array]:
+    """B_l = sum_nu w_nu(species) U_nu A ... A (nu factors), as a sparse polynomial in the components of A."""
+    c, species, ells = model.config, np.asarray(model.species), model.out_ells(layer)
+    a = jnp.concatenate(blocks, axis=1)
+    out = [0.0 for _ in ells]
+    for degree in range(1, c.correlation + 1):
+        monomials, coefficients = contraction_monomials(c.max_ell, degree, ells)
+        product = math.prod(a[:, factor] for factor in monomials.T)
+        suffix = "_max" if degree == c.correlation else f".{c.correlation - 1 - degree}"
+        for n, ell in enumerate(ells):
+            w = params[f"products.{layer}.symmetric_contractions.contractions.{ell}.weights{suffix}"]
+            polynomial = jnp.einsum("cmp,spk->scmk", coefficients[ell].astype(a.dtype), w)[species]
+            out[n] += jnp.einsum("ncmk,nmk->nck", polynomial, product)
+    return out
+
+
+def readout(params: dict, layer: int, scalars: Array) -> Array:
+    """Energy of each bead from its scalars (N, K): linear, or after the last of several layers a small network."""
+    name = f"readouts.{layer}"
+    if f"{name}.linear.weight" in params:
+        return linear(params[f"{name}.linear.weight"], [scalars])[0]
+    (x,) = linear(params[f"{name}.linear_1.weight"], [scalars])
+    return linear(params[f"{name}.linear_2.weight"], [SILU_GAIN * jax.nn.silu(x)])[0]
