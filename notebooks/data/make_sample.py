@@ -40,11 +40,10 @@ def write_topology(gro: Path, top: Path, pdb: Path):
 
 def main(source: Path, target: Path):
     target.mkdir(parents=True, exist_ok=True)
-    index = index_trr(source / "solute.trr")
+    ends = index_trr(source / "solute.trr").offsets
     data = (source / "solute.trr").read_bytes()
     with open(target / "solute.trr", "wb") as file:
-        for start, end in list(zip(index.offsets[:-1], index.offsets[1:], strict=True))[::STRIDE]:
-            file.write(data[start:end])
+        file.writelines(data[ends[k] : ends[k + 1]] for k in range(0, len(ends) - 1, STRIDE))
     for name in ("solute.gro", "topol.top", "md.mdp"):
         shutil.copyfile(source / name, target / name)
     write_topology(source / "solute.gro", source / "topol.top", target / "topology.pdb")
