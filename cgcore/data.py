@@ -145,9 +145,10 @@ def check_cutoff(frames: Frames, cutoff_nm: float):
         nearest, where = np.maximum(nearest, of_bead.max(axis=0)), np.where(farther, start + worst, where)
     lonely = nearest.argmax()
     if nearest[lonely] >= cutoff_nm:
+        enough = np.ceil(nearest[lonely] * 1e3 + 1e-6) / 1e3
         raise DataError(
             f"a cut-off of {cutoff_nm} nm leaves bead {frames.names[lonely]} without neighbours in frame {where[lonely]}: "
-            f"the nearest is {nearest[lonely]:.4f} nm away; a cut-off above {nearest[lonely]:.4f} nm gives every bead one"
+            f"the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every bead one is {enough:.3f} nm"
         )
 
 
