@@ -7,6 +7,7 @@ import mmap
 import struct
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,21 +54,16 @@ def read_topology(path) -> Topology:
     Raises TrajectoryError for another format, an empty file, or an atom without a known element.
     """
     path = _existing(path, {".pdb", ".gro"})
-    with warnings.catch_warnings():
+    with _reading(path), warnings.catch_warnings():
         # The unit cell is not asked for here; `read` passes on what mdtraj has to say about it.
         warnings.filterwarnings("ignore", message="Unlikely unit cell vectors")
-        try:
-            standard = mdtraj.load(path).topology  # knows the bonds of standard residues under their standard names
-            if path.suffix == ".pdb":
-                atoms = list(mdtraj.load_pdb(path, standard_names=False).topology.atoms)
-                names, residues = [a.name for a in atoms], [a.residue.name for a in atoms]
-            else:  # mdtraj renames the atoms of a GRO file in any case, so take the names from their columns
-                lines = path.read_text().splitlines()[2 : 2 + standard.n_atoms]
-                names, residues = [line[10:15].strip() for line in lines], [line[5:10].strip() for line in lines]
-        except (ValueError, IndexError, TypeError, OSError) as error:
-            raise TrajectoryError(
-                f"{path}: want a {path.suffix[1:].upper()} file with atoms; mdtraj: {error}"
-            ) from error
+        standard = mdtraj.load(path).topology  # knows the bonds of standard residues under their standard names
+        if path.suffix == ".pdb":
+            atoms = list(mdtraj.load_pdb(path, standard_names=False).topology.atoms)
+            names, residues = [a.name for a in atoms], [a.residue.name for a in atoms]
+        else:  # mdtraj renames the atoms of a GRO file in any case, so take the names from their columns
+            lines = path.read_text().splitlines()[2 : 2 + standard.n_atoms]
+            names, residues = [line[10:15].strip() for line in lines], [line[5:10].strip() for line in lines]
     if not names:
         raise TrajectoryError(f"{path}: want atoms, found none")
     elements = [a.element for a in standard.atoms]
@@ -220,21 +216,19 @@ def _mdtraj_trr(path: Path, n: int, stride: int, *, forces: bool) -> Raw:
 
 
 def _read_xtc(path: Path, n_atoms: int, stride: int) -> Raw:
-    try:
-        with XTCTrajectoryFile(str(path)) as file:
-            position, time, _, vectors = file.read(stride=stride)
-    except (OSError, RuntimeError) as error:
-        raise TrajectoryError(f"{path}: want a whole XTC file; it is cut off or damaged ({error})") from error
+    with _reading(path), XTCTrajectoryFile(str(path)) as file:
+        position, time, _, vectors = file.read(stride=stride)
     return Raw(position, None, time, vectors)
 
 
 def _read_pdb(path: Path, n_atoms: int, stride: int) -> Raw:
-    trajectory = mdtraj.load_pdb(path, stride=stride, standard_names=False)
+    with _reading(path):
+        trajectory = mdtraj.load_pdb(path, stride=stride, standard_names=False)
     return Raw(trajectory.xyz, None, None, trajectory.unitcell_vectors)
 
 
 def _read_gro(path: Path, n_atoms: int, stride: int) -> Raw:
-    with GroTrajectoryFile(str(path)) as file:
+    with _reading(path), GroTrajectoryFile(str(path)) as file:
         position, time, vectors = file.read(stride=stride)
     return Raw(position, None, time, vectors)
 
@@ -281,6 +275,19 @@ def write_beads(path, position, names, *, box=None, time=None, residue: str = "C
         unitcell_angles=np.full((len(position), 3), 90.0) if periodic else None,
     )
     trajectory.save(str(path))
+
+
+@contextmanager
+def _reading(path: Path):
+    """Say which file mdtraj could not read; on a damaged one it fails with whatever error its parser ran into."""
+    try:
+        yield
+    except Warning:
+        raise
+    except Exception as error:
+        raise TrajectoryError(
+            f"{path}: want a whole {path.suffix[1:].upper()} file; it is cut off or damaged ({error})"
+        ) from error
 
 
 def _existing(path, suffixes) -> Path:

@@ -42,12 +42,14 @@ def test_mirror_image_changes_the_sign_of_a_dihedral(position):
 
 
 def test_distances_angles_and_dihedrals_are_those_of_mdtraj(trajectory, position):
-    box = trajectory.unitcell_lengths[0].astype(np.float64)
+    periodic = trajectory.unitcell_lengths[0].astype(np.float64)
     bonds = io.read_topology(ALA2 / "topology.pdb").bonds
     triples = np.array([[4, 6, 8], [6, 8, 14], [1, 0, 4], [8, 14, 16]])
     quads = np.array([[4, 6, 8, 14], [6, 8, 14, 16], [10, 8, 6, 4], [15, 14, 16, 18]])
-    for box in (box, OPEN):
-        assert_allclose(geometry.distances(position, bonds, box), mdtraj.compute_distances(trajectory, bonds), atol=1e-6)
+    for box in (periodic, OPEN):
+        assert_allclose(
+            geometry.distances(position, bonds, box), mdtraj.compute_distances(trajectory, bonds), atol=1e-6
+        )
         assert_allclose(geometry.angles(position, triples, box), mdtraj.compute_angles(trajectory, triples), atol=1e-5)
         turn = geometry.dihedrals(position, quads, box) - mdtraj.compute_dihedrals(trajectory, quads)
         assert_allclose((np.asarray(turn) + np.pi) % (2 * np.pi) - np.pi, 0.0, atol=1e-5)

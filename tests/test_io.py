@@ -1,5 +1,6 @@
 """Reading and writing trajectories: values from the bundled sample, and every bad file that has been thought of."""
 
+import gc
 import struct
 import subprocess
 import warnings
@@ -33,9 +34,9 @@ def trajectory():
     return mdtraj.load(ALA2 / "solute.trr", top=ALA2 / "topology.pdb")[:5]
 
 
-def pair(**change) -> Topology:
+def pair() -> Topology:
     """Two bonded carbons."""
-    values = dict(
+    return Topology(
         names=("C1", "C2"),
         residues=("MOL", "MOL"),
         residue_index=(0, 0),
@@ -43,7 +44,6 @@ def pair(**change) -> Topology:
         mass=np.array([12.0, 12.0]),
         bonds=np.array([[0, 1]]),
     )
-    return Topology(**values | change)
 
 
 def trr_frame(position, force=None, box=(2.0, 2.0, 2.0), time=0.0, real="f") -> bytes:
@@ -160,15 +160,21 @@ def test_a_trr_cut_at_any_byte_keeps_its_whole_frames(tmp_path, real):
 def test_the_sample_cut_off_says_what_was_dropped(tmp_path, topology, frames, cut):
     data = (ALA2 / "solute.trr").read_bytes()[: 4 * FRAME_BYTES + cut]
     path = write_trr(tmp_path / "cut.trr", data)
-    with pytest.warns(io.TruncatedTrajectoryWarning, match=f"kept the 4 whole frames before it, dropped the last {cut} bytes"):
+    with pytest.warns(
+        io.TruncatedTrajectoryWarning, match=f"kept the 4 whole frames before it, dropped the last {cut} bytes"
+    ):
         cut_off = io.read(path, topology)
     assert_array_equal(cut_off.force, frames.force[:4])
 
 
 def test_a_damaged_trr_is_no_truncated_one(tmp_path):
     frame = trr_frame([HALF, 2 * HALF])
-    read_error(write_trr(tmp_path / "a.trr", frame, b"\0" * len(frame)), pair(), f"byte {len(frame)} is not the start of a TRR")
-    read_error(write_trr(tmp_path / "b.trr", b"not a trajectory at all, but text"), pair(), "byte 0 is not the start of a TRR")
+    read_error(
+        write_trr(tmp_path / "a.trr", frame, b"\0" * len(frame)), pair(), f"byte {len(frame)} is not the start of a TRR"
+    )
+    read_error(
+        write_trr(tmp_path / "b.trr", b"not a trajectory at all, but text"), pair(), "byte 0 is not the start of a TRR"
+    )
     read_error(write_trr(tmp_path / "c.trr", frame[:64] + b"\xff" * 8 + frame[72:]), pair(), "damaged header")
 
 
@@ -185,7 +191,9 @@ def test_forces_in_some_frames_only_are_refused(tmp_path):
 
 
 def test_frames_and_topology_of_different_size(tmp_path, topology):
-    read_error(ALA2 / "solute.trr", pair(), "22 atoms in a frame, 2 in the topology; does the trajectory hold the solvent")
+    read_error(
+        ALA2 / "solute.trr", pair(), "22 atoms in a frame, 2 in the topology; does the trajectory hold the solvent"
+    )
     path = write_trr(tmp_path / "a.trr", trr_frame([HALF, 2 * HALF]))
     read_error(path, topology, "2 atoms in a frame, 22 in the topology; does the topology hold the solvent")
     read_error(ALA2 / "solute.gro", pair(), "22 atoms in a frame, 2 in the topology")
@@ -260,6 +268,29 @@ def test_pdb_carries_no_times(tmp_path, topology, frames, trajectory):
     assert_allclose(read.time, [0.0, 0.8, 1.6])
     assert_allclose(read.position, frames.position[:5:2], atol=6e-5)
     read_error(ALA2 / "solute.trr", topology, "carries its own times", frame_ps=0.4)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # mdtraj leaves a file open when its parser fails
+def test_damaged_text_files(tmp_path, topology):
+    pdb, gro = (ALA2 / "topology.pdb").read_text(), (ALA2 / "solute.gro").read_text()
+    texts = [
+        pdb[:600],
+        pdb.replace("14.930", "xx.930"),
+        "END\n",
+        "hello\n",
+        gro[:500],
+        gro[:-34],
+        "hello\nworld\n",
+        pdb,
+    ]
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.{'pdb' if number < 4 else 'gro'}"
+        path.write_text(text)
+        message = f"{path.name}: want a whole {path.suffix[1:].upper()} file; it is cut off or damaged"
+        read_error(path, topology, message)
+        with pytest.raises(io.TrajectoryError, match=message):
+            io.read_topology(path)
+    gc.collect()  # closes them here, where the warning is expected
 
 
 def test_an_atom_without_an_element_is_refused(tmp_path):
