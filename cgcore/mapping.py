@@ -158,16 +158,19 @@ def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> 
         raise MappingError(f"map {mapping.name!r}: want frames with forces, these have none")
     return replace(
         frames,
-        position=_sum(mapping.weights, frames.position),
-        force=None if frames.force is None else _sum(mapping.force_weights, frames.force),
+        position=_sum(mapping, mapping.weights, frames.position),
+        force=None if frames.force is None else _sum(mapping, mapping.force_weights, frames.force),
         names=mapping.beads,
     )
 
 
-def _sum(weights: np.ndarray, values) -> np.ndarray:
-    """(N, A), (T, A, 3) -> (T, N, 3)."""
+def _sum(mapping: Mapping, weights: np.ndarray, values) -> np.ndarray:
+    """Weighted sums over the atoms of each bead: (N, A), (T, A, 3) -> (T, N, 3). A dense product would mostly add zeros."""
     values = np.asarray(values)
-    return np.matmul(weights, values, dtype=np.float64).astype(values.dtype)
+    out = np.empty((len(values), len(mapping.beads), 3), dtype=values.dtype)
+    for bead, atoms in enumerate(map(list, mapping.atoms)):
+        out[:, bead] = np.einsum("a,tad->td", weights[bead, atoms], values[:, atoms].astype(np.float64))
+    return out
 
 
 def _bundled():
