@@ -103,7 +103,7 @@ def force_errors(predicted, frames: Frames) -> ForceErrors:
 def starts(frames: Frames, n: int, seed: int) -> np.ndarray:
     """Positions (n, N, 3) nm to start replicas from, drawn from the frames without replacement.
 
-    Where n exceeds the number of frames, each is used equally often (to within one) and a RepeatedStartsWarning says so.
+    Where n exceeds the number of frames, each is used equally often (to within one), with a RepeatedStartsWarning.
     """
     if n < 1:
         raise DataError(f"want at least one start, got {n}")
@@ -147,8 +147,9 @@ def check_cutoff(frames: Frames, cutoff_nm: float):
     if nearest[lonely] >= cutoff_nm:
         enough = np.ceil(nearest[lonely] * 1e3 + 1e-6) / 1e3
         raise DataError(
-            f"a cut-off of {cutoff_nm} nm leaves bead {frames.names[lonely]} without neighbours in frame {where[lonely]}: "
-            f"the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every bead one is {enough:.3f} nm"
+            f"a cut-off of {cutoff_nm} nm leaves bead {frames.names[lonely]} without neighbours in frame "
+            f"{where[lonely]}: the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every bead "
+            f"one is {enough:.3f} nm"
         )
 
 

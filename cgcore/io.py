@@ -109,7 +109,7 @@ def read(
     _same_size(path, raw.position.shape[1], topology.n_atoms)
     if require_forces and raw.force is None:
         raise TrajectoryError(
-            f"{path}: want forces, the file has none; was it written with nstfout = 0, or converted to a format without?"
+            f"{path}: want forces, the file has none; was it written with nstfout = 0, or without them?"
         )
     for what, values in (("positions", raw.position), ("forces", raw.force)):
         if values is not None and (bad := np.flatnonzero(~np.isfinite(values).all(axis=(1, 2)))).size:
@@ -194,7 +194,7 @@ def _read_trr(path: Path, n_atoms: int, stride: int) -> Raw:
     for what, has, option in (("positions", index.has_position, "nstxout"), ("forces", index.has_force, "nstfout")):
         if 0 < has.sum() < n or (what == "positions" and not has.any()):
             raise TrajectoryError(
-                f"{path}: {has.sum()} of {n} frames hold {what}; want all alike, was {option} another number in the run?"
+                f"{path}: {has.sum()} of {n} frames hold {what}; want all alike; did {option} differ in the run?"
             )
     if index.dropped_bytes:
         warnings.warn(TruncatedTrajectoryWarning(path, n, index.dropped_bytes), stacklevel=4)

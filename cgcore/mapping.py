@@ -93,7 +93,7 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
         path = bundled[name]
     else:
         raise MappingError(
-            f"unknown map {name!r}; there are {sorted(bundled)}, or give the path of a .toml file{did_you_mean(name, bundled)}"
+            f"unknown map {name!r}; there are {sorted(bundled)}, or give a .toml file{did_you_mean(name, bundled)}"
         )
     table = _table(path)
     if typing not in table["typings"]:
@@ -132,8 +132,8 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
     for key, four in dihedrals.items():
         if len(set(part[list(four)])) > 1:
             raise MappingError(
-                f"map {name!r}: the beads of {key} are not connected by bonds; does the topology file hold those between "
-                "residues (CONECT records)?"
+                f"map {name!r}: the beads of {key} are not connected by bonds; does the topology file hold those "
+                "between residues (CONECT records)?"
             )
     return replace(mapping, dihedrals=dihedrals)
 
@@ -165,7 +165,7 @@ def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> 
 
 
 def _sum(mapping: Mapping, weights: np.ndarray, values) -> np.ndarray:
-    """Weighted sums over the atoms of each bead: (N, A), (T, A, 3) -> (T, N, 3). A dense product would mostly add zeros."""
+    """Weighted sums over the atoms of each bead: (N, A), (T, A, 3) -> (T, N, 3)."""
     values = np.asarray(values)
     out = np.empty((len(values), len(mapping.beads), 3), dtype=values.dtype)
     for bead, atoms in enumerate(map(list, mapping.atoms)):

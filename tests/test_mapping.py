@@ -13,7 +13,10 @@ from cgcore.frames import Frames, Topology
 from cgcore.mapping import MappingError
 
 ALA2 = Path(__file__).parents[1] / "notebooks" / "data" / "ala2"
-TWENTY_TWO = "CH3_ace HH31_ace HH32_ace HH33_ace C_ace O_ace N H CA HA CB HB1 HB2 HB3 C O N_nme H_nme CH3_nme HH31_nme HH32_nme HH33_nme"
+TWENTY_TWO = (
+    "CH3_ace HH31_ace HH32_ace HH33_ace C_ace O_ace N H CA HA CB HB1 HB2 HB3 C O "
+    "N_nme H_nme CH3_nme HH31_nme HH32_nme HH33_nme"
+)
 HEAVY = "CH3_ace C_ace O_ace N CA CB C O N_nme CH3_nme"
 CORE = "C_ace N CA C N_nme"
 BETA = "C_ace N CA CB C N_nme"
