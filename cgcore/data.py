@@ -148,8 +148,8 @@ def check_cutoff(frames: Frames, cutoff_nm: float):
         enough = np.ceil(nearest[lonely] * 1e3 + 1e-6) / 1e3
         raise DataError(
             f"a cut-off of {cutoff_nm} nm leaves bead {frames.names[lonely]} without neighbours in frame "
-            f"{where[lonely]}: the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every bead "
-            f"one is {enough:.3f} nm"
+            f"{where[lonely]}: the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every "
+            f"bead one is {enough:.3f} nm"
         )
 
 
