@@ -4,7 +4,6 @@ A frame is bad when a bonded distance is more than 0.05 nm off the mean of the r
 replica are excluded.
 """
 
-import jax.numpy as jnp
 import numpy as np
 
 from cgcore.geometry import distances
@@ -21,9 +20,9 @@ def bond_deviation(position: np.ndarray, bonds: np.ndarray, equilibrium: np.ndar
         raise ValueError(f"equilibrium: want one length in nm for each of {len(bonds)} bonds, got {equilibrium.shape}")
     if not len(bonds):
         raise ValueError("no bonds: want at least one to judge stability by")
-    position = jnp.asarray(position)
-    finite = np.asarray(jnp.isfinite(position).all((-1, -2)))
-    length = distances(jnp.where(finite[..., None, None], position, 0.0), bonds, jnp.full(3, jnp.inf))
+    position = np.asarray(position)
+    finite = np.isfinite(position).all((-1, -2))
+    length = distances(np.where(finite[..., None, None], position, 0.0), bonds, np.full(3, np.inf))
     return np.where(finite, np.abs(np.asarray(length) - equilibrium).max(-1), np.inf)
 
 

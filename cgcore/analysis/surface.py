@@ -5,7 +5,6 @@ Angles are in rad, chains stay apart as (C, T), and a histogram is (..., M, M) w
 
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import rel_entr
@@ -34,10 +33,10 @@ def backbone(run: Ensemble | Frames, phi, psi) -> tuple[np.ndarray, np.ndarray, 
     Frames of one trajectory are one chain. Angles are nan where a frame does not count.
     """
     single = isinstance(run, Frames)
-    position = jnp.asarray(run.position)[None] if single else jnp.asarray(run.position)
-    box = run.box if single else jnp.full(3, jnp.inf)
+    position = np.asarray(run.position)[None] if single else np.asarray(run.position)
+    box = run.box if single else np.full(3, np.inf)
     valid = np.ones(position.shape[:2], bool) if single else run.valid
-    counted = jnp.where(valid[..., None, None], position, 0.0)
+    counted = np.where(valid[..., None, None], position, 0.0)
     angles = np.array(dihedrals(counted, np.array([phi, psi]), box))
     angles[~valid] = np.nan
     return angles[..., 0], angles[..., 1], valid
