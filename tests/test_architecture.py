@@ -26,7 +26,8 @@ UP_TO_DATA = set(" ".join(LAYERS[:5]).split())
 SIDE = {
     "analysis": UP_TO_DATA,
     "plots": {"units", "config", "frames", "geometry"},
-    "viewer": {"units", "config", "frames", "geometry", "mapping"},
+    "poster": {"units", "config", "frames", "geometry", "mapping"},
+    "viewer": {"units", "config", "frames", "geometry", "mapping", "poster"},
 }
 TOP = {"cli", "book"}
 

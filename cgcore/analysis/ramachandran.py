@@ -19,7 +19,8 @@ from cgcore.analysis.surface import (
 )
 from cgcore.units import PS_PER_NS
 
-BINS = 24  # 15 degrees
+BINS = 24  # 15 degrees, for the numbers
+SURFACE_BINS = 48  # 7.5 degrees, for the surface that is drawn
 MARGINAL_BINS = 72  # 5 degrees
 REFERENCE_BLOCKS = 10
 
@@ -45,8 +46,9 @@ def ramachandran(
 
     The table is that of `summary`, with js_reference (bit), its error (jackknife over the run's replicas and over the
     reference's contiguous blocks, in quadrature), js_reference_floor (what sampling noise alone would give), and the
-    reference's own summary as "reference". Arrays: P, F (M, M; kJ/mol), edges (M + 1,) rad, phi_density, phi_density_error and
-    the same of psi (K,) 1/rad with marginal_edges (K + 1,) rad; the reference's with "reference_" before the name.
+    reference's own summary as "reference". Arrays: P and F in kJ/mol (M, M) with edges (M + 1,) rad, on a finer grid
+    than the table's; phi_density, phi_density_error and the same of psi (K,) 1/rad with marginal_edges (K + 1,) rad; the
+    reference's with "reference_" before the name.
     """
     reference = blocked(reference_phi, reference_psi, np.ones(np.shape(reference_phi), bool))
     run = blocked(phi, psi, valid)
@@ -62,10 +64,10 @@ def ramachandran(
         "js_reference_floor": sum(halves) / 4,
         "reference": summary(*reference, frame_ps=reference_frame_ps, bins=bins),
     }
-    arrays = surfaces(*run, temperature_K=temperature_K, bins=bins)
+    arrays = surfaces(*run, temperature_K=temperature_K)
     arrays |= {
         f"reference_{name}": array
-        for name, array in surfaces(*reference, temperature_K=temperature_K, bins=bins).items()
+        for name, array in surfaces(*reference, temperature_K=temperature_K).items()
         if not name.endswith("edges")
     }
     return table, arrays
@@ -111,7 +113,9 @@ def row(name: str, estimate: Estimate) -> dict:
     return {name: estimate.value, f"{name}_error": estimate.error}
 
 
-def surfaces(phi: np.ndarray, psi: np.ndarray, valid: np.ndarray, *, temperature_K: float, bins: int = BINS) -> dict:
+def surfaces(
+    phi: np.ndarray, psi: np.ndarray, valid: np.ndarray, *, temperature_K: float, bins: int = SURFACE_BINS
+) -> dict:
     """The arrays to draw, from blocks (B, T): P, F, edges, and the marginals with errors."""
     P = normalised(counts2d(phi, psi, bins, valid).sum(0))
     arrays = {"P": P, "F": free_energy(P, temperature_K), "edges": edges(bins), "marginal_edges": edges(MARGINAL_BINS)}
