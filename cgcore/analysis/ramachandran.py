@@ -87,7 +87,7 @@ def summary(phi: np.ndarray, psi: np.ndarray, valid: np.ndarray, *, frame_ps: fl
 
     For each symmetry index (bit): value, _error (jackknife over blocks), _floor (its mean if the system were symmetric,
     from sampling noise alone) and _bound (smallest JS of any symmetric surface to this one); the population of each
-    basin and of phi > 0 with its _error; noise_floor, the mean JS in bit between random halves of the blocks.
+    basin and of phi > 0 with its _error (0 and 0 says never seen, not exactly zero); noise_floor, the mean JS in bit between random halves of the blocks.
     """
     counts = counts2d(phi, psi, bins, valid)
     n_frames = int(counts.sum())
