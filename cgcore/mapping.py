@@ -1,0 +1,336 @@
+"""From atoms to beads: which atoms form a bead (grouping), and which species it is of (typing).
+
+Both are tables of names in TOML (`maps/*.toml`, or a file of your own); masses, elements and bonds come from the
+topology. A table has
+
+    description, leaves_atoms_out          what it is; whether atoms may belong to no bead
+    [residues.ALA]   CA = ["CA", "HA"]     bead = atoms, in the order of the beads; one table for each residue name
+    [typings.study]  description, by       by = "composition" (beads of the same elements are alike), "bead" (all
+                                           different), "nothing" (all alike), or labels = { CA = "A", ... }
+    [dihedrals]      phi = [four beads]    observables
+
+Where a residue occurs more than once, its beads are numbered along the topology: CA_1, CA_2, ...
+"""
+
+import tomllib
+from collections import Counter
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from .config import did_you_mean
+from .frames import Frames, Topology
+
+CAPS = {"ACE", "NME"}
+
+
+class MappingError(ValueError):
+    """A map that does not fit, with what was wanted, what was found and the likely slip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapping:
+    """N beads over A atoms."""
+
+    name: str
+    typing: str
+    beads: tuple[str, ...]  # N names, in array order
+    species: tuple[int, ...]  # N, from 0 to S - 1, numbered as they first appear
+    species_names: tuple[str, ...]  # S
+    atoms: tuple[tuple[int, ...], ...]  # N sets of atom indices
+    weights: np.ndarray  # (N, A), rows sum to 1
+    force_weights: np.ndarray  # (N, A), 0 or 1
+    mass: np.ndarray  # (N,) g/mol
+    bonds: np.ndarray  # (P, 2) bead indices, i < j; bonded when any of their atoms are
+    dihedrals: dict[str, tuple[int, int, int, int]]  # observable -> bead indices
+
+    def indices(self, *beads: str) -> tuple[int, ...]:
+        """Positions of the named beads; MappingError for a name that is none."""
+        for bead in beads:
+            if bead not in self.beads:
+                raise MappingError(
+                    f"map {self.name!r}: no bead {bead!r}; there are {list(self.beads)}{did_you_mean(bead, self.beads)}"
+                )
+        return tuple(self.beads.index(bead) for bead in beads)
+
+
+class Available(NamedTuple):
+    """One map with one typing that comes with the package."""
+
+    map: str
+    typing: str
+    residues: tuple[str, ...]  # that `load` takes
+    description: str
+
+
+def available() -> tuple[Available, ...]:
+    """All maps and typings that come with the package."""
+    tables = {path.name.removesuffix(".toml"): _table(path) for path in _bundled()}
+    return tuple(
+        Available(name, typing, _residues(table), f"{table['description']}; {entry['description']}")
+        for name, table in tables.items()
+        for typing, entry in table["typings"].items()
+    )
+
+
+def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala") -> Mapping:
+    """The map of that name (or a path to a TOML file) for this topology, with one of its typings.
+
+    Raises MappingError for an unknown map, typing, residue or key; an atom that the topology lacks, that is named
+    twice, or that is left out where the map must cover all; a molecule whose beads are not connected by bonds.
+    """
+    bundled = {path.name.removesuffix(".toml"): path for path in _bundled()}
+    if str(name).endswith(".toml"):
+        path, name = Path(name), Path(name).stem
+        if not path.is_file():
+            raise MappingError(f"{path}: no such file")
+    elif name in bundled:
+        path = bundled[name]
+    else:
+        raise MappingError(
+            f"unknown map {name!r}; there are {sorted(bundled)}, or give a .toml file{did_you_mean(name, bundled)}"
+        )
+    table = _table(path)
+    if typing not in table["typings"]:
+        known = sorted(table["typings"])
+        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
+    if residue.lower() not in (known := _residues(table)):
+        raise MappingError(
+            f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
+        )
+    if residue.upper() not in topology.residues:
+        raise MappingError(
+            f"residue {residue!r} is not in the topology, which holds {list(dict.fromkeys(topology.residues))}"
+        )
+    stems, beads, atoms = _group(name, table, topology)
+    labels = _label(name, table["typings"][typing], topology, stems, beads, atoms)
+    species_names = tuple(dict.fromkeys(labels))
+    member = np.zeros((len(beads), topology.n_atoms))
+    for bead, indices in enumerate(atoms):
+        member[bead, list(indices)] = 1.0
+    mass = member @ topology.mass
+    mapping = Mapping(
+        name=name,
+        typing=typing,
+        beads=beads,
+        species=tuple(species_names.index(label) for label in labels),
+        species_names=species_names,
+        atoms=atoms,
+        weights=member * topology.mass / mass[:, None],
+        force_weights=member,
+        mass=mass,
+        bonds=_bonds(name, topology, beads, atoms),
+        dihedrals={},
+    )
+    dihedrals = {key: mapping.indices(*four) for key, four in table.get("dihedrals", {}).items()}
+    part = _component(mapping.bonds, len(beads))
+    for key, four in dihedrals.items():
+        if len(set(part[list(four)])) > 1:
+            raise MappingError(
+                f"map {name!r}: the beads of {key} are not connected by bonds; does the topology file hold those "
+                "between residues (CONECT records)?"
+            )
+    return replace(mapping, dihedrals=dihedrals)
+
+
+def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> Frames:
+    """Frames of atoms to frames of beads, by the centre-of-mass map of the study, equations 1 to 3.
+
+        R_I = sum_{i in S_I} w_Ii r_i                (1)
+        w_Ii = m_i / sum_{j in S_I} m_j              (2)
+        F_I = sum_{i in S_I} f_i                     (3)
+
+    Each atom belongs to at most one bead. Molecules are whole in `Frames`, so sums need no periodic images. Sums are in
+    float64, results in the type of the input. Missing forces stay missing, or raise MappingError if required.
+    """
+    n_atoms = mapping.weights.shape[1]
+    if frames.position.shape[1] != n_atoms:
+        slip = "; these frames are mapped already" if frames.names == mapping.beads else ""
+        raise MappingError(
+            f"map {mapping.name!r}: want frames of {n_atoms} atoms, got {frames.position.shape[1]}{slip}"
+        )
+    if require_forces and frames.force is None:
+        raise MappingError(f"map {mapping.name!r}: want frames with forces, these have none")
+    return replace(
+        frames,
+        position=_sum(mapping, mapping.weights, frames.position),
+        force=None if frames.force is None else _sum(mapping, mapping.force_weights, frames.force),
+        names=mapping.beads,
+    )
+
+
+def _sum(mapping: Mapping, weights: np.ndarray, values) -> np.ndarray:
+    """Weighted sums over the atoms of each bead: (N, A), (T, A, 3) -> (T, N, 3)."""
+    values = np.asarray(values)
+    out = np.empty((len(values), len(mapping.beads), 3), dtype=values.dtype)
+    for bead, atoms in enumerate(map(list, mapping.atoms)):
+        out[:, bead] = np.einsum("a,tad->td", weights[bead, atoms], values[:, atoms].astype(np.float64))
+    return out
+
+
+def _bundled():
+    return sorted(
+        (p for p in (resources.files("cgcore") / "maps").iterdir() if p.name.endswith(".toml")), key=lambda p: p.name
+    )
+
+
+def _residues(table: dict) -> tuple[str, ...]:
+    return tuple(sorted(name.lower() for name in table["residues"].keys() - CAPS))
+
+
+KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict, "residues": dict, "dihedrals": dict}
+TYPING_KEYS = {"description": str, "by": str, "labels": dict}
+TYPING_BY = ("composition", "bead", "nothing")
+
+
+def _table(path) -> dict:
+    """Read and check a TOML table; what it says of atoms is checked against a topology later."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MappingError(f"{path}: not a TOML file: {error}") from error
+    _check_keys(path, table, KEYS, optional={"dihedrals"})
+    for name, typing in table["typings"].items():
+        where = f"{path}, [typings.{name}]"
+        if not isinstance(typing, dict):
+            raise MappingError(f"{where}: want a table with description and by or labels, got {typing!r}")
+        _check_keys(where, typing, TYPING_KEYS, optional={"by", "labels"})
+        if ("by" in typing) == ("labels" in typing):
+            raise MappingError(f"{where}: want one of 'by' and 'labels'")
+        if "by" in typing and typing["by"] not in TYPING_BY:
+            raise MappingError(
+                f"{where}: by = {typing['by']!r}; want one of {TYPING_BY}{did_you_mean(typing['by'], TYPING_BY)}"
+            )
+        for bead, label in typing.get("labels", {}).items():
+            if not isinstance(label, str):
+                raise MappingError(f"{where}: want a name in quotes as label of {bead}, got {label!r}")
+    for name, beads in table["residues"].items():
+        if not isinstance(beads, dict):
+            raise MappingError(f"{path}, [residues.{name}]: want a table of beads, got {beads!r}")
+        for bead, atoms in beads.items():
+            if not isinstance(atoms, list) or not atoms or not all(isinstance(a, str) for a in atoms):
+                raise MappingError(f"{path}, [residues.{name}], bead {bead}: want a list of atom names, got {atoms!r}")
+        for atom, times in Counter(a for atoms in beads.values() for a in atoms).items():
+            if times > 1:
+                raise MappingError(
+                    f"{path}, [residues.{name}]: atom {atom!r} is named {times} times; want it in one bead"
+                )
+    for key, four in table.get("dihedrals", {}).items():
+        if not isinstance(four, list) or len(four) != 4:
+            raise MappingError(f"{path}, [dihedrals], {key}: want four beads, got {four!r}")
+    return table
+
+
+def _check_keys(where, table: dict, known: dict, optional: set):
+    for key, value in table.items():
+        if key not in known:
+            raise MappingError(f"{where}: unknown key {key!r}; known are {list(known)}{did_you_mean(key, known)}")
+        if not isinstance(value, known[key]):
+            raise MappingError(f"{where}: want {known[key].__name__} for {key!r}, got {value!r}")
+    if missing := known.keys() - optional - table.keys():
+        raise MappingError(f"{where}: missing key {min(missing)!r}")
+
+
+def _group(name: str, table: dict, topology: Topology):
+    """Unnumbered names, names and atoms of the beads, residue by residue."""
+    residues: dict[int, list[int]] = {}
+    for atom, residue in enumerate(topology.residue_index):
+        residues.setdefault(residue, []).append(atom)
+    found = []  # (residue, bead without number, atoms)
+    for number, members in residues.items():
+        residue = topology.residues[members[0]]
+        beads = table["residues"].get(residue)
+        if beads is None:
+            raise MappingError(
+                f"map {name!r}: the topology holds residue {residue!r}, the map only {sorted(table['residues'])}"
+            )
+        where = {}
+        for atom in members:
+            if where.setdefault(topology.names[atom], atom) != atom:
+                raise MappingError(
+                    f"residue {residue} ({number + 1}): atom {topology.names[atom]!r} occurs twice in the topology"
+                )
+        for bead, atoms in beads.items():
+            for atom in atoms:
+                if atom not in where:
+                    raise MappingError(
+                        f"map {name!r}, bead {bead}: residue {residue} ({number + 1}) has no atom {atom!r}; it has "
+                        f"{list(where)}{did_you_mean(atom, where)}"
+                    )
+            found.append((number, bead, tuple(where[atom] for atom in atoms)))
+    if not found:
+        raise MappingError(f"map {name!r}: no beads for this topology")
+    missing = sorted(set(range(topology.n_atoms)) - {atom for _, _, atoms in found for atom in atoms})
+    if missing and not table["leaves_atoms_out"]:
+        names = [f"{topology.residues[a]}:{topology.names[a]}" for a in missing]
+        raise MappingError(
+            f"map {name!r}: {len(names)} atoms belong to no bead ({', '.join(names[:5])}); set leaves_atoms_out?"
+        )
+    stems = tuple(bead for _, bead, _ in found)
+    times = Counter(stems)
+    ordinal = {
+        residue: k for k, residue in enumerate(dict.fromkeys(r for r, bead, _ in found if times[bead] > 1), start=1)
+    }
+    beads = tuple(f"{bead}_{ordinal[residue]}" if times[bead] > 1 else bead for residue, bead, _ in found)
+    return stems, beads, tuple(atoms for _, _, atoms in found)
+
+
+def _label(name: str, typing: dict, topology: Topology, stems, beads, atoms) -> list[str]:
+    """A species name for each bead."""
+    match typing.get("by"):
+        case "composition":
+            return [formula([topology.elements[a] for a in indices]) for indices in atoms]
+        case "bead":
+            return list(beads)
+        case "nothing":
+            return ["bead"] * len(beads)
+    labels = typing["labels"]
+    for key in labels.keys() - set(stems) - set(beads):
+        raise MappingError(f"map {name!r}: a label for {key!r}, which is no bead{did_you_mean(key, beads)}")
+    for stem, bead in zip(stems, beads, strict=True):
+        if stem not in labels and bead not in labels:
+            raise MappingError(f"map {name!r}: no label for bead {bead!r}")
+    return [labels.get(bead, labels.get(stem)) for stem, bead in zip(stems, beads, strict=True)]
+
+
+def formula(elements: list[str]) -> str:
+    """Carbon first, hydrogen last, others by the alphabet: CH3, NH, C2H5."""
+    counts = Counter(elements)
+    order = sorted(counts, key=lambda e: (e == "H", e != "C", e))
+    return "".join(e + (str(counts[e]) if counts[e] > 1 else "") for e in order)
+
+
+def _bonds(name: str, topology: Topology, beads, atoms) -> np.ndarray:
+    """(P, 2) pairs of beads that share an atomic bond; the beads of one molecule must hang together."""
+    bead_of = np.full(topology.n_atoms, -1)
+    for bead, indices in enumerate(atoms):
+        bead_of[list(indices)] = bead
+    pairs = np.sort(bead_of[topology.bonds], axis=1)
+    pairs = np.unique(pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] != pairs[:, 1])], axis=0)
+    component = _component(topology.bonds, topology.n_atoms)
+    for residue in dict.fromkeys(topology.residue_index):
+        if (parts := len(np.unique(component[np.equal(topology.residue_index, residue)]))) > 1:
+            raise MappingError(
+                f"residue {residue + 1} of the topology falls into {parts} parts that no bond connects; does the "
+                "topology file hold the bonds (CONECT records)?"
+            )
+    molecule = component[[indices[0] for indices in atoms]]
+    part = _component(pairs, len(beads))
+    for m in np.unique(molecule):
+        if len(parts := np.unique(part[molecule == m])) > 1:
+            pieces = [[beads[i] for i in np.flatnonzero(part == p)] for p in parts]
+            raise MappingError(
+                f"map {name!r}: the beads of one molecule are not connected by bonds, they fall into {pieces}"
+            )
+    return pairs
+
+
+def _component(bonds: np.ndarray, n: int) -> np.ndarray:
+    """(n,) number of the connected part that each node belongs to."""
+    i, j = bonds.T
+    return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]

@@ -1,0 +1,191 @@
+"""Draw one result on one Axes. Nothing is computed here but a change of unit, and no figure is made or shown."""
+
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from cgcore.units import MEV_PER_ANGSTROM, PS_PER_NS
+
+PALETTE = sns.color_palette("colorblind")
+REFERENCE_COLOUR = "0.25"
+SURFACE_COLOURS = "viridis"
+BASIN_LABELS = {
+    "beta": r"$\beta$",
+    "ppII": r"$\mathrm{P_{II}}$",
+    "alpha_R": r"$\alpha_\mathrm{R}$",
+    "alpha_L": r"$\alpha_\mathrm{L}$",
+    "mirror_beta": r"mirror $\beta$",
+}
+PHI, PSI = r"$\varphi$ (°)", r"$\psi$ (°)"
+
+
+@contextmanager
+def style():
+    """The book's look for the figures made inside the block; the caller's settings come back afterwards."""
+    theme = sns.axes_style("ticks") | sns.plotting_context("notebook", font_scale=0.9)
+    ours = {
+        "axes.prop_cycle": mpl.cycler(color=PALETTE),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 110,
+        "savefig.dpi": 160,
+        "legend.frameon": False,
+        "mathtext.fontset": "dejavusans",
+    }
+    with mpl.rc_context(theme | ours):
+        yield
+
+
+def degree_axis(axis, label: str) -> None:
+    """Ticks every 90 degrees from -180 to 180 on ax.xaxis or ax.yaxis."""
+    axis.axes.set(**{f"{axis.axis_name}lim": (-180, 180), f"{axis.axis_name}label": label})
+    axis.set_ticks(range(-180, 181, 90))
+    axis.set_ticks(range(-180, 181, 30), minor=True)
+
+
+def ramachandran(
+    ax: Axes,
+    F: np.ndarray,
+    edges: np.ndarray,
+    title: str = "",
+    vmax: float = 20.0,
+    colourbar: bool = True,
+    basins: dict | None = None,
+):
+    """Free energy surface F (M, M) in kJ/mol, phi along its first axis, edges (M + 1,) in rad; empty bins stay white.
+
+    basins: name -> ((phi, phi), (psi, psi)) in degrees, outlined where given. Returns the mesh, for a shared colour bar.
+    """
+    degrees = np.degrees(edges)
+    colours = mpl.colormaps[SURFACE_COLOURS].with_extremes(over="0.9", bad="white")
+    F = np.ma.masked_invalid(np.transpose(F))
+    mesh = ax.pcolormesh(degrees, degrees, F, cmap=colours, vmin=0, vmax=vmax, rasterized=True)
+    for zero in (ax.axhline, ax.axvline):
+        zero(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
+    for name, ((left, right), (low, high)) in (basins or {}).items():
+        outline(ax, name, left, right, low, high)
+    degree_axis(ax.xaxis, PHI)
+    degree_axis(ax.yaxis, PSI)
+    ax.set(aspect="equal", title=title)
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+    if colourbar:
+        free_energy_bar(ax, mesh)
+    return mesh
+
+
+def free_energy_bar(axes, mesh):
+    """The colour bar of `ramachandran`, beside one Axes or a list of them."""
+    first = np.ravel(axes)[0]
+    bar = first.figure.colorbar(mesh, ax=axes, label="F (kJ/mol)", extend="max", shrink=0.85)
+    bar.locator = mpl.ticker.MultipleLocator(5)
+    bar.outline.set_linewidth(0.6)
+    return bar
+
+
+def outline(ax: Axes, name: str, left: float, right: float, low: float, high: float) -> None:
+    """A rectangle in degrees with its name; a part beyond 180 comes in again from below."""
+    for shift in (0, 360) if high > 180 else (0,):
+        ax.add_patch(
+            Rectangle((left, low - shift), right - left, high - low, fill=False, ec="0.35", lw=0.8, clip_on=True)
+        )
+    halo = [withStroke(linewidth=1.5, foreground="white")]
+    label = BASIN_LABELS.get(name, name)
+    ax.text(left + 8, min(high, 180) - 8, label, va="top", fontsize="small", color="0.1", path_effects=halo)
+
+
+def training_history(
+    ax: Axes,
+    epochs: np.ndarray,
+    train: np.ndarray,
+    valid: np.ndarray,
+    best: int | None = None,
+    quantity: str = "Force RMSE",
+) -> None:
+    """Force error of training and validation in kJ/mol/nm over epochs, drawn in meV/Å; best: epoch of the kept model."""
+    for values, label, colour in ((train, "training", PALETTE[0]), (valid, "validation", PALETTE[1])):
+        ax.plot(epochs, np.asarray(values) / MEV_PER_ANGSTROM, label=label, color=colour, marker="o", markersize=3)
+    if best is not None:
+        ax.axvline(best, color="0.5", linewidth=0.8, linestyle=":", label="kept")
+    ax.set(xlabel="Epoch", ylabel=f"{quantity} (meV/Å)")
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    ax.legend()
+
+
+def survival(ax: Axes, time_ps: np.ndarray, fraction: np.ndarray, label: str | None = None, color=None) -> None:
+    """Fraction of replicas whose bonds are whole, (T,) over time in ps, drawn in percent over ns."""
+    ax.plot(
+        np.asarray(time_ps) / PS_PER_NS, 100 * np.asarray(fraction), label=label, color=color, drawstyle="steps-post"
+    )
+    ax.set(xlabel="Time (ns)", ylabel="Whole replicas (%)", ylim=(-2, 104))
+    if label:
+        ax.legend(loc="lower left")
+
+
+def bond_deviation(ax: Axes, time_ps: np.ndarray, deviation: np.ndarray, tolerance_nm: float) -> None:
+    """Largest bond deviation of each replica, (C, T) nm over (T,) ps; those that pass the limit once stand out.
+
+    The axis ends at 2.5 times the limit.
+    """
+    time_ns, deviation = np.asarray(time_ps) / PS_PER_NS, np.asarray(deviation)
+    broken = (deviation > tolerance_nm).any(1)
+    finite = np.where(np.isfinite(deviation), deviation, np.nan)
+    for rows, colour in ((finite[~broken], PALETTE[0]), (finite[broken], PALETTE[3])):
+        ax.plot(time_ns, rows.T, color=colour, linewidth=0.5, alpha=0.4, rasterized=True)
+    ax.axhline(tolerance_nm, color="0.2", linewidth=1.2, linestyle="--")
+    note = f"limit {tolerance_nm:g} nm, passed by {broken.sum()} of {len(broken)} replicas"
+    place = {"xy": (0.02, tolerance_nm), "xycoords": ("axes fraction", "data"), "xytext": (0, 3)}
+    ax.annotate(note, **place, textcoords="offset points", fontsize="small")
+    ax.set(xlabel="Time (ns)", ylabel="Largest bond deviation (nm)", ylim=(0, 2.5 * tolerance_nm))
+
+
+def compare_bars(
+    ax: Axes,
+    names: list[str],
+    values: np.ndarray,
+    errors: np.ndarray,
+    label: str,
+    reference: float | None = None,
+    reference_label: str = "reference",
+) -> None:
+    """One number of several runs as bars with standard errors; label: the quantity with its unit."""
+    x = np.arange(len(names))
+    colours = [PALETTE[i % len(PALETTE)] for i in range(len(names))]
+    ax.bar(x, values, yerr=errors, color=colours, width=0.6, capsize=4, error_kw={"elinewidth": 1.2, "ecolor": "0.2"})
+    if reference is not None:
+        ax.axhline(reference, color=REFERENCE_COLOUR, linewidth=1.2, linestyle="--", label=reference_label)
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+    ax.set_xticks(x, names)
+    ax.set(ylabel=label, xlim=(-0.6, len(names) - 0.4))
+    ax.tick_params(axis="x", length=0)
+
+
+def marginals(
+    ax: Axes,
+    edges: np.ndarray,
+    density: np.ndarray,
+    error: np.ndarray,
+    angle: str = "phi",
+    label: str | None = None,
+    color=None,
+) -> None:
+    """Density of phi or psi, (K,) 1/rad with its standard error as a band; edges (K + 1,) in rad, drawn per degree."""
+    if angle not in ("phi", "psi"):
+        raise ValueError(f"angle: want 'phi' or 'psi', got {angle!r}")
+    middle = np.degrees(edges[:-1] + edges[1:]) / 2
+    density, error = np.radians(density), np.radians(error)
+    (line,) = ax.plot(middle, density, label=label, color=color, linewidth=1.4)
+    ax.fill_between(middle, density - error, density + error, color=line.get_color(), alpha=0.25, linewidth=0)
+    degree_axis(ax.xaxis, PHI if angle == "phi" else PSI)
+    ax.autoscale(axis="y")  # a limit set by an earlier curve would stay
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("Density (1/°)")
+    if label:
+        ax.legend()

@@ -1,0 +1,51 @@
+"""Reference data that comes with the project, checked before use."""
+
+import hashlib
+from pathlib import Path
+
+from cgcore.store.files import StoreError
+
+PACKAGE = Path(__file__).parents[1]
+SUMS = "SHA256SUMS"
+
+
+def data_roots() -> tuple[Path, ...]:
+    """Where bundled data may lie: inside an installed package, or in a checkout."""
+    return PACKAGE / "data", PACKAGE.parent / "notebooks" / "data"
+
+
+def data_file(name: str) -> Path:
+    """Path of a bundled data file such as "ala2/solute.gro", its SHA-256 checked against SHA256SUMS beside it.
+
+    Raises FileNotFoundError with what there is, and StoreError for a file whose checksum is wrong or not listed.
+    """
+    for root in data_roots():
+        path = root / name
+        if path.is_file():
+            check(path)
+            return path
+    there = sorted(
+        str(p.relative_to(root)) for root in data_roots() for p in root.rglob("*") if p.is_file() and p.name != SUMS
+    )
+    raise FileNotFoundError(f"no bundled data file {name!r}; there is: {', '.join(there) or 'none at all'}")
+
+
+def check(path: Path) -> None:
+    """Raise StoreError unless the file has the checksum that SHA256SUMS of its folder gives (format of sha256sum)."""
+    sums = path.with_name(SUMS)
+    if not sums.is_file():
+        raise StoreError(f"{path}: no {SUMS} beside it, so it cannot be checked")
+    lines = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]
+    listed = {name.removeprefix("*"): digest for digest, name in lines}
+    if path.name not in listed:
+        raise StoreError(f"{path} is not listed in {sums}; listed are {sorted(listed)}")
+    with open(path, "rb") as file:
+        head = file.read(64)
+        file.seek(0)
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != listed[path.name].lower():
+        pointer = head.startswith(b"version https://git-lfs")
+        slip = "it is a git-lfs pointer: run `git lfs pull`" if pointer else "likely a partial download or an edit"
+        raise StoreError(
+            f"{path}: want SHA-256 {listed[path.name][:12]}…, got {found[:12]}… ({path.stat().st_size} bytes); {slip}"
+        )
