@@ -194,17 +194,27 @@ def species_linear(weight: Array, blocks: list[Array], n_species: int, species: 
 def symmetric_contraction(model: Model, params: dict, layer: int, blocks: list[Array]) -> list[Array]:
     """B_l = sum_nu w_nu(species) U_nu A ... A (nu factors), as a sparse polynomial in the components of A."""
     c, species, ells = model.config, np.asarray(model.species), model.out_ells(layer)
-    a = jnp.concatenate(blocks, axis=1)
-    out = [0.0 for _ in ells]
+    a = [block[:, m] for block in blocks for m in range(block.shape[1])]
+    terms = {ell: [{} for _ in range(2 * ell + 1)] for ell in ells}
     for degree in range(1, c.correlation + 1):
         monomials, coefficients = contraction_monomials(c.max_ell, degree, ells)
-        product = math.prod(a[:, factor] for factor in monomials.T)
         suffix = "_max" if degree == c.correlation else f".{c.correlation - 1 - degree}"
-        for n, ell in enumerate(ells):
+        for ell in ells:
             w = params[f"products.{layer}.symmetric_contractions.contractions.{ell}.weights{suffix}"]
-            polynomial = jnp.einsum("cmp,spk->scmk", coefficients[ell].astype(a.dtype), w)[species]
-            out[n] += jnp.einsum("ncmk,nmk->nck", polynomial, product)
-    return out
+            present = np.abs(coefficients[ell]).max(axis=-1) > 0
+            weighted = jnp.einsum("cmp,spk->cmsk", coefficients[ell].astype(a[0].dtype), w)[:, :, species]
+            for component, monomial in np.argwhere(present):
+                terms[ell][component][tuple(monomials[monomial])] = weighted[component, monomial]
+    return [jnp.stack([_polynomial(t, a) for t in terms[ell]], axis=1) for ell in ells]
+
+
+def _polynomial(terms: dict[tuple, Array], a: list[Array]) -> Array:
+    """sum of coefficient * a_i a_j ... over index tuples, by Horner's rule on the first index."""
+    total = terms.get((), 0.0)
+    for first in sorted({index[0] for index in terms if index}):
+        rest = {index[1:]: value for index, value in terms.items() if index and index[0] == first}
+        total += a[first] * _polynomial(rest, a)
+    return total
 
 
 def readout(params: dict, layer: int, scalars: Array) -> Array:
