@@ -12,7 +12,10 @@ MISSING = "not computed yet"
 
 
 class ResultTable(SphinxDirective):
-    """`{results} <system>` with a caption as content: a row per run, and below it how each was sampled."""
+    """`{results} <system>`: a table with a row per run, and below it how each run was sampled.
+
+    The content is the columns, a line `key: heading` each, and after an empty line the caption.
+    """
 
     required_arguments = 1
     has_content = True
@@ -25,10 +28,12 @@ class ResultTable(SphinxDirective):
             return self.parse_text_to_nodes(f"*The table of results is {MISSING}.*")
         for path in folder.glob("*.json"):
             self.env.note_dependency(str(path))
+        columns, _, caption = "\n".join(self.content).partition("\n\n")
+        headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
         sampling = " ".join(f"{r.label}: {r.sampling}." for r in found.values())
-        caption = self.parse_inline(f"{' '.join(self.content)} {sampling}", lineno=self.lineno)[0]
-        table = nodes.table("", nodes.title("", "", *caption), classes=["results"])
-        table += _group(*results.table(found))
+        text = self.parse_inline(f"{' '.join(caption.split())} {sampling}", lineno=self.lineno)[0]
+        table = nodes.table("", nodes.title("", "", *text), classes=["results"])
+        table += _group(["", *headings.values()], results.rows(found, list(headings)))
         self.add_name(table)
         self.set_source_info(table)
         return [table]
@@ -52,14 +57,16 @@ class ResultFigure(SphinxDirective):
 
 
 class ResultNumber(SphinxRole):
-    """`` {result}`amino_acids/core:js_reference` ``: one number with its error and unit."""
+    """`` {result}`amino_acids/core:js_reference` ``: one number with its error; the text names its unit."""
 
     def run(self):
         place, _, key = self.text.partition(":")
         system, _, run = place.partition("/")
-        text = results.number(Path(self.env.srcdir) / "results" / system, run, key)
-        self.env.note_dependency(str(Path(self.env.srcdir) / "results" / system / f"{run}.json"))
-        return [nodes.inline("", text or f"({MISSING})", classes=["result"])], []
+        folder = Path(self.env.srcdir) / "results" / system
+        found = results.load(folder)
+        self.env.note_dependency(str(folder / f"{run}.json"))
+        text = found[run].text(key) if run in found else f"({MISSING})"
+        return [nodes.inline("", text, classes=["result"])], []
 
 
 def _group(headings: list[str], rows: list[list[str]]) -> nodes.tgroup:

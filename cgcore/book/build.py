@@ -36,7 +36,8 @@ def build(root: Path = Path(".")) -> Path:
     root = Path(root).resolve()
     _require_version_1()
     shutil.rmtree(root / "_build", ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book", "build", "book", "-W", "-n", "--keep-going", "--all"]
+    start = "from jupyter_book.cli.main import main; main()"  # the command may not be on the path
+    command = [sys.executable, "-c", start, "build", "book", "-W", "-n", "--keep-going", "--all"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     index = root / "_build" / "html" / "index.html"
     if done.returncode or not index.is_file():

@@ -29,13 +29,20 @@ class Parameter:
     default: object
     help: str
 
-    def check(self, value):
-        """Raise ConfigError unless value is of the annotated type."""
-        if self.hint is bool:
+    def checked(self, value):
+        """The value, whole numbers as float where one is wanted, so that 3 and 3.0 are the same run.
+
+        Raises ConfigError unless it is of the annotated type.
+        """
+        allowed = typing.get_args(self.hint) or (self.hint,)
+        if value is None and type(None) in allowed:
+            return value
+        if bool in allowed:
             if not isinstance(value, bool):
                 raise ConfigError(f"{self.name}: want True or False, got {value!r} ({type(value).__name__})")
-        elif value is not None or type(None) not in typing.get_args(self.hint):
-            check_type(self.name, value, self.hint)
+            return value
+        check_type(self.name, value, self.hint)
+        return float(value) if isinstance(value, int) and float in allowed and int not in allowed else value
 
 
 def read_parameters(template: Path) -> dict[str, Parameter]:
@@ -69,9 +76,7 @@ def check_parameters(template: Path, given: dict) -> dict:
     if OUT_DIR in given:
         raise ConfigError(f"{OUT_DIR} is set by the runner, one folder per run; choose where runs go with `out`")
     complete = {name: p.default for name, p in known.items()} | given
-    for name, value in complete.items():
-        known[name].check(value)
-    return complete
+    return {name: known[name].checked(value) for name, value in complete.items()}
 
 
 def typed_parameters(template: Path, pairs: typing.Iterable[tuple[str, str]]) -> dict:

@@ -41,11 +41,8 @@ def publish(executed: Path, page: Path, *, title: str | None = None, book: Path 
     _retitle(executed, cells, title or _title(cells, record))
     cells.insert(1, nbformat.v4.new_markdown_cell("```{provenance}\n```", id="provenance"))
     notebook.cells = cells
-    notebook.metadata = {
-        "cgcore": record,
-        "kernelspec": notebook.metadata.get("kernelspec", {}),
-        "language_info": {"name": "python"},
-    }
+    kept = {key: notebook.metadata[key] for key in ("cgcore", "kernelspec") if key in notebook.metadata}
+    notebook.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}})
     text = nbformat.writes(notebook) + "\n"
     _require_small(page, text, cells)
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -1,37 +1,20 @@
 """The small result tables that the chapters read: one JSON file per run in `book/results/<system>/`.
 
 {"label": "Core", "order": 1, "sampling": "100 replicas of 200 ps, 20 ns in all",
- "values": {"js_reference": {"name": "JS distance to the reference", "value": 0.31, "error": 0.01, "unit": "bit"}}}
+ "table": {"js_reference": 0.31, "js_reference_error": 0.01}}
+
+with the table of `analysis.ramachandran` or another of its kind: plain numbers, the standard error of one beside it
+under its name with `_error`.
 """
 
 import json
 import math
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from cgcore.config import ConfigError, did_you_mean, from_dict
 
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """One number of a run with its standard error (None where there is none) and unit ('' where it has none)."""
-
-    name: str
-    value: float
-    error: float | None = None
-    unit: str = ""
-
-    def text(self) -> str:
-        """The value rounded to two digits of its error, as `0.312 ± 0.011`; to three digits where it has none."""
-        if self.error is None or not self.error > 0:
-            return f"{self.value:.3g}"
-        places = max(0, 1 - math.floor(math.log10(self.error)))
-        return f"{self.value:.{places}f} ± {self.error:.{places}f}"
-
-    @property
-    def heading(self) -> str:
-        return f"{self.name} ({self.unit})" if self.unit else self.name
+ABSENT = "–"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +24,22 @@ class Result:
     label: str
     order: int
     sampling: str
-    values: dict
+    table: dict
 
-    @property
-    def quantities(self) -> dict[str, Quantity]:
-        return {key: from_dict(Quantity, raw) for key, raw in self.values.items()}
+    def text(self, key: str) -> str:
+        """One number, to two digits of its error as `0.312 ± 0.011`, or to three digits where it has none.
 
-
-def save(path: Path, *, label: str, order: int, sampling: str, quantities: dict[str, Quantity]) -> Path:
-    """Write one run's result for the chapters, atomically."""
-    values = {key: asdict(quantity) for key, quantity in quantities.items()}
-    text = json.dumps(asdict(Result(label=label, order=order, sampling=sampling, values=values)), indent=1)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(text + "\n")
-    os.replace(part, path)
-    return path
+        Raises ConfigError for a key that the table lacks.
+        """
+        if key not in self.table:
+            raise ConfigError(f"result {self.label!r} has no {key!r}{did_you_mean(key, self.table)}")
+        value, error = self.table[key], self.table.get(f"{key}_error")
+        if value is None:
+            return ABSENT
+        if not error or not math.isfinite(error):
+            return f"{value:.3g}"
+        places = max(0, 1 - math.floor(math.log10(error)))
+        return f"{value:.{places}f} ± {error:.{places}f}"
 
 
 def load(folder: Path) -> dict[str, Result]:
@@ -66,24 +48,13 @@ def load(folder: Path) -> dict[str, Result]:
     return dict(sorted(found.items(), key=lambda item: item[1].order))
 
 
-def table(results: dict[str, Result]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text: a row per run, a column per quantity in the order in which they first come."""
-    columns: dict[str, str] = {}
-    for result in results.values():
-        for key, quantity in result.quantities.items():
-            columns.setdefault(key, quantity.heading)
-    rows = [
-        [r.label, *(r.quantities[key].text() if key in r.values else "–" for key in columns)] for r in results.values()
-    ]
-    return ["", *columns.values()], rows
+def rows(results: dict[str, Result], keys: list[str]) -> list[list[str]]:
+    """A row of text per run: its label and the numbers of the keys, a dash where its table lacks one.
 
-
-def number(folder: Path, run: str, key: str) -> str | None:
-    """One number with its unit as text, None where the run has not been made. Raises ConfigError for an unknown key."""
-    results = load(folder)
-    if run not in results:
-        return None
-    found = results[run].quantities
-    if key not in found:
-        raise ConfigError(f"{folder}/{run}.json has no {key!r}; it has {sorted(found)}{did_you_mean(key, found)}")
-    return f"{found[key].text()} {found[key].unit}".strip()
+    Raises ConfigError for a key that no run has.
+    """
+    for key in keys:
+        if not any(key in r.table for r in results.values()):
+            known = sorted({k for r in results.values() for k in r.table})
+            raise ConfigError(f"no result has {key!r}; known are {known}{did_you_mean(key, known)}")
+    return [[r.label, *(r.text(k) if k in r.table else ABSENT for k in keys)] for r in results.values()]
