@@ -75,7 +75,7 @@ def test_text_of_a_command_line_becomes_values_of_the_annotated_types():
 
 @pytest.mark.parametrize(
     "line, says",
-    [("a = 1", "want `name: type"), ("a: Path = 'x'", "want a type of"), ("a: int = f()", "and a literal")],
+    [("a = 1", "want `name: type"), ("a: Path = 'x'", "want types of"), ("a: int = f()", "and a literal")],
 )
 def test_a_parameters_cell_that_is_no_plain_table_is_refused(line, says, tmp_path):
     path = tmp_path / "t.ipynb"

@@ -1,4 +1,4 @@
-"""The pages as a reader gets them: every link leads somewhere, nothing comes from elsewhere, every picture is described.
+"""The pages as a reader gets them: links lead somewhere, nothing comes from elsewhere, pictures are described.
 
 Looked at are a miniature book, built here from the project's own configuration and text with two toy runs, and the
 real one where it has been built.

@@ -1,4 +1,4 @@
-"""Numbers and pictures of `book/results/`, so that no page types a number: a table, a figure, a number in a sentence."""
+"""Numbers and pictures of `book/results/`, so that no page types a number: table, figure, number in a line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pages made from runs: the provenance box, the list of a system's runs, the badge and button that open the template."""
+"""Pages made from runs: the provenance box, the list of runs, the badge and buttons that open a template."""
 
 import json
 import re

@@ -105,7 +105,7 @@ def _parameter(template: Path, node: ast.stmt, lines: list[str]) -> Parameter:
         hint, default = _hint(node.annotation), ast.literal_eval(node.value)
     except (KeyError, ValueError) as error:
         raise ConfigError(
-            f"{template}: parameter {name}: want a type of {sorted(TYPES)} and a literal, got {lines[node.lineno - 1]!r}"
+            f"{template}: {name}: want types of {sorted(TYPES)} and a literal, got {lines[node.lineno - 1]!r}"
         ) from error
     comment = lines[node.end_lineno - 1][node.end_col_offset :].strip().lstrip("#").strip()
     return Parameter(name=name, hint=hint, default=default, help=comment)

@@ -49,7 +49,8 @@ def commit() -> str:
     root = Path(cgcore.__file__).parent
 
     def git(*args):
-        return subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     try:
         return git("rev-parse", "--short=10", "HEAD") + (" with changes" if git("status", "--porcelain") else "")

@@ -127,7 +127,7 @@ def _execute(template: Path, part: Path, parameters: dict, failed: Path):
 
 @contextmanager
 def _without_false_alarm():
-    """Silence papermill's "Passed unknown parameter", which it says of every `int | None`; names are checked already."""
+    """Silence papermill's "Passed unknown parameter", which it says of every `int | None`; names are checked before."""
     logger = logging.getLogger("papermill")
 
     def keep(record):
