@@ -10,6 +10,7 @@ import pytest
 from cgcore import book
 from cgcore.book import results
 from cgcore.book.build import BookRun, book_runs
+from cgcore.book.provenance import device
 from cgcore.book.run import duration, readable
 from cgcore.config import ConfigError, from_dict, run_config
 
@@ -110,6 +111,15 @@ def test_a_run_has_its_folder_its_record_and_is_reused(tmp_path, monkeypatch, ca
     assert book.run_notebook(TOY, {"stiffness": 3}, Path("runs")) == executed
     assert executed.stat().st_mtime_ns == stamp
     assert "reused" in capsys.readouterr().out
+
+
+def test_the_accelerator_of_a_run_is_read_from_its_manifests(tmp_path):
+    here = device(tmp_path)
+    assert "CPU" in here
+    for name, found in (("a", {"platform": "cpu", "kind": "cpu"}), ("b", {"platform": "gpu", "kind": "NVIDIA X"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(json.dumps({"device": found}))
+        assert device(tmp_path) == (here if name == "a" else "NVIDIA X")
 
 
 def test_a_failed_run_keeps_its_notebook_and_is_not_taken_for_done(tmp_path):

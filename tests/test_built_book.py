@@ -32,12 +32,14 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.links, self.ids, self.remote, self.undescribed, self.h1 = [], [], [], [], 0
-        self.feed(path.read_text(encoding="utf-8"))
+        self.links, self.ids, self.remote, self.undescribed = [], [], [], []
+        text = path.read_text(encoding="utf-8")
+        self.feed(text)
+        # Outside the article the theme has a second title, for print only.
+        self.h1 = len(re.findall(r"<h1\b", "".join(re.findall(r"<article.*?</article>", text, re.DOTALL))))
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
-        self.h1 += tag == "h1"
         if "id" in found:
             self.ids.append(found["id"])
         if tag == "img" and not (found.get("alt") or "").strip() and found.get("aria-hidden") != "true":
@@ -86,11 +88,9 @@ def miniature(tmp_path_factory):
     return Site(book.build(root).parent)
 
 
-@pytest.fixture(params=["miniature", "real"])
+@pytest.fixture(params=["miniature", "real"] if REAL.is_dir() else ["miniature"])
 def site(request):
-    if request.param == "miniature" or not REAL.is_dir():
-        return request.getfixturevalue("miniature")
-    return Site(REAL)
+    return Site(REAL) if request.param == "real" else request.getfixturevalue("miniature")
 
 
 def test_every_link_and_anchor_leads_somewhere(site):
@@ -136,7 +136,7 @@ def test_the_landing_page_leads_to_everything(site):
 
 def test_a_page_of_a_run_says_how_it_was_made_and_opens_its_template(site):
     runs = sorted((site.folder / "runs" / "amino_acids").glob("*.html"))
-    assert [p.stem for p in runs] == ["core", "core_beta"]
+    assert {p.stem for p in runs} >= {"core", "core_beta"}
     for path in runs:
         text = path.read_text(encoding="utf-8")
         assert "How this page was made" in text and "kernels sha256" in text
@@ -163,8 +163,8 @@ def test_the_chapter_of_the_real_book_is_complete():
 def test_a_clone_without_runs_builds_and_says_what_is_missing(tmp_path):
     shutil.copy(ROOT / "_config.yml", tmp_path)
     shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("runs", "results", "__pycache__"))
-    text = Site(book.build(tmp_path).parent).text("systems/amino_acids.html")
-    assert text.count("not computed yet") == 6 and "uv run cgcore book" in text
+    text = re.sub(r"<[^>]+>", "", Site(book.build(tmp_path).parent).text("systems/amino_acids.html"))
+    assert text.count("not computed yet") == 6 and "uv run cgcore book makes them" in text
 
 
 def test_a_warning_fails_the_build_and_is_named(tmp_path):

@@ -59,10 +59,11 @@ def commit() -> str:
 
 
 def device(folder: Path) -> str:
-    """The device that the results of a run folder name in their manifests, else the processor of this machine."""
+    """The accelerator that the manifests of a run folder name, else the processor of this machine."""
     for path in sorted(folder.rglob("manifest.json")):
-        if name := json.loads(path.read_text()).get("device"):
-            return str(name)
+        found = json.loads(path.read_text()).get("device", {})
+        if found.get("platform", "cpu") != "cpu":
+            return found["kind"]
     return f"{platform.machine()} CPU, {os.cpu_count()} threads"
 
 
