@@ -113,6 +113,7 @@ def _execute(template: Path, part: Path, parameters: dict, failed: Path):
                 progress_bar=False,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],  # else each start warns of unencrypted TCP
             )
     except BaseException as error:
         if part.exists():
