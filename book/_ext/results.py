@@ -1,0 +1,88 @@
+"""Numbers and pictures of `book/results/`, so that no page types a number: table, figure, number in a line."""
+
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from cgcore.book import results
+
+MISSING = "not computed yet"
+
+
+class ResultTable(SphinxDirective):
+    """`{results} <system>`: a table with a row per run, and below it how each run was sampled.
+
+    The content is the columns, a line `key: heading` each, and after an empty line the caption.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"name": directives.unchanged}
+
+    def run(self):
+        folder = Path(self.env.srcdir) / "results" / self.arguments[0]
+        found = results.load(folder)
+        if not found:
+            return self.parse_text_to_nodes(f"*The table of results is {MISSING}.*")
+        for path in folder.glob("*.json"):
+            self.env.note_dependency(str(path))
+        columns, _, caption = "\n".join(self.content).partition("\n\n")
+        headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
+        sampling = " ".join(f"{r.label}: {r.sampling}." for r in found.values())
+        text = self.parse_inline(f"{' '.join(caption.split())} {sampling}", lineno=self.lineno)[0]
+        table = nodes.table("", nodes.title("", "", *text), classes=["results"])
+        table += _group(["", *headings.values()], results.rows(found, list(headings)))
+        self.add_name(table)
+        self.set_source_info(table)
+        return [table]
+
+
+class ResultFigure(SphinxDirective):
+    """`{result-figure} <system>/<picture>` with a caption as content: a figure, as soon as its picture is there."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"name": directives.unchanged, "alt": directives.unchanged_required, "width": directives.unchanged}
+
+    def run(self):
+        if "alt" not in self.options:
+            raise self.error("{result-figure}: want :alt:, what the picture shows, for those who cannot see it")
+        if not (Path(self.env.srcdir) / "results" / self.arguments[0]).is_file():
+            return self.parse_text_to_nodes(f"*The figure {self.arguments[0]} is {MISSING}.*")
+        options = "\n".join(f":{key}: {value}" for key, value in self.options.items())
+        caption = "\n".join(self.content)
+        return self.parse_text_to_nodes(f":::{{figure}} /results/{self.arguments[0]}\n{options}\n\n{caption}\n:::")
+
+
+class ResultNumber(SphinxRole):
+    """`` {result}`amino_acids/core:js_reference` ``: one number with its error; the text names its unit."""
+
+    def run(self):
+        place, _, key = self.text.partition(":")
+        system, _, run = place.partition("/")
+        folder = Path(self.env.srcdir) / "results" / system
+        found = results.load(folder)
+        self.env.note_dependency(str(folder / f"{run}.json"))
+        text = found[run].text(key) if run in found else f"({MISSING})"
+        return [nodes.inline("", text, classes=["result"])], []
+
+
+def _group(headings: list[str], rows: list[list[str]]) -> nodes.tgroup:
+    group = nodes.tgroup(cols=len(headings))
+    group += [nodes.colspec(colwidth=1) for _ in headings]
+    group += nodes.thead("", _row(headings))
+    group += nodes.tbody("", *map(_row, rows))
+    return group
+
+
+def _row(texts: list[str]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in texts))
+
+
+def setup(app):
+    app.add_directive("results", ResultTable)
+    app.add_directive("result-figure", ResultFigure)
+    app.add_role("result", ResultNumber())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,75 @@
+"""What made a run: hashes of code and data, versions, commit, machine."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import cgcore
+
+PACKAGES = ("cgcore", "jax", "jaxlib", "e3nn-jax", "jax-md", "chemtrain", "mdtraj", "numpy", "papermill")
+PRESENTATION = ("book", "cli.py")
+"""Parts of cgcore that no number depends on."""
+
+
+def code_hash() -> str:
+    """Hash of the kernels: every Python and TOML file of cgcore but the presentation."""
+    root = Path(cgcore.__file__).parent
+    files = [p for p in root.rglob("*") if p.suffix in (".py", ".toml", ".js")]
+    return _hash(root, [p for p in files if p.relative_to(root).parts[0] not in PRESENTATION])
+
+
+def data_hash(folder: Path) -> str | None:
+    """Hash of every file of a data folder, None where there is none."""
+    files = [p for p in folder.rglob("*") if p.is_file()] if folder.is_dir() else []
+    return _hash(folder, files) if files else None
+
+
+def source_hash(cells) -> str:
+    """Hash of a notebook's cell sources; outputs and metadata do not count."""
+    return hashlib.sha256(json.dumps([[c.cell_type, c.source] for c in cells]).encode()).hexdigest()[:12]
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that a run's numbers depend on, as far as installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """The short git commit of the code, marked where the tree had changes; 'none' outside a checkout."""
+    root = Path(cgcore.__file__).parent
+
+    def git(*args):
+        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=10", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+
+
+def device(folder: Path) -> str:
+    """The accelerator that the manifests of a run folder name, else the processor of this machine."""
+    for path in sorted(folder.rglob("manifest.json")):
+        found = json.loads(path.read_text()).get("device", {})
+        if found.get("platform", "cpu") != "cpu":
+            return found["kind"]
+    return f"{platform.machine()} CPU, {os.cpu_count()} threads"
+
+
+def _hash(root: Path, files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in sorted(files):
+        total.update(path.relative_to(root).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:12]

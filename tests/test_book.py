@@ -1,0 +1,306 @@
+"""Templates, runs and pages: strict parameters, one folder per run, small and stable pages, results as text."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cgcore import book
+from cgcore.book import results
+from cgcore.book.build import BookRun, book_runs
+from cgcore.book.provenance import device
+from cgcore.book.run import duration, readable
+from cgcore.config import ConfigError, from_dict, run_config
+
+ROOT = Path(__file__).parents[1]
+TOY = Path(__file__).parent / "notebooks" / "toy.ipynb"
+TEMPLATES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+# Parameters
+
+
+def test_the_parameters_cell_is_read_with_types_defaults_and_help():
+    found = book.read_parameters(TOY)
+    assert list(found) == ["map", "stiffness", "points", "fail", "out_dir"]
+    assert found["stiffness"].hint is float and found["stiffness"].default == 2.0
+    assert found["stiffness"].help == "kJ/mol/nm^2"
+    assert found["points"].hint == int | None and found["points"].default is None
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        ({"mpa": "core"}, "unknown parameter 'mpa'.*did you mean 'map'"),
+        ({"stiffness": "3"}, "stiffness: want float.*got '3' .str.; it is quoted"),
+        ({"stiffness": None}, "stiffness: want float"),
+        ({"points": 2.5}, "points: want int or NoneType, got 2.5"),
+        ({"points": True}, "points: want int"),
+        ({"fail": 1}, "fail: want True or False, got 1"),
+        ({"map": 3}, "map: want str, got 3"),
+        ({"out_dir": "elsewhere"}, "out_dir is set by the runner"),
+    ],
+)
+def test_parameters_that_the_template_does_not_have_are_refused_before_anything_runs(given, says, tmp_path):
+    with pytest.raises(ConfigError, match=says):
+        book.run_notebook(TOY, given, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_that_a_check_refuses_never_start_a_run(tmp_path):
+    def check(map, **others):
+        raise ConfigError(f"no map {map}")
+
+    with pytest.raises(ConfigError, match="no map x"):
+        book.run_notebook(TOY, {"map": "x"}, tmp_path, check=check)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_complete_parameters_are_defaults_with_the_given_in_their_places():
+    complete = book.check_parameters(TOY, {"stiffness": 3, "points": 7})
+    assert complete == {"map": "core", "stiffness": 3, "points": 7, "fail": False, "out_dir": "runs/scratch"}
+
+
+def test_text_of_a_command_line_becomes_values_of_the_annotated_types():
+    pairs = [("map", "12"), ("stiffness", "1e2"), ("points", "none"), ("fail", "true")]
+    assert book.typed_parameters(TOY, pairs) == {"map": "12", "stiffness": 100.0, "points": None, "fail": True}
+    with pytest.raises(ConfigError, match="points: want int.*got 'many'"):
+        book.typed_parameters(TOY, [("points", "many")])
+    with pytest.raises(ConfigError, match="given twice"):
+        book.typed_parameters(TOY, [("map", "a"), ("map", "b")])
+    with pytest.raises(ConfigError, match="did you mean 'points'"):
+        book.typed_parameters(TOY, [("point", "3")])
+
+
+@pytest.mark.parametrize(
+    "line, says",
+    [("a = 1", "want `name: type"), ("a: Path = 'x'", "want types of"), ("a: int = f()", "and a literal")],
+)
+def test_a_parameters_cell_that_is_no_plain_table_is_refused(line, says, tmp_path):
+    path = tmp_path / "t.ipynb"
+    write(path, code(line, tags=["parameters"]))
+    with pytest.raises(ConfigError, match=says):
+        book.read_parameters(path)
+    write(path, code(line))
+    with pytest.raises(ConfigError, match="want one cell tagged 'parameters', found 0"):
+        book.read_parameters(path)
+    with pytest.raises(ConfigError, match="found no file .*did you mean 't.ipynb'"):
+        book.read_parameters(tmp_path / "tt.ipynb")
+
+
+# Runs
+
+
+def test_a_run_has_its_folder_its_record_and_is_reused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    executed = book.run_notebook(TOY, {"stiffness": 3.0}, Path("runs"))
+    assert re.fullmatch(r"runs/toy/stiffness=3.0__[0-9a-f]{8}/executed.ipynb", executed.as_posix())
+    assert [p.name for p in executed.parent.iterdir()] == ["executed.ipynb"]
+    notebook = nbformat.read(executed, as_version=4)
+    record = notebook.metadata["cgcore"]
+    assert record["parameters"] == {"map": "core", "stiffness": 3.0, "points": None, "fail": False}
+    assert record["wall_s"] > 0 and record["versions"]["numpy"] and record["device"]
+    injected = next(c for c in notebook.cells if "injected-parameters" in c.metadata.tags)
+    assert f'out_dir = "{executed.parent.as_posix()}"' in injected.source
+    said = capsys.readouterr().out
+    assert "done in" in said and "100 %" in said, "what the notebook prints is seen while it runs"
+
+    stamp = executed.stat().st_mtime_ns
+    assert book.run_notebook(TOY, {"stiffness": 3}, Path("runs")) == executed
+    assert executed.stat().st_mtime_ns == stamp
+    assert "reused" in capsys.readouterr().out
+
+
+def test_the_accelerator_of_a_run_is_read_from_its_manifests(tmp_path):
+    here = device(tmp_path)
+    assert "CPU" in here
+    for name, found in (("a", {"platform": "cpu", "kind": "cpu"}), ("b", {"platform": "gpu", "kind": "NVIDIA X"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(json.dumps({"device": found}))
+        assert device(tmp_path) == (here if name == "a" else "NVIDIA X")
+
+
+def test_a_failed_run_keeps_its_notebook_and_is_not_taken_for_done(tmp_path):
+    with pytest.raises(book.NotebookFailed, match="ValueError: asked to fail") as error:
+        book.run_notebook(TOY, {"fail": True}, tmp_path)
+    (folder,) = (tmp_path / "toy").iterdir()
+    assert [p.name for p in folder.iterdir()] == ["failed.ipynb"]
+    assert str(folder / "failed.ipynb") in str(error.value)
+    cells = nbformat.read(folder / "failed.ipynb", as_version=4).cells
+    assert any(o.get("ename") == "ValueError" and o.traceback for c in cells for o in c.get("outputs", []))
+
+
+def test_the_folder_changes_with_parameters_source_data_and_not_with_outputs(tmp_path, monkeypatch):
+    template = tmp_path / "toy.ipynb"
+    template.write_text(TOY.read_text())
+
+    def name(**given):
+        started = []
+        monkeypatch.setattr("cgcore.book.run._execute", lambda t, part, p, failed: started.append(part))
+        with pytest.raises(FileNotFoundError):
+            book.run_notebook(template, given, tmp_path / "runs")
+        return started[0].parent.name
+
+    first = name()
+    assert first.startswith("defaults__") and first == name(stiffness=2.0)
+    assert name(points=4) != first
+    notebook = nbformat.read(template, as_version=4)
+    notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text="seen")]
+    nbformat.write(notebook, template)
+    assert name() == first
+    notebook.cells[3].source += "\n"
+    nbformat.write(notebook, template)
+    changed = name()
+    assert changed != first
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.csv").write_text("1")
+    assert name() != changed
+
+
+def test_names_and_times_that_people_read():
+    values = {"map": "core_beta", "stiffness": 2.0, "points": 3}
+    assert readable(TOY, values) == "map=core_beta_points=3"
+    assert readable(TOY, {"map": "a/b c"}, ", ") == "map=a-b c"
+    assert [duration(s) for s in (8.2, 200, 59.6, 7500)] == ["8 s", "3 min 20 s", "1 min 00 s", "2 h 05 min"]
+
+
+# Pages
+
+
+def test_a_page_shows_this_runs_values_and_nothing_that_changes_between_equal_runs(tmp_path):
+    pages = [tmp_path / name / "book/runs/toy/stiff.ipynb" for name in ("a", "b")]
+    for number, page in enumerate(pages):
+        executed = write(tmp_path / "executed.ipynb", *toy_run(f"2026-01-0{number + 1}"), cgcore=RECORD)
+        assert book.publish(executed, page, book=page.parents[2]) == page
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+    text = pages[0].read_text()
+    for gone in ("stiffness: float", "google.colab", "2026-01-01", "widget-view"):
+        assert gone not in text, gone
+    cells = nbformat.read(pages[0], as_version=4).cells
+    nbformat.validate(nbformat.read(pages[0], as_version=4))
+    assert cells[0].source.startswith("# Toy: stiffness=3.0\n")
+    assert cells[1].source == "```{provenance}\n```"
+    assert "](../../systems/amino_acids.md)" in cells[0].source
+    injected = next(c for c in cells if "injected-parameters" in c.metadata.get("tags", []))
+    assert "hide-input" in injected.metadata.tags and injected.source == "stiffness = 3.0"
+    (output,) = cells[3].outputs
+    assert output.text == "100 %\ndone\n", "no progress bars, and of a line that is rewritten its last state"
+
+
+def test_labels_are_unique_in_the_book_and_still_meet(tmp_path):
+    found = []
+    for name in ("core", "core_beta"):
+        page = tmp_path / "book/runs/toy" / f"{name}.ipynb"
+        executed = write(tmp_path / "executed.ipynb", *toy_run(), cgcore=RECORD)
+        book.publish(executed, page, title=name.title(), book=tmp_path / "book")
+        cells = nbformat.read(page, as_version=4).cells
+        assert cells[0].source.startswith(f"# {name.title()}\n")
+        label = next(c.metadata.mystnb.figure.name for c in cells if "figure" in c.metadata.get("mystnb", {}))
+        text = next(c.source for c in cells if "numref" in c.source)
+        end = name.replace("_", "-")
+        assert label == f"toy-curve-toy-{end}" and f"{{numref}}`{label}`" in text
+        assert f"(toy-energy-toy-{end})=" in text and f"(#toy-energy-toy-{end})" in text
+        assert f"$$ (toy-parabola-toy-{end})" in text and f"{{eq}}`toy-parabola-toy-{end}`" in text
+        found.append(label)
+    assert len(set(found)) == 2
+
+
+def test_what_cannot_be_a_page_is_refused(tmp_path):
+    page = tmp_path / "book/runs/toy/x.ipynb"
+    with pytest.raises(ValueError, match="found no 'cgcore' in its metadata"):
+        book.publish(TOY, page)
+    with pytest.raises(ValueError, match="starts with `# Title`"):
+        book.publish(write(tmp_path / "e.ipynb", code("1"), cgcore=RECORD), page, title="x")
+    big = code("plot()", outputs=[nbformat.v4.new_output("display_data", {"image/png": "A" * 1_100_000})])
+    title = nbformat.v4.new_markdown_cell("# Title")
+    with pytest.raises(ValueError, match=r"want a page below 1000000 bytes.*begins 'plot\(\)'"):
+        book.publish(write(tmp_path / "e.ipynb", title, big, cgcore=RECORD), page)
+    assert not page.exists()
+
+
+# Templates and the list of runs
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda p: p.stem)
+def test_templates_are_clean_and_take_what_run_config_takes(template):
+    notebook = nbformat.read(template, as_version=4)
+    assert "widgets" not in notebook.metadata
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs and cell.execution_count is None, "commit templates without outputs"
+            assert len(cell.source.splitlines()) <= 15
+            compile(cell.source, template.name, "exec")
+        figure = cell.metadata.get("mystnb", {})
+        assert not figure or (figure["figure"]["caption"] and figure["image"]["alt"])
+    values = {k: p.default for k, p in book.read_parameters(template).items() if k != "out_dir"}
+    assert run_config(**values).profile == "quick"
+    for parameter in book.read_parameters(template).values():
+        assert parameter.help or parameter.name == "seed", f"say what {parameter.name} is, with its unit"
+
+
+def test_every_listed_run_is_one_that_its_template_can_make():
+    runs = book_runs(ROOT)
+    assert {run.parameters["map"] for run in runs} >= {"core", "core_beta"}
+    for run in runs:
+        complete = book.check_parameters(ROOT / "notebooks" / f"{run.template}.ipynb", run.parameters)
+        complete.pop("out_dir")
+        run_config(**complete)
+    assert len({(run.template, run.page) for run in runs}) == len(runs)
+    with pytest.raises(ConfigError, match="unknown key 'pag'.*did you mean 'page'"):
+        from_dict(BookRun, {"template": "x", "pag": "y", "title": "z"})
+
+
+def test_an_unknown_profile_stops_the_book_before_its_first_run(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'laptop'"):
+        book.make_book("labtop", ROOT, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+# Results
+
+
+def test_results_become_text_with_their_errors(tmp_path):
+    table = {"js": 0.31234, "js_error": 0.0123, "n": 1234567, "big": 812.4, "big_error": 25.0, "none": None}
+    raw = {"label": "Core", "order": 2, "sampling": "20 ns", "table": table}
+    (tmp_path / "core.json").write_text(json.dumps(raw))
+    (tmp_path / "all.json").write_text(json.dumps(raw | {"label": "Reference", "order": 3, "table": {"n": 5}}))
+    found = results.load(tmp_path)
+    assert list(found) == ["core", "all"]
+    core = found["core"]
+    assert [core.text(k) for k in ("js", "big", "none", "n")] == ["0.312 ± 0.012", "812 ± 25", "–", "1.23e+06"]
+    assert results.rows(found, ["js", "n"]) == [["Core", "0.312 ± 0.012", "1.23e+06"], ["Reference", "–", "5"]]
+    with pytest.raises(ConfigError, match="no result has 'jss'.*did you mean 'js'"):
+        results.rows(found, ["jss"])
+    with pytest.raises(ConfigError, match="result 'Core' has no 'bigg'; did you mean 'big'"):
+        core.text("bigg")
+    assert results.load(tmp_path / "nowhere") == {}
+
+
+RECORD = {"template": "toy.ipynb", "differing": "stiffness=3.0", "parameters": {"stiffness": 3.0}}
+
+
+def toy_run(date: str = "2026-01-01"):
+    """Cells as papermill leaves them, without the time that running them takes."""
+    cells = nbformat.read(TOY, as_version=4).cells
+    injected = code("stiffness = 3.0", tags=["injected-parameters"])
+    cells.insert(3, injected)
+    for cell in cells:
+        cell.metadata["papermill"] = {"start_time": date}
+    out = nbformat.v4.new_output
+    cells[4].outputs = [
+        out("stream", name="stdout", text="10 %\r100 %\ndone\n"),
+        out("stream", name="stderr", text="a progress bar"),
+        out("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": date}}),
+    ]
+    return cells
+
+
+def code(source: str, tags=(), outputs=()):
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}, outputs=list(outputs))
+
+
+def write(path: Path, *cells, **metadata) -> Path:
+    nbformat.write(nbformat.v4.new_notebook(cells=list(cells), metadata=metadata), path)
+    return path

@@ -1,0 +1,183 @@
+"""Pictures of beads over atoms: valid HTML with alt text, right coordinates, a picture that shows the beads."""
+
+import base64
+import io
+import json
+import re
+import warnings
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib import image
+from matplotlib.colors import to_rgb
+
+from cgcore import viewer
+
+ATOMS = np.array([[0.0, 0, 0], [0.15, 0, 0], [0.2, 0.14, 0], [0.2, 0.2, 0.09], [0.1, -0.05, 0.09]])
+ELEMENTS = "CCNHH"
+ATOM_BONDS = [(0, 1), (1, 2), (2, 3), (1, 4)]
+BEADS, SPECIES, NAMES, BONDS = ATOMS[:3], [7, 7, 2], ["C_ace", "CA", "N<1>"], [(0, 1), (1, 2)]
+VOID = {"img", "input", "br", "link", "meta"}
+
+
+class Reader(HTMLParser):
+    """Checks that every element is closed in order, and collects tags and texts."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.tags, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.open.pop() != tag:
+            raise ValueError(f"</{tag}> closes nothing")
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def shown(**changed):
+    given = dict(
+        position_atoms=ATOMS,
+        elements=ELEMENTS,
+        atom_bonds=ATOM_BONDS,
+        position_beads=BEADS,
+        bead_species=SPECIES,
+        bead_names=NAMES,
+        bead_bonds=BONDS,
+        alt='Beads "over" atoms',
+    )
+    return viewer.show(**(given | changed)).data
+
+
+def moving(frames=None, **others):
+    if frames is None:
+        frames = np.stack([turned(BEADS, 0.3 * t) + 0.5 * t for t in range(6)])
+    return viewer.show_trajectory(frames, SPECIES, NAMES, BONDS, alt="Beads that move", **others).data
+
+
+def turned(x, angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return x @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+
+
+def scene(text: str) -> dict:
+    return json.loads(re.search(r"scene = (\{.*\});\n", text)[1])
+
+
+def picture(text: str) -> np.ndarray:
+    return image.imread(io.BytesIO(base64.b64decode(re.search(r'base64,([^"]+)"', text)[1])))[..., :3]
+
+
+@pytest.mark.parametrize("text", [shown(), moving(frame_ps=0.5)], ids=["still", "moving"])
+def test_the_html_is_well_formed_and_describes_itself(text):
+    page = Reader(text)
+    assert not page.open, "every element is closed"
+    tags = dict(page.tags)
+    assert tags["img"]["alt"] in ('Beads "over" atoms', "Beads that move")
+    assert tags["img"]["src"].startswith("data:image/png;base64,")
+    assert tags["button"]["type"] == "button" and tags["input"]["aria-label"] == "Frame"
+    assert [t for t in page.texts if t in NAMES] == NAMES, "the legend names every bead"
+    assert "@" not in re.sub(r"base64,[^\"]+|3dmol@|@media", "", text), "no mark of the template is left"
+    assert len(text) < 250_000
+
+
+def test_two_views_on_a_page_do_not_meet():
+    ids = {dict(Reader(shown()).tags)["figure"]["id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+def test_the_view_holds_the_molecule_turned_but_not_mirrored_or_bent():
+    data = scene(shown())
+    atoms, beads = np.array(data["molecule"]["position"]), np.array(data["beads"]["frames"][0])
+    np.testing.assert_allclose(pairwise(atoms), pairwise(10 * ATOMS), atol=0.01)
+    np.testing.assert_allclose(beads, atoms[:3], atol=0.01)
+    assert np.sign(volume(atoms)) == np.sign(volume(ATOMS)), "a mirror image is another molecule"
+    spread = np.ptp(atoms, axis=0)
+    assert spread[0] > spread[1] > spread[2], "widest across the page, flattest in depth"
+    assert data["molecule"]["bonds"] == [list(b) for b in ATOM_BONDS] and data["beads"]["bonds"] == [[0, 1], [1, 2]]
+
+
+def test_species_have_colours_and_names_do_not_matter():
+    first, second = viewer.SPECIES_COLOURS[:2]
+    assert scene(shown())["beads"]["colours"] == [first, first, second]
+    many = viewer._beads(np.zeros((1, 10, 3)), range(10), ["X"] * 10, [])
+    assert many["colours"][8] == first, "the palette begins again"
+
+
+def test_a_trajectory_neither_drifts_nor_tumbles_and_stays_small():
+    frames = np.array(scene(moving(frame_ps=0.5))["beads"]["frames"])
+    np.testing.assert_allclose(frames, np.broadcast_to(frames[0], frames.shape), atol=0.011)
+    assert scene(moving(frame_ps=0.5))["framePs"] == 0.5
+    for wrong in (np.zeros((1, 3, 3)), np.zeros((61, 3, 3)), np.zeros((3, 3))):
+        with pytest.raises(ValueError, match="want .T, N, 3. nm with 2 to 60 frames"):
+            moving(wrong)
+
+
+def test_superposing_never_makes_a_mirror_image_fit():
+    mirrored = ATOMS * [1, 1, -1]
+    laid = viewer.superpose(np.stack([ATOMS, mirrored]))
+    assert np.sign(volume(laid[1])) == -np.sign(volume(laid[0]))
+    assert np.abs(laid[1] - laid[0]).max() > 0.01
+    again = viewer.superpose(np.stack([ATOMS, turned(ATOMS, 2.0) + 3]))
+    np.testing.assert_allclose(again[1], again[0], atol=1e-12)
+
+
+def test_the_picture_shows_beads_in_their_colours_where_they_are():
+    text = moving(np.stack([BEADS, BEADS + 0.001 * np.eye(3)]))
+    shades, data = picture(text), scene(text)
+    assert (shades[:4] == 1).all() and (shades[:, :4] == 1).all(), "a white margin"
+    for colour in set(data["beads"]["colours"]):
+        near = np.abs(shades - np.array(to_rgb(colour))).max(axis=-1) < 0.12
+        assert near.mean() > 0.005, f"{colour} is not in the picture"
+    xs = np.array(data["beads"]["frames"][0])[:, 0]
+    last = np.abs(shades - np.array(to_rgb(data["beads"]["colours"][2]))).max(axis=-1) < 0.12
+    centre = np.nonzero(last)[1].mean() / shades.shape[1]
+    assert (centre > 0.5) == (xs[2] > xs.mean()), "the bead is on its side of the picture"
+
+
+@pytest.mark.parametrize(
+    "changed, says",
+    [
+        ({"alt": " "}, "alt: want a sentence"),
+        ({"elements": "CC"}, "got 5 positions and 2 elements"),
+        ({"bead_names": ["A"]}, "beads: want a species and a name each, got 3, 3 and 1"),
+        ({"bead_bonds": [(0, 3)]}, "bead_bonds: want indices from 0 to 2, got 0 to 3"),
+        ({"atom_bonds": [(-1, 0)]}, "atom_bonds: want indices from 0 to 4, got -1 to 0"),
+    ],
+)
+def test_what_does_not_fit_is_named(changed, says):
+    with pytest.raises(ValueError, match=says):
+        shown(**changed)
+
+
+def test_text_from_outside_is_escaped():
+    text = shown(alt="<b>&", caption="</script><i>")
+    assert "&lt;b&gt;&amp;" in text and "&lt;/script&gt;&lt;i&gt;" in text
+    assert "N<1>" in scene(shown(bead_names=["a", "</script>", "N<1>"]))["beads"]["names"]
+    assert text.count("</script>") == 1
+
+
+def test_nglview_draws_atoms_and_beads_live():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of nglview and what it imports
+        pytest.importorskip("nglview")
+        view = viewer.nglview(ATOMS, ELEMENTS, ATOM_BONDS, BEADS, SPECIES, NAMES)
+    spheres = [m["args"][1][0] for m in view._ngl_msg_archive if m.get("methodName") == "addShape"]
+    assert [s[0] for s in spheres] == ["sphere"] * 3 and [s[4] for s in spheres] == NAMES
+    np.testing.assert_allclose([s[1] for s in spheres], 10 * BEADS, atol=0.01)
+
+
+def pairwise(x):
+    return np.linalg.norm(x[:, None] - x[None], axis=-1)
+
+
+def volume(x):
+    return np.linalg.det(np.stack([x[1] - x[0], x[2] - x[0], x[3] - x[0]]))
