@@ -30,7 +30,9 @@ class DataConfig:
         if self.gap_ps < 0:
             raise ConfigError(f"DataConfig.gap_ps: want zero or more picoseconds, got {self.gap_ps}")
         if self.valid_blocks >= self.blocks:
-            raise ConfigError(f"DataConfig: {self.valid_blocks} held-out blocks of {self.blocks} leave none to train on")
+            raise ConfigError(
+                f"DataConfig: {self.valid_blocks} held-out blocks of {self.blocks} leave none to train on"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,15 @@ class MDConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """All that a fitted potential depends on."""
+
+    data: DataConfig
+    mace: MACEConfig
+    train: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One run of a notebook: data, potential, training, simulation."""
 
@@ -106,6 +117,10 @@ class RunConfig:
     mace: MACEConfig = field(default_factory=MACEConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     md: MDConfig = field(default_factory=MDConfig)
+
+    @property
+    def fit(self) -> FitConfig:
+        return FitConfig(data=self.data, mace=self.mace, train=self.train)
 
 
 FRAME_PS = 0.5
@@ -142,7 +157,9 @@ def run_config(
     if profile not in PROFILES:
         raise ConfigError(f"profile: want one of {sorted(PROFILES)}, got {profile!r}{did_you_mean(profile, PROFILES)}")
     chosen = PROFILES[profile] | {
-        k: v for k, v in dict(frames=frames, epochs=epochs, replicas=replicas, length_ps=length_ps).items() if v is not None
+        k: v
+        for k, v in dict(frames=frames, epochs=epochs, replicas=replicas, length_ps=length_ps).items()
+        if v is not None
     }
     check_type("length_ps", chosen["length_ps"], float)
     if chosen["length_ps"] < FRAME_PS:

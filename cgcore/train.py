@@ -152,7 +152,9 @@ def _trainer(potential: Potential, split: Split, state: dict, tx, config: TrainC
         nbrs_init=None,
         gammas={"F": 1.0},
         feature_extract_fns={"energy_and_force": lambda *_, **__: {}},
-        additional_targets={"F": lambda frame, energy_params, **_: force(potential, energy_params, frame.position, box)},
+        additional_targets={
+            "F": lambda frame, energy_params, **_: force(potential, energy_params, frame.position, box)
+        },
         batch_per_device=config.batch_size // jax.device_count(),
         log_file=None,
         checkpoint_path=run.folder,

@@ -44,7 +44,7 @@ def allowed(room: str) -> set[str]:
     level = next((i for i, row in enumerate(rows) if room in row), None)
     if level is None:
         raise AssertionError(f"cgcore.{room} has no place yet: give it one in {Path(__file__).name}")
-    beside = {"analysis"} if room in rows[-1] else set()
+    beside = {"analysis"} if room in [*rows[-1], "simulate"] else set()
     return {name for row in rows[:level] for name in row} | {room} | beside
 
 

@@ -85,7 +85,7 @@ def test_code_hash_of_this_package():
     )
 
 
-MADE_BY = "cgcore.geometry"
+MADE_BY = ("cgcore.geometry",)
 
 
 def test_a_run_from_start_to_manifest(tmp_path):
@@ -109,7 +109,7 @@ def test_a_run_from_start_to_manifest(tmp_path):
 
 def test_results_of_other_code_are_refused(tmp_path, monkeypatch):
     old = store.open_run(tmp_path, "md", MDConfig(), made_by=MADE_BY)
-    monkeypatch.setattr(runs, "code_hash", lambda module: "f00dfeedbeef")
+    monkeypatch.setattr(runs, "code_hash", lambda *modules: "f00dfeedbeef")
     with pytest.raises(store.StaleResultError) as e:
         store.open_run(tmp_path, "md", MDConfig(), made_by=MADE_BY)
     for words in (str(old.folder), old.identity["code"], "f00dfeedbeef", cgcore.__version__, "Remove the folder"):

@@ -27,9 +27,9 @@ def data_hash(*arrays) -> str:
     return h.hexdigest()[:DIGITS]
 
 
-def code_hash(module: str) -> str:
-    """12 hex digits of the source of a module and of every module of its package that it imports, however indirectly."""
-    found = closure(module, ROOT)
+def code_hash(*modules: str) -> str:
+    """12 hex digits of the source of modules and of all that they import from their package, however indirectly."""
+    found = {name: path for module in modules for name, path in closure(module, ROOT).items()}
     return digest(json.dumps([(name, found[name].read_text(encoding="utf-8")) for name in sorted(found)]).encode())
 
 

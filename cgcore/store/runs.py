@@ -13,6 +13,11 @@ from cgcore.store.files import StoreError, plain, read_json, write_json
 from cgcore.store.identity import ROOT, code_hash, run_id
 
 CONFIG, MANIFEST = "config.json", "manifest.json"
+MAKERS = {
+    "fit": ("cgcore.io", "cgcore.mapping", "cgcore.potentials.mace", "cgcore.train"),
+    "md": ("cgcore.potentials.mace", "cgcore.simulate"),
+}
+"""For each kind of run, the modules whose code, with all they import, makes its results."""
 RECORDED = ("jax", "jaxlib", "numpy", "chemtrain", "jax-md", "e3nn-jax", "mdtraj")
 
 
@@ -65,20 +70,21 @@ class Run:
         return read_json(self.path(MANIFEST))
 
 
-def open_run(root: Path, kind: str, config, parents=(), made_by: str = "cgcore.train") -> Run:
+def open_run(root: Path, kind: str, config, parents=(), made_by: tuple[str, ...] = ()) -> Run:
     """Open or begin the run folder root/kind/<id>, the id from the config dataclass and the parents' ids.
 
-    made_by: the module whose code, with all it imports, makes the results. Raises StaleResultError where another
-    version of that code made the folder, StoreError where the folder is not this run's.
+    made_by: the modules whose code, with all they import, makes the results; those of MAKERS[kind] by default. Raises
+    StaleResultError where another version of that code made the folder, StoreError where the folder is not this run's.
     """
+    made_by = tuple(made_by) or MAKERS[kind]
     identity = {
         "kind": kind,
         "id": run_id(config, parents),
         "config_type": type(config).__name__,
         "config": plain(config),
         "parents": list(parents),
-        "made_by": made_by,
-        "code": code_hash(made_by),
+        "made_by": list(made_by),
+        "code": code_hash(*made_by),
         "cgcore": cgcore.__version__,
     }
     folder = Path(root) / kind / identity["id"]
@@ -90,10 +96,10 @@ def open_run(root: Path, kind: str, config, parents=(), made_by: str = "cgcore.t
             )
         write_json(folder / CONFIG, identity)
     found = read_json(folder / CONFIG)
-    if (found.get("made_by"), found.get("code")) != (made_by, identity["code"]):
+    if (found.get("made_by"), found.get("code")) != (list(made_by), identity["code"]):
         raise StaleResultError(
-            f"{folder} was made by cgcore {found.get('cgcore')} ({found.get('made_by')}, code {found.get('code')}); "
-            f"running is cgcore {cgcore.__version__} ({made_by}, code {identity['code']}). "
+            f"{folder} was made by cgcore {found.get('cgcore')} (code {found.get('code')} of {found.get('made_by')}); "
+            f"running is cgcore {cgcore.__version__} (code {identity['code']} of {list(made_by)}). "
             "Remove the folder to make its results again, or choose another root"
         )
     for key in identity.keys() - {"cgcore"}:

@@ -7,6 +7,7 @@ models move between the two codes unchanged.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import e3nn_jax as e3nn
 import jax
@@ -14,16 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ..config import MACEConfig
-from ..neighbors import Edges, all_pairs
-from .base import Potential
+from ...config import MACEConfig
+from ...frames import Frames
+from ...neighbors import Edges, all_pairs, mean_neighbours
+from ..base import Potential
 from .couplings import clebsch_gordan, component_slice, contraction_monomials, convolution_paths
 
 SILU_GAIN = 1.6791767923989418
 """1 / rms of silu(x) for x ~ N(0, 1), as e3nn (torch) sampled it; models carry it implicitly."""
 
-HIDDEN_MAX_ELL = 1
-RADIAL_DEPTH = 3
+HIDDEN_MAX_ELL = 1  # 32x0e + 32x1o
+RADIAL_DEPTH = 3  # hidden layers of the radial network
+
+
+ENERGY_SCALE = 0.5
+"""kJ/mol: with it, parameters as drawn give forces far below those of the data, and training starts from nearly
+nothing. Scales of 2, 10 and 100 kJ/mol reached higher held-out losses in the same epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +38,14 @@ class Model:
     """All that fixes a MACE besides its parameters.
 
     species: one of 0 ... n_species - 1 for each bead; mean_neighbours normalises sums over neighbours;
-    energy_scale (kJ/mol) multiplies the output, so that parameters of order one give forces of the data's size.
+    energy_scale multiplies the output.
     """
 
     config: MACEConfig
     species: tuple[int, ...]
     n_species: int
     mean_neighbours: float
-    energy_scale: float = 1.0
+    energy_scale: float = ENERGY_SCALE
 
     def out_ells(self, layer: int) -> tuple[int, ...]:
         """Degrees that a layer hands on; the last one only scalars."""
@@ -47,6 +54,17 @@ class Model:
     def paths(self, layer: int) -> list[tuple[int, int, int]]:
         """(l_hidden, l_edge, l_out) of a layer's convolution; the first layer's hidden features are scalars."""
         return convolution_paths(HIDDEN_MAX_ELL if layer else 0, self.config.max_ell)
+
+
+def for_frames(config: MACEConfig, species: tuple[int, ...], frames: Frames) -> Model:
+    """The model of one molecule's beads, with the sums over neighbours normalised by what the frames have of them."""
+    vacuum = np.full(3, np.inf, np.asarray(frames.position).dtype)
+    return Model(
+        config=config,
+        species=tuple(species),
+        n_species=max(species) + 1,
+        mean_neighbours=mean_neighbours(np.asarray(frames.position), vacuum, config.cutoff_nm),
+    )
 
 
 def build(model: Model) -> Potential:
@@ -62,7 +80,7 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
         paths, last = model.paths(i), i == c.layers - 1
         widths = [c.n_bessel, *[c.radial_width] * RADIAL_DEPTH, len(paths) * k]
         out[f"interactions.{i}.linear_up.weight"] = ((1 + HIDDEN_MAX_ELL * (i > 0)) * k * k,)
-        for d, pair in enumerate(zip(widths, widths[1:], strict=False)):
+        for d, pair in enumerate(pairwise(widths)):
             out[f"interactions.{i}.conv_tp_weights.layer{d}.weight"] = pair
         out[f"interactions.{i}.linear.weight"] = (len(paths) * k * k,)
         skipped = len(model.out_ells(i)) if i else c.max_ell + 1
