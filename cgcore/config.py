@@ -127,7 +127,7 @@ FRAME_PS = 0.5
 """Time between saved frames in the study, ps."""
 
 PROFILES = {
-    "quick": dict(frames=4_000, epochs=8, replicas=64, length_ps=50.0),
+    "quick": dict(frames=4_000, epochs=8, replicas=64, length_ps=20.0),
     "laptop": dict(frames=None, epochs=50, replicas=100, length_ps=200.0),
     "paper": dict(frames=None, epochs=50, replicas=100, length_ps=5_000.0),
 }

@@ -133,7 +133,10 @@ def energy(model: Model, params: dict, position: Array, box: Array) -> Array:
     for i in range(c.layers):
         weight = {n.split(".", 2)[2]: p for n, p in params.items() if n.split(".")[:2] == ["interactions", str(i)]}
         kept = range(len(model.out_ells(i)))
-        radial = edges.expand(radial_net(weight, basis))
+        hidden = edges.expand(radial_net(weight, basis))
+        last = weight[f"conv_tp_weights.layer{RADIAL_DEPTH}.weight"] / math.sqrt(c.radial_width)
+        # Path by path: one wide product would be cut apart, and its pieces joined in the gradient.
+        radial = [hidden @ w for w in jnp.split(last, len(model.paths(i)), axis=1)]
         a = convolve(model.paths(i), edges, harmonics, radial, linear(weight["linear_up.weight"], h))
         a = [block / model.mean_neighbours for block in linear(weight["linear.weight"], a)]
         if i == 0:
@@ -170,26 +173,24 @@ def radial_basis(config: MACEConfig, distance: Array) -> Array:
 
 
 def radial_net(weight: dict, x: Array) -> Array:
-    """Multilayer perceptron without biases, so that what vanishes at the cut-off stays zero: (D, 8) -> (D, paths K)."""
-    for d in range(RADIAL_DEPTH + 1):
+    """Hidden layers of the radial network: (D, 8) -> (D, width). No biases: what vanishes at the cut-off stays zero."""
+    for d in range(RADIAL_DEPTH):
         w = weight[f"conv_tp_weights.layer{d}.weight"]
-        x = x @ (w / math.sqrt(w.shape[0]))
-        x = SILU_GAIN * jax.nn.silu(x) if d < RADIAL_DEPTH else x
+        x = SILU_GAIN * jax.nn.silu(x @ (w / math.sqrt(w.shape[0])))
     return x
 
 
-def convolve(paths: list, edges: Edges, harmonics: Array, radial: Array, h: list[Array]) -> list[Array]:
+def convolve(paths: list, edges: Edges, harmonics: Array, radial: list[Array], h: list[Array]) -> list[Array]:
     """Messages summed over neighbours: for each path R_p * sum_(m1 m2) CG h_(j m1) Y_(m2), paths side by side.
 
-    harmonics (N, J, S), radial (N, J, paths K), h[l] (N, 2 l + 1, K) -> for each l_out (N, 2 l_out + 1, paths_l K).
+    harmonics (N, J, S), radial a (N, J, K) for each path, h[l] (N, 2 l + 1, K) -> for each l_out
+    (N, 2 l_out + 1, paths_l K).
     """
-    channels = h[0].shape[-1]
-    radial = radial.reshape(*radial.shape[:2], len(paths), channels)
     out: dict[int, list[Array]] = {}
-    for p, (l1, l2, l3) in enumerate(paths):
+    for (l1, l2, l3), r in zip(paths, radial, strict=True):
         coupling = np.sqrt(2 * l3 + 1) * clebsch_gordan(l1, l2, l3).astype(harmonics.dtype)
         angular = jnp.einsum("abc,njb->njac", coupling, harmonics[..., component_slice(l2)])
-        sent = edges.sender(h[l1]) * radial[:, :, p, None, :]
+        sent = edges.sender(h[l1]) * r[:, :, None, :]
         out.setdefault(l3, []).append(jnp.einsum("njac,njak->nck", angular, sent))
     return [jnp.concatenate(out[ell], axis=-1) for ell in sorted(out)]
 
