@@ -1,16 +1,14 @@
-"""What made a run: hashes of code and data, versions, commit, machine."""
+"""What made a run of a notebook: hashes of code and data, commit, machine."""
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 from pathlib import Path
 
 import cgcore
+from cgcore.store.runs import git_state
 
-PACKAGES = ("cgcore", "jax", "jaxlib", "e3nn-jax", "jax-md", "chemtrain", "mdtraj", "numpy", "papermill")
 PRESENTATION = ("book", "cli.py")
 """Parts of cgcore that no number depends on."""
 
@@ -33,29 +31,10 @@ def source_hash(cells) -> str:
     return hashlib.sha256(json.dumps([[c.cell_type, c.source] for c in cells]).encode()).hexdigest()[:12]
 
 
-def versions() -> dict[str, str]:
-    """Python's version and those of the packages that a run's numbers depend on, as far as installed."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def commit() -> str:
-    """The short git commit of the code, marked where the tree had changes; 'none' outside a checkout."""
-    root = Path(cgcore.__file__).parent
-
-    def git(*args):
-        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "--short=10", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "none"
+    """The short git commit of the code, marked where the package had changes; 'none' outside a checkout."""
+    state = git_state()
+    return "none" if state is None else state["commit"][:10] + (" with changes" if state["dirty"] else "")
 
 
 def device(folder: Path) -> str:

@@ -4,12 +4,12 @@
  "table": {"js_reference": 0.31, "js_reference_error": 0.01}}
 
 with the table of `analysis.ramachandran` or another of its kind: plain numbers, the standard error of one beside it
-under its name with `_error`.
+under its name with `_error`; and a "manifest" of what made them.
 """
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgcore.config import ConfigError, did_you_mean, from_dict
@@ -25,6 +25,7 @@ class Result:
     order: int
     sampling: str
     table: dict
+    manifest: dict = field(default_factory=dict)
 
     def text(self, key: str) -> str:
         """One number, to two digits of its error as `0.312 ± 0.011`, or to three digits where it has none.

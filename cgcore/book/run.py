@@ -15,6 +15,7 @@ import nbformat
 
 from cgcore.book import provenance
 from cgcore.book.parameters import OUT_DIR, check_parameters, read_parameters
+from cgcore.store.runs import versions
 
 
 class NotebookFailed(RuntimeError):
@@ -96,7 +97,7 @@ def _record(template: Path, values: dict) -> dict:
         "code": provenance.code_hash(),
         "data": data,
         "commit": provenance.commit(),
-        "versions": provenance.versions(),
+        "versions": versions(),
     }
 
 

@@ -18,7 +18,7 @@ MAKERS = {
     "md": ("cgcore.potentials.mace", "cgcore.simulate"),
 }
 """For each kind of run, the modules whose code, with all they import, makes its results."""
-RECORDED = ("jax", "jaxlib", "numpy", "chemtrain", "jax-md", "e3nn-jax", "mdtraj")
+RECORDED = ("jax", "jaxlib", "numpy", "chemtrain", "jax-md", "e3nn-jax", "mdtraj", "optax")
 
 
 class StaleResultError(StoreError):
@@ -59,7 +59,6 @@ class Run:
             "seed": self.identity["config"].get("seed"),
             "data": data or {},
             "versions": versions(),
-            "python": platform.python_version(),
             "git": git_state(),
             "device": device(),
             "wall_s": wall_s,
@@ -117,7 +116,7 @@ def versions() -> dict[str, str | None]:
         except PackageNotFoundError:
             return None
 
-    return {"cgcore": cgcore.__version__} | {name: of(name) for name in RECORDED}
+    return {"python": platform.python_version(), "cgcore": cgcore.__version__} | {name: of(name) for name in RECORDED}
 
 
 def git_state() -> dict | None:
@@ -140,4 +139,6 @@ def device() -> dict:
     import jax  # late: reading results must not start a device
 
     first = jax.devices()[0]
-    return {"platform": first.platform, "kind": first.device_kind, "cpus": os.cpu_count()}
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    flags = os.environ.get("XLA_FLAGS", "")
+    return {"platform": first.platform, "kind": first.device_kind, "cpus": cpus, "xla_flags": flags}
