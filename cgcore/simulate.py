@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax_md import space
 from jax_md import simulate as jax_md_simulate
+from jax_md import space
 from tqdm import tqdm
 
 from .analysis.stability import bond_deviation
