@@ -38,12 +38,11 @@ def run(
     out: Out = Path("runs"),
 ):
     """Run one notebook with parameters; unknown or mistyped ones are refused before anything runs."""
-    from cgcore.book import run_notebook, typed_parameters
-    from cgcore.config import run_config
+    from cgcore.book import check_values, run_notebook, typed_parameters
 
     def execute():
         pairs = [_pair(text) for text in parameter or []]
-        return run_notebook(notebook, typed_parameters(notebook, pairs), out, check=run_config)
+        return run_notebook(notebook, typed_parameters(notebook, pairs), out, check=check_values)
 
     typer.echo(f"Done: {_said(execute)}")
 
@@ -92,10 +91,11 @@ def _said(function, *args):
     from cgcore.book import NotebookFailed
     from cgcore.book.build import BuildFailed
     from cgcore.config import ConfigError
+    from cgcore.mapping import MappingError
     from cgcore.store import StoreError
 
     try:
         return function(*args)
-    except (ConfigError, NotebookFailed, BuildFailed, StoreError, FileNotFoundError) as error:
+    except (ConfigError, MappingError, NotebookFailed, BuildFailed, StoreError, FileNotFoundError) as error:
         typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from error

@@ -84,25 +84,7 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
     Raises MappingError for an unknown map, typing, residue or key; an atom that the topology lacks, that is named
     twice, or that is left out where the map must cover all; a molecule whose beads are not connected by bonds.
     """
-    bundled = {path.name.removesuffix(".toml"): path for path in _bundled()}
-    if str(name).endswith(".toml"):
-        path, name = Path(name), Path(name).stem
-        if not path.is_file():
-            raise MappingError(f"{path}: no such file")
-    elif name in bundled:
-        path = bundled[name]
-    else:
-        raise MappingError(
-            f"unknown map {name!r}; there are {sorted(bundled)}, or give a .toml file{did_you_mean(name, bundled)}"
-        )
-    table = _table(path)
-    if typing not in table["typings"]:
-        known = sorted(table["typings"])
-        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
-    if residue.lower() not in (known := _residues(table)):
-        raise MappingError(
-            f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
-        )
+    table, name = _find(name, typing, residue), Path(name).stem
     if residue.upper() not in topology.residues:
         raise MappingError(
             f"residue {residue!r} is not in the topology, which holds {list(dict.fromkeys(topology.residues))}"
@@ -136,6 +118,35 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
                 "between residues (CONECT records)?"
             )
     return replace(mapping, dihedrals=dihedrals)
+
+
+def check(name, *, typing: str = "study", residue: str = "ala"):
+    """Raise MappingError unless there is such a map with such a typing for such a residue; needs no topology."""
+    _find(name, typing, residue)
+
+
+def _find(name, typing: str, residue: str) -> dict:
+    """The table of a bundled map or of a .toml file, of which the typing and the residue are known."""
+    bundled = {path.name.removesuffix(".toml"): path for path in _bundled()}
+    if str(name).endswith(".toml"):
+        path, name = Path(name), Path(name).stem
+        if not path.is_file():
+            raise MappingError(f"{path}: no such file")
+    elif name in bundled:
+        path = bundled[name]
+    else:
+        raise MappingError(
+            f"unknown map {name!r}; there are {sorted(bundled)}, or give a .toml file{did_you_mean(name, bundled)}"
+        )
+    table = _table(path)
+    if typing not in table["typings"]:
+        known = sorted(table["typings"])
+        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
+    if residue.lower() not in (known := _residues(table)):
+        raise MappingError(
+            f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
+        )
+    return table
 
 
 def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> Frames:

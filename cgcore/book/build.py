@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cgcore import mapping
 from cgcore.book.parameters import read_parameters
 from cgcore.book.publish import publish
 from cgcore.book.run import duration, run_notebook
@@ -58,17 +59,23 @@ def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("
     runs, clock = book_runs(root), time.perf_counter()
     _require_version_1()
     for run in runs:
-        run_config(**_values(root, run, profile))
+        check_values(**_values(root, run, profile))
     for number, run in enumerate(runs):
         print(f"[{number + 1}/{len(runs) + 1}] {run.title} {_left(clock, number, len(runs))}", flush=True)
         given = run.parameters | {"profile": profile}
-        executed = run_notebook(_template(root, run), given, root / out, check=run_config)
+        executed = run_notebook(_template(root, run), given, root / out, check=check_values)
         page = root / "book" / "runs" / run.template / f"{run.page}.ipynb"
         publish(executed, page, title=run.title, book=root / "book")
     print(f"[{len(runs) + 1}/{len(runs) + 1}] HTML ({duration(time.perf_counter() - clock)} so far)", flush=True)
     index = build(root)
     print(f"In all {duration(time.perf_counter() - clock)}", flush=True)
     return index
+
+
+def check_values(**values):
+    """Raise ConfigError or MappingError for parameters of a run that cannot be run; cheap, before any kernel starts."""
+    data = run_config(**values).data
+    mapping.check(data.map, typing=data.typing, residue=data.residue)
 
 
 def book_runs(root: Path) -> list[BookRun]:
