@@ -1,0 +1,125 @@
+"""What a stranger meets first: commands that agree, versions that agree, pins, a clean tree."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import cgcore
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LARGEST_MB = 12
+ELSEWHERE = ["pypi" + ".org", "files.python" + "hosted", "registry.npm" + "js", "conda.ana" + "conda.org"]
+HERE = ["/ho" + "me/", "/wo" + "rk/", "/ro" + "ot/"]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def pins(name: str) -> list[Requirement]:
+    return [Requirement(line) for line in read(name).splitlines() if line.strip() and not line.startswith("#")]
+
+
+def holds(requirement: Requirement, python: str) -> bool:
+    environment = default_environment() | {"python_version": python, "python_full_version": f"{python}.9", "extra": ""}
+    return requirement.marker is None or requirement.marker.evaluate(environment)
+
+
+@pytest.fixture(scope="module")
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def test_continuous_integration_runs_the_commands_of_the_readme():
+    block = read("README.md").split("## Two commands")[1].split("```")[1]
+    commands = [line.split("#")[0].strip() for line in block.splitlines() if line.startswith("uv ")]
+    script = read(".ci/run")
+    assert commands == ["uv run cgcore book", "uv run pytest"]
+    assert all(re.search(rf"^(step|exec) {command}$", script, re.MULTILINE) for command in commands)
+    assert script.strip().endswith(commands[-1]), "the last line printed is that of the tests"
+    assert "set -euo pipefail" in script and (ROOT / ".ci/run").stat().st_mode & 0o111
+
+
+def test_pip_and_conda_paths_are_the_same_everywhere():
+    for name in ("README.md", "book/run_it.md", "environment.yml"):
+        steps = re.findall(r"pip install --no-deps (-r requirements\.txt|-e \.)", read(name))
+        assert steps and steps == ["-r requirements.txt", "-e ."] * (len(steps) // 2), name
+    conda = yaml.safe_load(read("environment.yml"))["dependencies"]
+    assert set(conda) == {"python=3.12", "pip"}
+
+
+def test_one_version_and_a_whole_citation():
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation["version"] == PROJECT["project"]["version"] == cgcore.__version__
+    assert citation["cff-version"] == "1.2.0" and {"message", "title", "authors"} <= citation.keys()
+    assert citation["repository-code"] == PROJECT["project"]["urls"]["Repository"]
+    page = read("book/cite.md")
+    assert f"version = {{{citation['version']}}}" in page and citation["title"] in page
+    (study,) = citation["references"]
+    assert "2512.07692" in study["url"] and study["title"] in page
+    assert citation["license"] == PROJECT["project"]["license"] == "MIT" and read("LICENSE").startswith("MIT License")
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_every_direct_dependency_is_pinned_once(python):
+    groups = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]["book"]
+    groups += ([text for text in PROJECT["dependency-groups"]["dev"] if not text.startswith("cgcore")],)
+    found = {}
+    for pin in pins("requirements.txt"):
+        (exact,) = pin.specifier
+        assert exact.operator == "==" and not pin.url, f"{pin}: want ==, and no address"
+        if holds(pin, python):
+            assert canonicalize_name(pin.name) not in found, f"{pin.name} is pinned twice for Python {python}"
+            found[canonicalize_name(pin.name)] = exact.version
+    for wanted in (Requirement(text) for group in groups for text in group):
+        if holds(wanted, python):
+            assert wanted.specifier.contains(found.get(canonicalize_name(wanted.name), "0"), prereleases=True), wanted
+
+
+def test_colab_gets_the_same_versions():
+    same = {canonicalize_name(p.name): p.specifier for p in pins("requirements.txt") if holds(p, "3.13")}
+    for pin in pins("requirements-colab.txt"):
+        assert same[canonicalize_name(pin.name)] == pin.specifier, pin
+    named = {pin.name for pin in pins("requirements-colab.txt")}
+    assert "jax" in named and not named & {"numpy", "chemtrain"}
+
+
+def test_no_registry_and_no_home_is_named(tracked):
+    for path in tracked:
+        if b"\0" in (raw := path.read_bytes()):
+            continue
+        text = raw.decode("utf-8")
+        found = [word for word in ELSEWHERE + HERE if re.search(rf"(?<![\w.]){re.escape(word)}", text)]
+        assert not found, f"{path.relative_to(ROOT)} names {found}"
+
+
+def test_what_does_not_belong_in_git_is_not_there(tracked):
+    names = {path.relative_to(ROOT).as_posix() for path in tracked}
+    assert "uv.lock" not in names and not [n for n in names if n.startswith(("_build/", "runs/", "book/runs/"))]
+    large = {p.name: p.stat().st_size for p in tracked if p.stat().st_size > LARGEST_MB * 1_000_000}
+    assert not large
+    for path in tracked:
+        if path.suffix == ".ipynb":
+            cells = nbformat.read(path, as_version=4).cells
+            assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path.name
+
+
+def test_a_wheel_carries_the_maps_and_the_sample():
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["cgcore"]
+    for source, target in wheel["force-include"].items():
+        assert (ROOT / source / "SHA256SUMS").is_file() and target == source.replace("notebooks", "cgcore")
+    assert list((ROOT / "cgcore" / "maps").glob("*.toml")) and (ROOT / "cgcore" / "viewer.html").is_file()
