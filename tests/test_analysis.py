@@ -182,7 +182,10 @@ def test_jackknife_of_a_nonlinear_statistic_covers_its_spread():
 
 def test_jackknife_leaves_out_empty_blocks_and_wants_two():
     n = np.array([[3, 1], [0, 0], [2, 2]])
-    share = lambda s: s[0] / s.sum()
+
+    def share(s):
+        return s[0] / s.sum()
+
     assert blocks.jackknife(share, n) == blocks.jackknife(share, n[[0, 2]])
     with pytest.raises(ValueError, match="at least two blocks"):
         blocks.jackknife(share, n[:2])
