@@ -8,6 +8,7 @@ from cgcore import mapping, plots, store
 from cgcore.book import results
 
 REFERENCE = "reference"
+VMAX = 15.0  # kJ/mol, the top of the colour scale
 TYPING_LABELS = {"study": "", "unique": ", all species different", "single": ", one species"}
 FIT_KEYS = ("force_mae_meV_per_A", "force_rmse_meV_per_A", "updates", "updates_per_s")
 MD_KEYS = ("n_replicas_failed", "temperature_K", "ns_per_day_aggregate")
@@ -51,7 +52,7 @@ def draw_surfaces(folder: Path) -> Path:
         for ax, (stem, result) in zip(axes[0], found.items(), strict=True):
             surface = store.read_npz(folder / f"{stem}.npz")
             title = f"{result.label} ({result.table['ns']:.3g} ns)"
-            mesh = plots.ramachandran(ax, surface["F"], surface["edges"], title=title, colourbar=False)
+            mesh = plots.ramachandran(ax, surface["F"], surface["edges"], title=title, vmax=VMAX, colourbar=False)
             ax.label_outer()
         plots.free_energy_bar(list(axes[0]), mesh)
     return _save(figure, folder / "ramachandran.png")
@@ -69,7 +70,7 @@ def draw_marginals(folder: Path) -> Path:
                 density, error = surface[f"{angle}_density"], surface[f"{angle}_density_error"]
                 plots.marginals(ax, surface["marginal_edges"], density, error, angle, label=result.label, color=colour)
         axes[1].set_ylabel("")
-        axes[0].legend()
+        axes[1].get_legend().remove()
     return _save(figure, folder / "marginals.png")
 
 
