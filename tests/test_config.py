@@ -60,7 +60,11 @@ def test_a_config_does_not_change():
         (RunConfig, {"mace": 2}, "MACEConfig: want a table of settings, got 2 (int)"),
         (TrainConfig, {"epochs": 2.0}, "TrainConfig.epochs: want int, got 2.0 (float)"),
         (TrainConfig, {"epochs": "50"}, "TrainConfig.epochs: want int, got '50' (str); it is quoted"),
-        (TrainConfig, {"learning_rate": "1e-3"}, "TrainConfig.learning_rate: want float or int, got '1e-3' (str); it is"),
+        (
+            TrainConfig,
+            {"learning_rate": "1e-3"},
+            "TrainConfig.learning_rate: want float or int, got '1e-3' (str); it is",
+        ),
         (TrainConfig, {"epochs": True}, "TrainConfig.epochs: want int, got True (bool)"),
         (MDConfig, {"dt_ps": False}, "MDConfig.dt_ps: want float or int, got False (bool)"),
         (MDConfig, {"dt_ps": None}, "MDConfig.dt_ps: want float or int, got None (NoneType)"),

@@ -23,9 +23,7 @@ BONDS = np.array([[0, 1], [1, 2]])
 R0, K = 0.15, 1000.0
 MASS = np.array([2.0, 15.0, 40.0])
 CHAIN = Molecule(names=tuple("ABC"), mass=MASS, bonds=BONDS, bond_length=np.full(2, R0))
-SPRINGS = Potential(
-    lambda key: jnp.array(K), lambda k, x, box: 0.5 * k * jnp.sum((distances(x, BONDS, box) - R0) ** 2)
-)
+SPRINGS = Potential(lambda key: jnp.array(K), lambda k, x, box: 0.5 * k * jnp.sum((distances(x, BONDS, box) - R0) ** 2))
 START = R0 * np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0]])
 
 
@@ -129,7 +127,7 @@ def test_a_folder_of_another_length_is_refused(tmp_path):
 
 
 def test_replicas_are_independent(unbroken, tmp_path):
-    """From one start they part; another start of one does not touch the others; a seed repeats, another does not."""
+    """From one start they part; another start of one does not touch the others, which repeat exactly; another seed changes all."""
     ensemble, _ = unbroken
     first = ensemble.position[:, 0]
     assert min(np.abs(first[i] - first[j]).max() for i, j in ((0, 1), (0, 2), (1, 2))) > 1e-4
@@ -138,7 +136,6 @@ def test_replicas_are_independent(unbroken, tmp_path):
     other, _ = short(tmp_path / "moved", moved)
     assert_array_equal(other.position[1:], ensemble.position[1:])
     assert np.abs(other.position[0] - ensemble.position[0]).max() > 1e-4
-    same(short(tmp_path / "again")[0], ensemble)
     assert np.abs(short(tmp_path / "seed", seed=1)[0].position - ensemble.position).max() > 1e-4
 
 

@@ -17,13 +17,14 @@ from cgcore.store import Run
 from cgcore.train import TrainingError, fit, optimizer, predict
 
 PAIRS = np.array([[0, 1], [1, 2], [0, 2]])
+TRUTH = [-2.0, -1.5, 0.5, 1.0, 0.8, -0.3]
 N_TRAIN, N_VALID = 64, 21  # the held-out frames do not fill batches
 
 
 def energy(params, position, box):
-    """sum over pairs of c1 r + c2 r^2: linear in the parameters."""
+    """sum over pairs of c1 r + c2 (r - 1)^2: linear in the parameters."""
     r = distances(position, PAIRS, box)
-    return jnp.sum(params["linear"] * r + params["square"] * r**2)
+    return jnp.sum(params["linear"] * r + params["square"] * (r - 1) ** 2)
 
 
 SPRINGS = Potential(
@@ -40,7 +41,8 @@ def designs(position: np.ndarray) -> np.ndarray:
             d = position[:, i] - position[:, j]
             r = np.linalg.norm(d, axis=-1, keepdims=True)
             f = np.zeros_like(position)
-            f[:, i], f[:, j] = -power * r ** (power - 2) * d, power * r ** (power - 2) * d
+            pull = d / r if power == 1 else 2 * (r - 1) * d / r
+            f[:, i], f[:, j] = -pull, pull
             columns.append(f.ravel())
     return np.stack(columns, axis=1)
 
@@ -48,7 +50,7 @@ def designs(position: np.ndarray) -> np.ndarray:
 def frames(n: int, seed: int, noise: float = 0.1) -> Frames:
     random = np.random.default_rng(seed)
     position = np.array([[0.0, 0, 0], [1.0, 0, 0], [0.3, 1.2, 0]]) + 0.3 * random.normal(size=(n, 3, 3))
-    force = (designs(position) @ [-2.0, -1.5, 0.5, 1.0, 0.8, -0.3]).reshape(n, 3, 3)
+    force = (designs(position) @ TRUTH).reshape(n, 3, 3)
     force = force + noise * random.normal(size=force.shape)
     return Frames(position=position, force=force, box=np.full(3, np.inf), time=np.arange(n) * 1.0, names=tuple("ABC"))
 
@@ -84,16 +86,19 @@ def chi2(params, part: Frames) -> float:
 
 
 def test_force_matching_of_a_linear_model_is_least_squares(split, tmp_path):
-    """All frames in every batch, no decay of weights, and a rate that falls to nothing."""
-    settings = config(
-        epochs=300, batch_size=N_TRAIN, learning_rate=0.1, learning_rate_decay=1e-3, weight_decay=0.0, b2=0.9
-    )
-    result = fit(SPRINGS, split, settings, new_run(tmp_path), progress=False)
-    design = designs(split.train.position)
-    best, residual, *_ = np.linalg.lstsq(design, split.train.force.ravel(), rcond=None)
-    assert result.train_loss[-1] == pytest.approx(residual[0] / len(design), rel=1e-4)
+    """64 noisy frames, many times over, at a rate that falls to nothing: the parameters are those of the 64 frames.
+
+    They are far nearer to least squares than the parameters behind the noise are.
+    """
+    few = frames(64, 5, noise=0.5)
+    settings = config(epochs=6, batch_size=64, learning_rate=0.05, learning_rate_decay=1e-3, weight_decay=0.0, b2=0.99)
+    many = split._replace(train=few[np.tile(np.arange(64), 150)])
+    result = fit(SPRINGS, many, settings, new_run(tmp_path), progress=False)
+    design = designs(few.position)
+    best, *_ = np.linalg.lstsq(design, few.force.ravel(), rcond=None)
     found = np.concatenate([result.params["linear"], result.params["square"]])
-    assert_allclose(design @ found, design @ best, atol=0.02)
+    assert np.abs(found - best).max() < 0.1 * np.abs(best - TRUTH).max()
+    assert result.train_loss[-1] == pytest.approx(chi2(result.params, few), rel=1e-3)
 
 
 def test_losses_are_mean_squares_of_all_frames(split, tmp_path):
@@ -173,15 +178,17 @@ def test_fewer_frames_than_a_batch_are_refused(split, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(split, tmp_path):
+    """exp of a parameter that a step of 10^4 has carried away."""
+    steep = SPRINGS._replace(energy=lambda params, *args: energy(jax.tree.map(jnp.exp, params), *args))
     with (
         jax.debug_nans(False),
-        pytest.raises(TrainingError, match=r"not finite in epoch 1 .* smaller learning rate than 1e\+200"),
+        pytest.raises(TrainingError, match=r"not finite in epoch 1 .* smaller learning rate than 10000"),
     ):
-        fit(SPRINGS, split, config(learning_rate=1e200), new_run(tmp_path), progress=False)
+        fit(steep, split, config(learning_rate=1e4), new_run(tmp_path), progress=False)
 
 
 def test_the_rate_falls_to_nine_tenths_over_the_run():
-    """Without gradients an update is -lr * decay * parameter, which shows the rate."""
+    """Without gradients an update is -lr * decay * parameter, which shows the rate (single precision)."""
     settings = config(learning_rate=1e-2, weight_decay=1e-3)
     tx = optimizer(settings, 10)
     params = {"a": jnp.array([2.0, -3.0])}
@@ -189,9 +196,9 @@ def test_the_rate_falls_to_nine_tenths_over_the_run():
     for _ in range(11):
         update, state = tx.update({"a": jnp.zeros(2)}, state, params)
         sizes.append(update["a"])
-    assert_allclose(sizes[0], -1e-2 * 1e-3 * np.array([2.0, -3.0]), rtol=1e-12)
-    assert_allclose(sizes[10], 0.9 * sizes[0], rtol=1e-12)
-    assert_allclose(sizes[5], np.sqrt(0.9) * sizes[0], rtol=1e-12)
+    assert_allclose(sizes[0], -1e-2 * 1e-3 * np.array([2.0, -3.0]), rtol=1e-6)
+    assert_allclose(sizes[10], 0.9 * sizes[0], rtol=1e-6)
+    assert_allclose(sizes[5], np.sqrt(0.9) * sizes[0], rtol=1e-6)
 
 
 def test_weight_decay_is_decoupled_from_the_gradient():
@@ -203,5 +210,5 @@ def test_weight_decay_is_decoupled_from_the_gradient():
         update, _ = tx.update(gradient, tx.init(params), params)
         return optax.apply_updates(params, update)["a"]
 
-    assert_allclose(step(0.1) - step(0.0), -1e-2 * 0.1 * params["a"], rtol=1e-10)
+    assert_allclose(step(0.1) - step(0.0), -1e-2 * 0.1 * params["a"], rtol=1e-6)
     assert_allclose(np.sign(step(0.0) - params["a"]), [-1, -1])
