@@ -6,6 +6,8 @@ chemtrain 0.2.0 was written for JAX 0.4 and looks up eight tree functions that `
 of JAX or chemtrain is touched, and nothing happens unless this function is called.
 """
 
+import warnings
+
 import jax
 
 MOVED = ("all", "flatten", "leaves", "map", "reduce", "structure", "transpose", "unflatten")
@@ -16,6 +18,10 @@ def chemtrain_trainers():
     for name in MOVED:
         if f"tree_{name}" not in vars(jax):
             setattr(jax, f"tree_{name}", getattr(jax.tree_util, f"tree_{name}"))
-    from chemtrain import trainers
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # JAX's, about more names that chemtrain takes from old places
+        from chemtrain import trainers
 
     return trainers

@@ -162,7 +162,7 @@ def run_config(
         if v is not None
     }
     check_type("length_ps", chosen["length_ps"], float)
-    if chosen["length_ps"] < FRAME_PS:
+    if not FRAME_PS <= chosen["length_ps"] < float("inf"):
         raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {chosen['length_ps']}")
     dt_ps = 0.0005 if map == "atomistic" else 0.002
     return from_dict(
@@ -185,6 +185,8 @@ def run_config(
 
 def from_dict(cls, raw: dict):
     """Build a config dataclass, nested ones too, from plain values; unknown keys and wrong types are errors."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{cls.__name__}: want a table of settings, got {raw!r} ({type(raw).__name__})")
     hints = typing.get_type_hints(cls)
     for key in raw.keys() - hints.keys():
         raise ConfigError(f"{cls.__name__}: unknown key {key!r}; known are {sorted(hints)}{did_you_mean(key, hints)}")
@@ -213,7 +215,7 @@ def positive(config, *names: str):
     """Raise ConfigError unless the named fields are positive (None passes)."""
     for name in names:
         value = getattr(config, name)
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < float("inf"):
             raise ConfigError(f"{type(config).__name__}.{name}: want a positive number, got {value}")
 
 

@@ -19,6 +19,22 @@ FIXED = {
 }
 """What this network is; a model with other settings is another network."""
 
+SETTINGS = (
+    "r_max",
+    "num_bessel",
+    "num_polynomial_cutoff",
+    "max_ell",
+    "num_interactions",
+    "hidden_irreps",
+    "MLP_irreps",
+    "avg_num_neighbors",
+    "atomic_numbers",
+    "correlation",
+)
+"""What the config must hold besides."""
+
+RADIAL_INPUT = "interactions.0.conv_tp_weights.layer0.weight"
+
 EV = 96.48533212
 """One eV in kJ/mol."""
 
@@ -40,7 +56,11 @@ def read_mace_torch(arrays) -> tuple[Model, dict]:
     is called cutoff_nm is r_max. Raises ExchangeError for settings, parameters or contraction bases that differ from
     this network's.
     """
+    if missing := [name for name in ("config", "numbers", f"param:{RADIAL_INPUT}") if name not in arrays]:
+        raise ExchangeError(f"arrays: {missing} are missing; is this a model in mace-torch's layout?")
     found = json.loads(str(arrays["config"]))
+    if missing := [name for name in SETTINGS if name not in found]:
+        raise ExchangeError(f"config: {missing} are missing, found {sorted(found)}")
     for key, value in FIXED.items():
         if found.get(key, value) != value:
             raise ExchangeError(f"config {key}: want {value}, found {found[key]}")
@@ -63,7 +83,7 @@ def read_mace_torch(arrays) -> tuple[Model, dict]:
             "max_ell": found["max_ell"],
             "n_bessel": found["num_bessel"],
             "envelope_power": found["num_polynomial_cutoff"],
-            "radial_width": params["interactions.0.conv_tp_weights.layer0.weight"].shape[1],
+            "radial_width": params[RADIAL_INPUT].shape[1],
             "readout_width": int(found["MLP_irreps"].split("x")[0]),
         },
     )

@@ -188,7 +188,7 @@ def convolve(paths: list, edges: Edges, harmonics: Array, radial: list[Array], h
     """
     out: dict[int, list[Array]] = {}
     for (l1, l2, l3), r in zip(paths, radial, strict=True):
-        coupling = np.sqrt(2 * l3 + 1) * clebsch_gordan(l1, l2, l3).astype(harmonics.dtype)
+        coupling = (np.sqrt(2 * l3 + 1) * clebsch_gordan(l1, l2, l3)).astype(harmonics.dtype)
         angular = jnp.einsum("abc,njb->njac", coupling, harmonics[..., component_slice(l2)])
         sent = edges.sender(h[l1]) * r[:, :, None, :]
         out.setdefault(l3, []).append(jnp.einsum("njac,njak->nck", angular, sent))

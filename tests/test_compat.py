@@ -1,0 +1,45 @@
+"""chemtrain on a present JAX, in fresh interpreters: imports of this session must not count."""
+
+import subprocess
+import sys
+
+from cgcore.compat import MOVED, chemtrain_trainers
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_module_changes_nothing():
+    code = """
+import sys
+import jax
+before = dict(vars(jax))
+import cgcore.compat
+changed = [k for k, v in vars(jax).items() if before.get(k, ()) is not v]
+print(changed, [m for m in sys.modules if m.split(".")[0] == "chemtrain"])
+"""
+    assert run(code) == "[] []"
+
+
+def test_only_the_moved_names_are_lent():
+    """What the import adds to jax besides is submodules."""
+    code = """
+import types
+import jax
+before = dict(vars(jax))
+from cgcore.compat import chemtrain_trainers
+chemtrain_trainers()
+changed = {k: v for k, v in vars(jax).items() if before.get(k, ()) is not v and not isinstance(v, types.ModuleType)}
+print(sorted(changed), all(v is getattr(jax.tree_util, k) for k, v in changed.items()))
+"""
+    names, same = run(code).rsplit(" ", 1)
+    assert set(eval(names)) == {f"tree_{name}" for name in MOVED}
+    assert same == "True"
+
+
+def test_chemtrain_has_the_trainer():
+    trainers = chemtrain_trainers()
+    assert trainers.__name__ == "chemtrain.trainers"
+    assert callable(trainers.ForceMatching)
+    assert chemtrain_trainers() is trainers

@@ -1,0 +1,209 @@
+"""What every energy must do, by one kit for all of them.
+
+The energies here are invariant under O(3), translations and permutations of equal beads: E(x) = E(-x), so that none of
+them can tell a molecule from its mirror image.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from cgcore.config import MACEConfig
+from cgcore.geometry import rotation
+from cgcore.potentials.base import Potential, add, force
+from cgcore.potentials.mace import Model, build
+
+CUTOFF = 0.5
+SPECIES = (0, 1, 0, 1, 1, 0)
+VACUUM = np.full(3, np.inf)
+BATCH = 36  # frames of every evaluation, so that each potential is compiled once
+
+
+def mace(correlation: int, layers: int) -> Potential:
+    config = MACEConfig(
+        correlation=correlation,
+        layers=layers,
+        cutoff_nm=CUTOFF,
+        channels=2,
+        max_ell=2,
+        n_bessel=4,
+        radial_width=8,
+        readout_width=4,
+    )
+    return build(Model(config=config, species=SPECIES, n_species=2, mean_neighbours=2.0))
+
+
+POTENTIALS = {f"mace-nu{nu}-L{layers}": (mace, (nu, layers)) for nu, layers in product((1, 2, 3), (1, 2))}
+POTENTIALS["sum"] = (lambda: add(mace(1, 1), mace(2, 1)), ())
+
+
+class Case(NamedTuple):
+    potential: Potential
+    params: object
+    batch: object  # compiled: (BATCH, N, 3), box -> energies, gradients
+    base: np.ndarray  # (N, 3) nm, every bead within the cut-off of others
+    energy: float
+    gradient: np.ndarray
+
+    def __call__(self, frames, box=VACUUM):
+        """Energies (B,) and gradients (B, N, 3) of up to BATCH frames."""
+        frames = np.asarray(frames)
+        padded = np.concatenate([frames, np.repeat(frames[:1], BATCH - len(frames), axis=0)])
+        energy, gradient = self.batch(self.params, padded, box)
+        return np.asarray(energy)[: len(frames)], np.asarray(gradient)[: len(frames)]
+
+
+@pytest.fixture(scope="module", params=POTENTIALS.values(), ids=POTENTIALS)
+def case(request) -> Case:
+    make, arguments = request.param
+    potential = make(*arguments)
+    params = potential.init(jax.random.key(3))
+    batch = jax.jit(
+        jax.vmap(jax.value_and_grad(potential.energy, argnums=1), (None, 0, None)),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
+    random = np.random.default_rng(8)
+    base = 0.22 * np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1], [2, 0, 1]])
+    base = base + 0.03 * random.normal(size=base.shape)
+    unit = Case(potential, params, batch, base, 1.0, np.ones_like(base))
+    (energy,), (gradient,) = unit(base[None])
+    assert abs(energy) > 1e-5 and np.abs(gradient).max() > 1e-4  # else the tests below compare zeros
+    return unit._replace(energy=energy, gradient=gradient)
+
+
+def close(case: Case, energy, gradient, wanted_energy, wanted_gradient, tolerance=1e-11):
+    """Equal to within the tolerance times the energy and the largest force of the base frame."""
+    assert_allclose(energy, wanted_energy, rtol=0, atol=tolerance * abs(case.energy))
+    wanted_gradient = np.broadcast_to(wanted_gradient, np.shape(gradient))
+    assert_allclose(gradient, wanted_gradient, rtol=0, atol=tolerance * np.abs(case.gradient).max())
+
+
+def test_rotation(case):
+    """Energies are scalars, forces turn with the frame (SO(3))."""
+    turns = [np.asarray(rotation(jax.random.key(i))) for i in range(4)]
+    energy, gradient = case([case.base @ q.T for q in turns])
+    close(case, energy, gradient, case.energy, [case.gradient @ q.T for q in turns])
+
+
+def test_reflection(case):
+    """O(3): a mirror image has the same energy. An energy that tells L from D would fail here, and none of these can."""
+    mirrors = [-np.eye(3), np.diag([1.0, 1.0, -1.0])]
+    energy, gradient = case([case.base @ m for m in mirrors])
+    close(case, energy, gradient, case.energy, [case.gradient @ m for m in mirrors])
+
+
+def test_translation(case):
+    energy, gradient = case([case.base + [0.3, -0.1, 0.7], case.base - 2.0])
+    close(case, energy, gradient, case.energy, case.gradient)
+    assert_allclose(case.gradient.sum(0), 0, atol=1e-11 * np.abs(case.gradient).max())
+    torque = np.cross(case.base, case.gradient).sum(0)
+    assert_allclose(torque, 0, atol=1e-11 * np.abs(case.gradient).max())
+
+
+def test_permutation(case):
+    """Equal beads may change places, with their forces; others may not."""
+    alike, other = [2, 1, 0, 4, 3, 5], [1, 0, 2, 3, 4, 5]
+    energy, gradient = case([case.base[alike], case.base[other]])
+    close(case, energy[0], gradient[0], case.energy, case.gradient[alike])
+    assert abs(energy[1] - case.energy) > 1e-4 * abs(case.energy)
+
+
+def test_force_is_the_slope_of_the_energy(case):
+    """Central differences of all coordinates, 1e-6 of the largest force."""
+    h = 1e-5
+    steps = h * np.eye(case.base.size).reshape(-1, *case.base.shape)
+    energy, _ = case(np.concatenate([case.base + steps, case.base - steps]))
+    plus, minus = np.split(energy, 2)
+    slope = ((plus - minus) / (2 * h)).reshape(case.base.shape)
+    assert_allclose(slope, case.gradient, rtol=0, atol=1e-6 * np.abs(case.gradient).max())
+
+
+def test_far_apart_energies_add_up(case):
+    """Two fragments beyond the cut-off: the energy is the sum of each alone, and scattered beads have none."""
+    far = np.array([10.0, 0.0, 0.0])
+    scattered = 2.0 * np.arange(3)[:, None] * np.array([0.0, 1.0, 0.0])
+    first, second = case.base[:3], case.base[3:]
+    frames = [
+        np.concatenate([first, second + far]),
+        np.concatenate([first, scattered + far]),
+        np.concatenate([scattered - far, second]),
+        np.concatenate([scattered - far, scattered + far]),
+    ]
+    energy, gradient = case(frames)
+    close(case, energy[0], gradient[0][:3], energy[1] + energy[2], gradient[1][:3])
+    close(case, energy[0], gradient[0][3:], energy[1] + energy[2], gradient[2][3:])
+    assert min(abs(energy[1]), abs(energy[2])) > 1e-6 * abs(case.energy)
+    assert energy[3] == 0
+    assert_array_equal(gradient[3], 0)
+
+
+def test_smooth_at_the_cutoff(case):
+    """A pair that parts: energy and force go to zero at the cut-off and stay there.
+
+    The envelope ends as (1 - x)^3 and each Bessel function as (1 - x), x = r / r_c: to leading order twice the way inside
+    the cut-off gives 16 times the energy and 8 times the force.
+    """
+    scattered = np.concatenate([np.zeros((2, 3)), 5.0 + 2.0 * np.arange(4)[:, None] * np.ones(3)])
+    inside = np.array([2e-3, 1e-3, 1e-9, 0.0, -1e-9, -1e-3, -0.2])
+    frames = np.repeat(scattered[None], len(inside), axis=0)
+    frames[:, 1, 0] = CUTOFF * (1 - inside)
+    energy, gradient = case(frames)
+    pull = gradient[:, 1, 0]
+    assert energy[0] / energy[1] == pytest.approx(16, rel=0.05)
+    assert pull[0] / pull[1] == pytest.approx(8, rel=0.05)
+    assert abs(energy[2]) < 1e-14 * abs(case.energy)
+    assert abs(pull[2]) < 1e-9 * np.abs(case.gradient).max()
+    assert_array_equal(energy[3:], 0)
+    assert_array_equal(gradient[3:], 0)
+
+
+def test_periodic_box(case):
+    """A bead moved by a box length is where it was, and a box too large to matter does not."""
+    box = np.array([1.6, 1.7, 1.8])  # an image is further than the cut-off from every bead
+    wrapped = case.base.copy()
+    wrapped[0] += [1.6, 0, 0]
+    wrapped[3] -= [0, 1.7, 3.6]
+    energy, gradient = case([case.base, wrapped, case.base + [0.0, 1.65, -0.5], np.mod(case.base + 1.5, box)], box)
+    close(case, energy, gradient, case.energy, case.gradient)
+    tight, _ = case([case.base], np.full(3, 1.0))
+    assert abs(tight[0] - case.energy) < abs(case.energy)
+
+
+def test_batch_equals_singles(case):
+    frames = case.base + 0.01 * np.random.default_rng(0).normal(size=(3, *case.base.shape))
+    energy, gradient = case(frames)
+    single = jax.jit(
+        lambda x: (case.potential.energy(case.params, x, VACUUM), force(case.potential, case.params, x, VACUUM)),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
+    for x, e, g in zip(frames, energy, gradient, strict=True):
+        one, forces = single(x)
+        close(case, one, -forces, e, g, 1e-12)
+
+
+def test_single_precision(case):
+    """float32 stays float32 and is right to 1e-5."""
+    params = jax.tree.map(lambda p: p.astype(jnp.float32), case.params)
+    frames = np.repeat(case.base[None], BATCH, axis=0).astype(np.float32)
+    energy, gradient = case.batch(params, frames, VACUUM.astype(np.float32))
+    assert (energy.dtype, gradient.dtype) == (np.float32, np.float32)
+    close(case, energy, gradient, case.energy, case.gradient, 1e-5)
+
+
+def test_a_sum_is_the_sum_of_its_terms():
+    spring = Potential(lambda key: {"k": jax.random.uniform(key)}, lambda p, x, box: p["k"] * jnp.sum(x**2))
+    field = Potential(lambda key: {"g": jnp.array(2.0)}, lambda p, x, box: p["g"] * jnp.sum(x[:, 2]))
+    both = add(spring, field, spring)
+    params = both.init(jax.random.key(0))
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    assert params[0]["k"] != params[2]["k"]
+    k = params[0]["k"] + params[2]["k"]
+    assert_allclose(both.energy(params, x, VACUUM), k * (x**2).sum() + 2 * x[:, 2].sum(), rtol=1e-12)
+    assert_allclose(force(both, params, x, VACUUM), -2 * k * x - np.array([0, 0, 2.0]), rtol=1e-12)
+    with pytest.raises(ValueError, match="zip"):
+        both.energy(params[:2], x, VACUUM)

@@ -1,0 +1,214 @@
+"""Force matching of springs, whose best parameters linear least squares gives, and what interrupts it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from cgcore import train
+from cgcore.config import TrainConfig
+from cgcore.data import DataError, Split, force_errors
+from cgcore.frames import Frames
+from cgcore.geometry import distances
+from cgcore.potentials.base import Potential
+from cgcore.store import Run
+from cgcore.train import TrainingError, fit, optimizer, predict
+
+PAIRS = np.array([[0, 1], [1, 2], [0, 2]])
+TRUTH = [-2.0, -1.5, 0.5, 1.0, 0.8, -0.3]
+N_TRAIN, N_VALID = 64, 21  # the held-out frames do not fill batches
+
+
+def energy(params, position, box):
+    """sum over pairs of c1 r + c2 (r - 1)^2: linear in the parameters."""
+    r = distances(position, PAIRS, box)
+    return jnp.sum(params["linear"] * r + params["square"] * (r - 1) ** 2)
+
+
+SPRINGS = Potential(
+    lambda key: dict(zip(("linear", "square"), jax.random.normal(key, (2, 3)), strict=True)),
+    energy,
+)
+
+
+def designs(position: np.ndarray) -> np.ndarray:
+    """(T N 3, 6): forces of unit parameters."""
+    columns = []
+    for power in (1, 2):
+        for i, j in PAIRS:
+            d = position[:, i] - position[:, j]
+            r = np.linalg.norm(d, axis=-1, keepdims=True)
+            f = np.zeros_like(position)
+            pull = d / r if power == 1 else 2 * (r - 1) * d / r
+            f[:, i], f[:, j] = -pull, pull
+            columns.append(f.ravel())
+    return np.stack(columns, axis=1)
+
+
+def frames(n: int, seed: int, noise: float = 0.1) -> Frames:
+    random = np.random.default_rng(seed)
+    position = np.array([[0.0, 0, 0], [1.0, 0, 0], [0.3, 1.2, 0]]) + 0.3 * random.normal(size=(n, 3, 3))
+    force = (designs(position) @ TRUTH).reshape(n, 3, 3)
+    force = force + noise * random.normal(size=force.shape)
+    return Frames(position=position, force=force, box=np.full(3, np.inf), time=np.arange(n) * 1.0, names=tuple("ABC"))
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return Split(frames(N_TRAIN, 1), 0, frames(N_VALID, 2), (0,))
+
+
+def config(**values) -> TrainConfig:
+    return TrainConfig(**dict(epochs=4, batch_size=16, learning_rate=0.02, seed=3) | values)
+
+
+def new_run(folder) -> Run:
+    folder.mkdir(exist_ok=True)
+    return Run(folder=folder, identity={})
+
+
+def same(a, b):
+    """Equal to the last bit but for held-out losses, which a resumed trainer may add up in another order."""
+    assert_array_equal(a.train_loss, b.train_loss)
+    assert_allclose(a.valid_loss, b.valid_loss, rtol=1e-14)
+    jax.tree.map(assert_array_equal, a.params, b.params)
+
+
+@pytest.fixture(scope="module")
+def unbroken(split, tmp_path_factory):
+    return fit(SPRINGS, split, config(), new_run(tmp_path_factory.mktemp("unbroken")), progress=False)
+
+
+def chi2(params, part: Frames) -> float:
+    return float(np.mean((predict(SPRINGS, params, part) - part.force) ** 2))
+
+
+def test_force_matching_of_a_linear_model_is_least_squares(split, tmp_path):
+    """64 noisy frames, many times over, at a rate that falls to nothing: the parameters are those of the 64 frames.
+
+    They are far nearer to least squares than the parameters behind the noise are.
+    """
+    few = frames(64, 5, noise=0.5)
+    settings = config(epochs=6, batch_size=64, learning_rate=0.05, learning_rate_decay=1e-3, weight_decay=0.0, b2=0.99)
+    many = split._replace(train=few[np.tile(np.arange(64), 150)])
+    result = fit(SPRINGS, many, settings, new_run(tmp_path), progress=False)
+    design = designs(few.position)
+    best, *_ = np.linalg.lstsq(design, few.force.ravel(), rcond=None)
+    found = np.concatenate([result.params["linear"], result.params["square"]])
+    assert np.abs(found - best).max() < 0.1 * np.abs(best - TRUTH).max()
+    assert result.train_loss[-1] == pytest.approx(chi2(result.params, few), rel=1e-3)
+
+
+def test_losses_are_mean_squares_of_all_frames(split, tmp_path):
+    """At a rate of nearly zero both losses are those of the drawn parameters; held out are no whole batches."""
+    result = fit(SPRINGS, split, config(epochs=1, learning_rate=1e-30), new_run(tmp_path), progress=False)
+    drawn = SPRINGS.init(jax.random.key(3))
+    assert_allclose(result.train_loss, chi2(drawn, split.train), rtol=1e-10)
+    assert_allclose(result.valid_loss, chi2(drawn, split.valid), rtol=1e-10)
+
+
+def test_history_table_and_errors(unbroken, split):
+    assert len(unbroken.train_loss) == len(unbroken.valid_loss) == len(unbroken.epoch_s) == 4
+    assert unbroken.updates_per_epoch == N_TRAIN // 16
+    assert unbroken.errors == force_errors(predict(SPRINGS, unbroken.params, split.valid), split.valid)
+    table = unbroken.table()
+    assert (table["epochs"], table["updates"]) == (4, 16)
+    assert table["force_rmse_meV_per_A"] == pytest.approx(np.sqrt(unbroken.valid_loss.min()) / 0.964853, rel=1e-9)
+    assert table["wall_s"] == pytest.approx(unbroken.epoch_s.sum())
+    assert unbroken.train_loss[-1] < unbroken.train_loss[0]
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["after saving", "before saving"])
+def test_a_killed_run_goes_on_as_if_unbroken(split, unbroken, tmp_path, monkeypatch, saved):
+    run, save, calls = new_run(tmp_path), train._save, []
+
+    def killed(*args):
+        calls.append(1)
+        if len(calls) == 2 and not saved:
+            raise KeyboardInterrupt
+        state = save(*args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return state
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "_save", killed)
+        fit(SPRINGS, split, config(), run, progress=False)
+    epochs = []
+    monkeypatch.setattr(train, "_save", lambda *args: epochs.append(1) or save(*args))
+    same(fit(SPRINGS, split, config(), run, progress=False), unbroken)
+    assert len(epochs) == (2 if saved else 3)
+
+
+def test_a_seed_gives_one_history_and_another_seed_another(split, unbroken, tmp_path, monkeypatch):
+    run = new_run(tmp_path / "same")
+    again = fit(SPRINGS, split, config(), run, progress=False)
+    same(again, unbroken)
+    other = fit(SPRINGS, split, config(seed=4), new_run(tmp_path / "other"), progress=False)
+    assert np.abs(other.valid_loss - unbroken.valid_loss).max() > 1e-3
+    monkeypatch.setattr(train, "_trainer", None)  # a finished run is only read
+    same(fit(SPRINGS, split, config(), run, progress=False), unbroken)
+
+
+def test_the_best_epoch_is_kept(split, tmp_path):
+    """A rate that grows 10^5-fold: the loss falls, then rises."""
+    settings = config(epochs=10, learning_rate=1e-3, learning_rate_decay=1e5)
+    result = fit(SPRINGS, split, settings, new_run(tmp_path), progress=False)
+    assert 0 < result.best_epoch < 9
+    assert result.best_epoch == np.argmin(result.valid_loss)
+    assert result.table()["best_epoch"] == result.best_epoch + 1
+    assert chi2(result.params, split.valid) == pytest.approx(result.valid_loss.min(), rel=1e-10)
+    assert result.valid_loss[-1] > 2 * result.valid_loss.min()
+
+
+@pytest.mark.parametrize("part", ["train", "valid"])
+def test_frames_without_forces_are_refused(split, tmp_path, part):
+    whole = getattr(split, part)
+    bare = Frames(position=whole.position, force=None, box=whole.box, time=whole.time, names=whole.names)
+    words = {"train": "training", "valid": "held-out"}[part]
+    with pytest.raises(DataError, match=f"the {words} frames have no forces"):
+        fit(SPRINGS, split._replace(**{part: bare}), config(), new_run(tmp_path))
+
+
+def test_fewer_frames_than_a_batch_are_refused(split, tmp_path):
+    with pytest.raises(DataError, match="64 training frames do not fill one batch of 65"):
+        fit(SPRINGS, split, config(batch_size=65), new_run(tmp_path))
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(split, tmp_path):
+    """exp of a parameter that a step of 10^4 has carried away."""
+    steep = SPRINGS._replace(energy=lambda params, *args: energy(jax.tree.map(jnp.exp, params), *args))
+    with (
+        jax.debug_nans(False),
+        pytest.raises(TrainingError, match=r"not finite in epoch 1 .* smaller learning rate than 10000"),
+    ):
+        fit(steep, split, config(learning_rate=1e4), new_run(tmp_path), progress=False)
+
+
+def test_the_rate_falls_to_nine_tenths_over_the_run():
+    """Without gradients an update is -lr * decay * parameter, which shows the rate (single precision)."""
+    settings = config(learning_rate=1e-2, weight_decay=1e-3)
+    tx = optimizer(settings, 10)
+    params = {"a": jnp.array([2.0, -3.0])}
+    state, sizes = tx.init(params), []
+    for _ in range(11):
+        update, state = tx.update({"a": jnp.zeros(2)}, state, params)
+        sizes.append(update["a"])
+    assert_allclose(sizes[0], -1e-2 * 1e-3 * np.array([2.0, -3.0]), rtol=1e-6)
+    assert_allclose(sizes[10], 0.9 * sizes[0], rtol=1e-6)
+    assert_allclose(sizes[5], np.sqrt(0.9) * sizes[0], rtol=1e-6)
+
+
+def test_weight_decay_is_decoupled_from_the_gradient():
+    """Adam's first step is the same with and without decay; the decay is added after it."""
+    params, gradient = {"a": jnp.array([2.0, -3.0])}, {"a": jnp.array([5.0, 1e-3])}
+
+    def step(weight_decay):
+        tx = optimizer(config(learning_rate=1e-2, weight_decay=weight_decay), 10)
+        update, _ = tx.update(gradient, tx.init(params), params)
+        return optax.apply_updates(params, update)["a"]
+
+    assert_allclose(step(0.1) - step(0.0), -1e-2 * 0.1 * params["a"], rtol=1e-6)
+    assert_allclose(np.sign(step(0.0) - params["a"]), [-1, -1])
