@@ -179,7 +179,7 @@ def test_a_model_in_nm_exported_in_angstrom_and_ev_gives_the_same_physics(layers
     assert abs(energy) > 1e-4
     assert_allclose(energy_ev, energy / EV, rtol=1e-10)
     assert_allclose(gradient_ev, gradient / (10 * EV), rtol=1e-10, atol=1e-10 * np.abs(gradient_ev).max())
-    assert EV == pytest.approx(96.48533212, abs=1e-12)
+    assert_allclose(EV, 96.48533212, rtol=1e-14)
 
 
 def test_a_scaled_model_is_read_with_its_scale(position):
