@@ -77,7 +77,7 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
     c, k, s = model.config, model.config.channels, model.n_species
     out = {"node_embedding.linear.weight": (s * k,)}
     for i in range(c.layers):
-        paths, last = model.paths(i), i == c.layers - 1
+        paths = model.paths(i)
         widths = [c.n_bessel, *[c.radial_width] * RADIAL_DEPTH, len(paths) * k]
         out[f"interactions.{i}.linear_up.weight"] = ((1 + HIDDEN_MAX_ELL * (i > 0)) * k * k,)
         for d, pair in enumerate(pairwise(widths)):
