@@ -19,9 +19,8 @@ def chemtrain_trainers():
         if f"tree_{name}" not in vars(jax):
             setattr(jax, f"tree_{name}", getattr(jax.tree_util, f"tree_{name}"))
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # JAX's, about more names that chemtrain takes from old places
+        # JAX's, about more names that chemtrain takes from their old places.
+        warnings.simplefilter("ignore", DeprecationWarning)
         from chemtrain import trainers
 
     return trainers

@@ -35,7 +35,12 @@ def test_the_defaults_are_those_of_the_study():
 
 
 def test_nested_values_are_built():
-    raw = dict(profile="laptop", data=dict(residue="gly", frames=None), mace=dict(correlation=3), md=dict(dt_ps=0.001))
+    raw = {
+        "profile": "laptop",
+        "data": {"residue": "gly", "frames": None},
+        "mace": {"correlation": 3},
+        "md": {"dt_ps": 0.001},
+    }
     config = from_dict(RunConfig, raw)
     assert config.data == DataConfig(residue="gly")
     assert config.mace == MACEConfig(correlation=3)

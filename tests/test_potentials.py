@@ -187,12 +187,18 @@ def test_batch_equals_singles(case):
 
 
 def test_single_precision(case):
-    """float32 stays float32 and is right to 1e-5."""
+    """float32 stays float32; forces are right to 1e-5 of the largest, energies to 1e-5 of that force times the cut-off.
+
+    Not of the energy itself: energies of beads have both signs, and where they cancel (to 1/1000 in the model with nu = 1
+    and two layers) the total keeps their rounding error.
+    """
     params = jax.tree.map(lambda p: p.astype(jnp.float32), case.params)
     frames = np.repeat(case.base[None], BATCH, axis=0).astype(np.float32)
     energy, gradient = case.batch(params, frames, VACUUM.astype(np.float32))
     assert (energy.dtype, gradient.dtype) == (np.float32, np.float32)
-    close(case, energy, gradient, case.energy, case.gradient, 1e-5)
+    largest = np.abs(case.gradient).max()
+    assert_allclose(energy, case.energy, rtol=0, atol=1e-5 * largest * CUTOFF)
+    assert_allclose(gradient, np.broadcast_to(case.gradient, gradient.shape), rtol=0, atol=1e-5 * largest)
 
 
 def test_a_sum_is_the_sum_of_its_terms():

@@ -32,7 +32,14 @@ def starts(n: int) -> np.ndarray:
 
 
 def config(**values) -> MDConfig:
-    few = dict(replicas=3, n_frames=10, steps_per_frame=5, dt_ps=0.002, friction_per_ps=10.0, bond_tolerance_nm=1.0)
+    few = {
+        "replicas": 3,
+        "n_frames": 10,
+        "steps_per_frame": 5,
+        "dt_ps": 0.002,
+        "friction_per_ps": 10.0,
+        "bond_tolerance_nm": 1.0,
+    }
     return MDConfig(**few | values)
 
 

@@ -61,7 +61,7 @@ def split() -> Split:
 
 
 def config(**values) -> TrainConfig:
-    return TrainConfig(**dict(epochs=4, batch_size=16, learning_rate=0.02, seed=3) | values)
+    return TrainConfig(**{"epochs": 4, "batch_size": 16, "learning_rate": 0.02, "seed": 3} | values)
 
 
 def new_run(folder) -> Run:
