@@ -99,12 +99,12 @@ def fit(potential: Potential, split: Split, config: TrainConfig, run: Run, *, pr
             trainer.add_task("post_batch", lambda *_: bar.update())
         for epoch in range(done, config.epochs):
             start = time.perf_counter()
-            train_loss, valid_loss = _epoch(trainer, split.train, config, epoch, run)
+            train_loss, valid_loss = _epoch(trainer, split, config, epoch, run)
             losses = np.vstack([losses, [train_loss, valid_loss, time.perf_counter() - start]])
             if not np.isfinite(losses[-1]).all():
                 raise TrainingError(
                     f"the loss is not finite in epoch {epoch + 1} (train {train_loss}, held out {valid_loss}); "
-                    f"{run.folder} holds the parameters of epoch {epoch}. A smaller learning rate than "
+                    f"{run.folder} holds what was finished before. A smaller learning rate than "
                     f"{config.learning_rate} is the usual cure; overlapping beads in the data the other cause"
                 )
             best = trainer.params if np.argmin(losses[:, 1]) == epoch else state["best"]
@@ -160,15 +160,18 @@ def _trainer(potential: Potential, split: Split, state: dict, tx, config: TrainC
         checkpoint_path=run.folder,
     )
     trainer.state = trainer.state.replace(opt_state=state["opt_state"])
-    with _quiet(run):
-        trainer.set_dataset(_dataset(split.valid), stage="validation", include_all=True)
     return trainer
 
 
-def _epoch(trainer, train: Frames, config: TrainConfig, epoch: int, run: Run) -> tuple[float, float]:
-    """One epoch over shuffled frames; the training and held-out loss."""
+def _epoch(trainer, split: Split, config: TrainConfig, epoch: int, run: Run) -> tuple[float, float]:
+    """One epoch over shuffled frames; the training and held-out loss.
+
+    Both sets are handed over anew with a seed of their own, so that an epoch does not depend on those before it in the
+    same process, down to the order of summation.
+    """
     with _quiet(run):
-        trainer.set_dataset(_dataset(train), stage="training", seed=(config.seed, epoch))
+        trainer.set_dataset(_dataset(split.train), stage="training", seed=(config.seed, epoch))
+        trainer.set_dataset(_dataset(split.valid), stage="validation", include_all=True, seed=config.seed)
         trainer.train(1)
     if trainer._diverged:
         raise TrainingError(f"chemtrain stopped in epoch {epoch + 1}; {run.path('train.log')} says why")
