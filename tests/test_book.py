@@ -269,8 +269,16 @@ def test_results_become_text_with_their_errors(tmp_path):
     found = results.load(tmp_path)
     assert list(found) == ["core", "all"]
     core = found["core"]
-    assert [core.text(k) for k in ("js", "big", "none", "n")] == ["0.312 ± 0.012", "812 ± 25", "–", "1.23e+06"]
-    assert results.rows(found, ["js", "n"]) == [["Core", "0.312 ± 0.012", "1.23e+06"], ["Reference", "–", "5"]]
+    assert [core.text(k) for k in ("js", "big", "none", "n")] == [
+        "0.312 ± 0.012",
+        "812 ± 25",
+        "–",
+        "1\u202f234\u202f567",
+    ]
+    assert results.rows(found, ["js", "n"]) == [
+        ["Core", "0.312 ± 0.012", "1\u202f234\u202f567"],
+        ["Reference", "–", "5"],
+    ]
     with pytest.raises(ConfigError, match="no result has 'jss'.*did you mean 'js'"):
         results.rows(found, ["jss"])
     with pytest.raises(ConfigError, match="result 'Core' has no 'bigg'; did you mean 'big'"):

@@ -15,6 +15,7 @@ from pathlib import Path
 from cgcore.config import ConfigError, did_you_mean, from_dict
 
 ABSENT = "–"
+THIN_SPACE = "\u202f"  # between groups of three digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Result:
     manifest: dict = field(default_factory=dict)
 
     def text(self, key: str) -> str:
-        """One number, to two digits of its error as `0.312 ± 0.011`, or to three digits where it has none.
+        """One number, to two digits of its error as `0.312 ± 0.011`, to three digits where it has none; counts in full.
 
         Raises ConfigError for a key that the table lacks.
         """
@@ -37,6 +38,8 @@ class Result:
         value, error = self.table[key], self.table.get(f"{key}_error")
         if value is None:
             return ABSENT
+        if isinstance(value, int):
+            return f"{value:,}".replace(",", THIN_SPACE)
         if not error or not math.isfinite(error):
             return f"{value:.3g}"
         places = max(0, 1 - math.floor(math.log10(error)))
