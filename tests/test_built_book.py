@@ -80,9 +80,12 @@ def miniature(tmp_path_factory):
         book.publish(executed, root / f"book/runs/amino_acids/{page}.ipynb", title=f"Toy, {page}", book=root / "book")
     results = root / "book" / "results" / "amino_acids"
     results.mkdir(parents=True)
-    (results / "ramachandran.png").write_bytes(PIXEL)
+    for picture in ("ramachandran.png", "marginals.png"):
+        (results / picture).write_bytes(PIXEL)
+    keys = json.loads((ROOT / "book/results/amino_acids/core.json").read_text(encoding="utf-8"))["table"]
+    toy = {key: 0.3 for key in keys if not key.endswith("_error")}
     for order, (name, label) in enumerate({"core": "Core", "core_beta": "Core Beta", "reference": "Reference"}.items()):
-        table = {"point_symmetry": 0.1234 * order, "point_symmetry_error": 0.0123, "js_reference": 0.3}
+        table = toy | {"point_symmetry": 0.1234 * order, "point_symmetry_error": 0.0123}
         raw = {"label": label, "order": order, "sampling": f"{order} ns", "table": table}
         (results / f"{name}.json").write_text(json.dumps(raw))
     return Site(book.build(root).parent)
@@ -164,7 +167,7 @@ def test_a_clone_without_runs_builds_and_says_what_is_missing(tmp_path):
     shutil.copy(ROOT / "_config.yml", tmp_path)
     shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("runs", "results", "__pycache__"))
     text = re.sub(r"<[^>]+>", "", Site(book.build(tmp_path).parent).text("systems/amino_acids.html"))
-    assert text.count("not computed yet") == 6 and "uv run cgcore book makes them" in text
+    assert text.count("not computed yet") == 9 and "uv run cgcore book makes them" in text
 
 
 def test_a_warning_fails_the_build_and_is_named(tmp_path):

@@ -106,7 +106,7 @@ def _execute(template: Path, part: Path, parameters: dict, failed: Path):
     from papermill.exceptions import PapermillExecutionError
 
     try:
-        with _without_false_alarm():
+        with _without_false_alarm(), _figures_in_cells():
             papermill.execute_notebook(
                 template,
                 part,
@@ -140,6 +140,19 @@ def _without_false_alarm():
         yield
     finally:
         logger.removeFilter(keep)
+
+
+@contextmanager
+def _figures_in_cells():
+    """A backend set in the environment, as on many clusters, would keep a notebook's figures out of its cells."""
+    before = os.environ.get("MPLBACKEND")
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    try:
+        yield
+    finally:
+        os.environ.pop("MPLBACKEND")
+        if before is not None:
+            os.environ["MPLBACKEND"] = before
 
 
 def _portable(folder: Path) -> str:
