@@ -26,6 +26,7 @@ LAYERS = [
 
 UP_TO_DATA = set(" ".join(LAYERS[:7]).split())
 SIDE = {
+    "reference": {"units", "config", "frames", "geometry", "store", "io"},
     "analysis": UP_TO_DATA,
     "plots": {"units", "config", "frames", "geometry"},
     "poster": {"units", "config", "frames", "geometry", "mapping"},

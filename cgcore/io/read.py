@@ -3,48 +3,21 @@
 What a file does not hold is `None` or an error, never a guess: no zero forces, no made-up times.
 """
 
-import mmap
-import struct
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import mdtraj
 import numpy as np
-from mdtraj.formats import GroTrajectoryFile, TRRTrajectoryFile, XTCTrajectoryFile
+from mdtraj.formats import GroTrajectoryFile, XTCTrajectoryFile
 
-from . import geometry
-from .frames import Frames, Topology
-
-CHUNK = 2048
-"""Frames that are in memory at once while a stride is applied."""
-
-
-class TrajectoryError(ValueError):
-    """A file that cannot be used, with what was wanted, what was found and the likely slip."""
-
-
-class TruncatedTrajectoryWarning(UserWarning):
-    """A trajectory that ends inside a frame: `frames` whole ones were kept, `dropped_bytes` were not read."""
-
-    def __init__(self, path, frames: int, dropped_bytes: int):
-        self.frames, self.dropped_bytes = frames, dropped_bytes
-        super().__init__(
-            f"{path}: the file ends inside a frame; kept the {frames} whole frames before it, dropped the last "
-            f"{dropped_bytes} bytes"
-        )
-
-
-class Raw(NamedTuple):
-    """What a reader returns: (T, N, 3) nm; (T, N, 3) kJ/mol/nm or None; (T,) ps or None; (T, 3, 3) nm or None."""
-
-    position: np.ndarray
-    force: np.ndarray | None
-    time: np.ndarray | None
-    vectors: np.ndarray | None
+from .. import geometry
+from ..frames import Frames, Topology
+from .errors import Raw, TrajectoryError, same_size
+from .packed import read_packed
+from .trr import read_trr
 
 
 def read_topology(path) -> Topology:
@@ -90,7 +63,7 @@ def read(
     stride: int = 1,
     frame_ps: float | None = None,
 ) -> Frames:
-    """Every `stride`-th frame of a TRR, XTC, PDB or GRO file, molecules whole.
+    """Every `stride`-th frame of a TRR, XTC, PDB, GRO or packed H5 file, molecules whole.
 
     Returns position (T, A, 3) nm and force (T, A, 3) kJ/mol/nm in float32 as stored, time (T,) ps, and one box (3,) nm,
     inf where there is none. `frame_ps` gives the spacing of files that carry no times; others refuse it. A TRR file
@@ -106,7 +79,7 @@ def read(
     raw = READERS[path.suffix](path, topology.n_atoms, stride)
     if not len(raw.position):
         raise TrajectoryError(f"{path}: want at least one frame, found none")
-    _same_size(path, raw.position.shape[1], topology.n_atoms)
+    same_size(path, raw.position.shape[1], topology.n_atoms)
     if require_forces and raw.force is None:
         raise TrajectoryError(
             f"{path}: want forces, the file has none; was it written with nstfout = 0, or without them?"
@@ -128,97 +101,15 @@ def read(
     )
 
 
-class TRRIndex(NamedTuple):
-    """Where the whole frames of a TRR file lie: frame k is bytes offsets[k]:offsets[k + 1], (T + 1,)."""
-
-    offsets: np.ndarray
-    n_atoms: int
-    has_position: np.ndarray  # (T,) bool
-    has_force: np.ndarray  # (T,) bool
-    dropped_bytes: int  # after the last whole frame
-
-
-def index_trr(path) -> TRRIndex:
-    """Walk the headers of a TRR file; mdtraj can neither tell a truncated file nor which frames hold forces."""
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        offsets, headers = [0], []
-        while (header := _trr_header(path, data, offsets[-1])) and header.end <= len(data):
-            headers.append(header)
-            offsets.append(header.end)
-        dropped = len(data) - offsets[-1]
-    if not headers:
-        raise TrajectoryError(f"{path}: want a TRR file, found {dropped} bytes that hold no whole frame")
-    if len(sizes := {h.n_atoms for h in headers}) > 1:
-        raise TrajectoryError(f"{path}: the number of atoms changes between frames: {sorted(sizes)}")
-    has_position, has_force = (np.array([getattr(h, size) > 0 for h in headers]) for size in ("x_size", "f_size"))
-    return TRRIndex(np.array(offsets), headers[0].n_atoms, has_position, has_force, dropped)
-
-
-class _TRRHeader(NamedTuple):
-    n_atoms: int
-    x_size: int
-    f_size: int
-    end: int  # of the frame, bytes from the start of the file
-
-
-def _trr_header(path, data, start: int) -> _TRRHeader | None:
-    """The header at a byte offset, None where the file ends inside it.
-
-    XDR, big-endian: magic 1993, string length (twice), string padded to 4 bytes, ten block sizes (ir, e, box, vir,
-    pres, top, sym, x, v, f), number of atoms, step, nre, then time and lambda as reals, then the blocks.
-    """
-    if start + 12 > len(data):
-        return None
-    magic, _, length = struct.unpack_from(">3i", data, start)
-    at = start + 12 + length + (-length) % 4
-    if magic != 1993 or not 0 < length < 256:
-        raise TrajectoryError(
-            f"{path}: byte {start} is not the start of a TRR frame; the file is damaged or no TRR file"
-        )
-    if at + 52 > len(data):
-        return None
-    *sizes, n_atoms, _, _ = struct.unpack_from(">13i", data, at)
-    box, x, v, f = sizes[2], *sizes[7:]
-    real = box // 9 if box else max(x, v, f) // (3 * max(n_atoms, 1))
-    if min(sizes) < 0 or n_atoms < 1 or real not in (4, 8):
-        raise TrajectoryError(
-            f"{path}: the TRR frame at byte {start} has a damaged header ({n_atoms} atoms, sizes {sizes})"
-        )
-    return _TRRHeader(n_atoms, x, f, at + 52 + 2 * real + sum(sizes))
-
-
-def _read_trr(path: Path, n_atoms: int, stride: int) -> Raw:
-    index = index_trr(path)
-    _same_size(path, index.n_atoms, n_atoms)
-    n = len(index.has_position)
-    for what, has, option in (("positions", index.has_position, "nstxout"), ("forces", index.has_force, "nstfout")):
-        if 0 < has.sum() < n or (what == "positions" and not has.any()):
-            raise TrajectoryError(
-                f"{path}: {has.sum()} of {n} frames hold {what}; want all alike; did {option} differ in the run?"
-            )
-    if index.dropped_bytes:
-        warnings.warn(TruncatedTrajectoryWarning(path, n, index.dropped_bytes), stacklevel=4)
-    return _mdtraj_trr(path, n, stride, forces=bool(index.has_force[0]))
-
-
-def _mdtraj_trr(path: Path, n: int, stride: int, *, forces: bool) -> Raw:
-    """The first n frames, strided. The one place that uses mdtraj's private reader: its public one gives no forces."""
-    parts = []
-    with TRRTrajectoryFile(str(path)) as file:
-        for start in range(0, n, CHUNK):
-            position, time, _, vectors, _, _, force = file._read(
-                min(CHUNK, n - start), None, get_velocities=False, get_forces=forces
-            )
-            keep = slice(-start % stride, None, stride)
-            parts.append([a[keep].copy() for a in (position, time, vectors, *([force] if forces else []))])
-    position, time, vectors, *force = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return Raw(position, force[0] if forces else None, time, vectors)
-
-
 def _read_xtc(path: Path, n_atoms: int, stride: int) -> Raw:
     with _reading(path), XTCTrajectoryFile(str(path)) as file:
         position, time, _, vectors = file.read(stride=stride)
     return Raw(position, None, time, vectors)
+
+
+def _read_h5(path: Path, n_atoms: int, stride: int) -> Raw:
+    with _reading(path):
+        return read_packed(path, n_atoms, stride)
 
 
 def _read_pdb(path: Path, n_atoms: int, stride: int) -> Raw:
@@ -234,47 +125,12 @@ def _read_gro(path: Path, n_atoms: int, stride: int) -> Raw:
 
 
 READERS: dict[str, Callable[[Path, int, int], Raw]] = {
-    ".trr": _read_trr,
+    ".trr": read_trr,
+    ".h5": _read_h5,
     ".xtc": _read_xtc,
     ".pdb": _read_pdb,
     ".gro": _read_gro,
 }
-
-
-def write_beads(path, position, names, *, box=None, time=None, residue: str = "CG", bonds=()):
-    """Write beads as PDB (one model a frame, with CONECT records) or XTC, for viewers and downloads.
-
-    position (T, N, 3) nm; names: N bead names; box (3,) nm or None; time (T,) ps, kept by XTC only; bonds (P, 2).
-    A bead `C_ace` becomes atom C of residue ACE, one without a suffix an atom of `residue`. The element is a guess from
-    the first letter (C where that is no element) and only for display.
-    Raises TrajectoryError for another format or sizes that do not match.
-    """
-    path, position = Path(path), np.asarray(position, dtype=np.float32)
-    if path.suffix not in {".pdb", ".xtc"}:
-        raise TrajectoryError(f"{path}: want a name that ends in .pdb or .xtc")
-    if position.ndim != 3 or position.shape[1:] != (len(names), 3):
-        raise TrajectoryError(
-            f"{path}: want positions (T, {len(names)}, 3) for {len(names)} beads, got {position.shape}"
-        )
-    top = mdtraj.Topology()
-    chain, last = top.add_chain(), None
-    for name in names:
-        atom, _, suffix = name.partition("_")
-        if last is None or last.name != (suffix.upper() or residue):
-            last = top.add_residue(suffix.upper() or residue, chain)
-        symbol = name[0] if name[0] in "CHNOS" else "C"
-        top.add_atom(atom, mdtraj.element.Element.getBySymbol(symbol), last)
-    for i, j in np.asarray(bonds, dtype=int).reshape(-1, 2):
-        top.add_bond(top.atom(i), top.atom(j))
-    periodic = box is not None and np.isfinite(box).all()
-    trajectory = mdtraj.Trajectory(
-        position,
-        top,
-        time=time,
-        unitcell_lengths=np.tile(box, (len(position), 1)) if periodic else None,
-        unitcell_angles=np.full((len(position), 3), 90.0) if periodic else None,
-    )
-    trajectory.save(str(path))
 
 
 @contextmanager
@@ -282,7 +138,7 @@ def _reading(path: Path):
     """Say which file mdtraj could not read; on a damaged one it fails with whatever error its parser ran into."""
     try:
         yield
-    except Warning:
+    except (Warning, TrajectoryError):
         raise
     except Exception as error:
         raise TrajectoryError(
@@ -301,16 +157,6 @@ def _existing(path, suffixes) -> Path:
     if not path.stat().st_size:
         raise TrajectoryError(f"{path}: the file is empty")
     return path
-
-
-def _same_size(path, found: int, wanted: int):
-    if found != wanted:
-        slip = (
-            "does the trajectory hold the solvent too?"
-            if found > wanted
-            else "does the topology hold the solvent too, or was only a part of the system written?"
-        )
-        raise TrajectoryError(f"{path}: {found} atoms in a frame, {wanted} in the topology; {slip}")
 
 
 def _box(path, vectors, n_frames: int) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Atomistic reference simulations: built, run and checked by two engines, the same physics in both."""
