@@ -72,6 +72,46 @@ def results(
 
 
 @app.command()
+def reference(
+    system: Annotated[str, typer.Argument(help="hexane, ala2, gly2, pro2, thr2 or ala15.")],
+    engine: Annotated[str, typer.Option(help="openmm (comes with the package) or gromacs (the study's).")] = "openmm",
+    solvent: Annotated[str | None, typer.Option(help="tip3p or obc2 (implicit); obc2 with OpenMM by default.")] = None,
+    length_ns: Annotated[float, typer.Option(help="Length of each replica.")] = 1.0,
+    every_ps: Annotated[
+        float | None, typer.Option(help="Spacing of frames; 2 ps, or the study's 1 ps in water.")
+    ] = None,
+    replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT_ENGINE by default.")] = None,
+    chirality: Annotated[str, typer.Option(help="L or D.")] = "L",
+    constraints: Annotated[str, typer.Option(help="none or h-bonds, whose forces not every map can carry.")] = "none",
+    dt_fs: Annotated[float | None, typer.Option(help="Time step; the protocol's by default.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    jobs: Annotated[int | None, typer.Option(help="Replicas at once; as many as cores by default.")] = None,
+):
+    """Simulate an atomistic reference with forces; a killed run goes on where it stopped, a longer one adds to it."""
+    from cgcore.reference.protocol import protocol
+    from cgcore.reference.run import simulate
+
+    def execute():
+        wanted = protocol(
+            system,
+            engine=engine,
+            solvent=solvent,
+            every_ps=every_ps,
+            dt_fs=dt_fs,
+            replicas=replicas,
+            seed=seed,
+            chirality=chirality,
+            constraints=constraints,
+        )
+        folder = out or Path("reference") / f"{system}_{wanted.solvent}_{engine}"
+        return simulate(wanted, length_ns, folder, device=device, jobs=jobs)
+
+    typer.echo(f"Done: {_said(execute)}")
+
+
+@app.command()
 def version():
     """Print the version."""
     typer.echo(__version__)
@@ -92,10 +132,19 @@ def _said(function, *args):
     from cgcore.book.build import BuildFailed
     from cgcore.config import ConfigError
     from cgcore.mapping import MappingError
+    from cgcore.reference.errors import ReferenceError
     from cgcore.store import StoreError
 
     try:
         return function(*args)
-    except (ConfigError, MappingError, NotebookFailed, BuildFailed, StoreError, FileNotFoundError) as error:
+    except (
+        ConfigError,
+        MappingError,
+        NotebookFailed,
+        BuildFailed,
+        ReferenceError,
+        StoreError,
+        FileNotFoundError,
+    ) as error:
         typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from error

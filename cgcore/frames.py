@@ -21,7 +21,8 @@ class Topology:
     """The atoms of one system, in file order.
 
     names, residues, elements: A strings each; residue_index: A integers, one value per residue;
-    mass: (A,) g/mol; bonds: (P, 2) atom indices, i < j.
+    mass: (A,) g/mol; bonds: (P, 2) atom indices, i < j; constraints: (Q, 2) atoms whose distance the simulation held
+    fixed, by forces that no trajectory has.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class Topology:
     elements: tuple[str, ...]
     mass: np.ndarray
     bonds: np.ndarray
+    constraints: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
 
     @property
     def n_atoms(self) -> int:

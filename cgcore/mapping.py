@@ -82,7 +82,8 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
     """The map of that name (or a path to a TOML file) for this topology, with one of its typings.
 
     Raises MappingError for an unknown map, typing, residue or key; an atom that the topology lacks, that is named
-    twice, or that is left out where the map must cover all; a molecule whose beads are not connected by bonds.
+    twice, or that is left out where the map must cover all; a molecule whose beads are not connected by bonds; a
+    constraint of the simulation that pulls at a bead from outside.
     """
     table, name = _find(name, typing, residue), Path(name).stem
     if residue.upper() not in topology.residues:
@@ -90,6 +91,7 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
             f"residue {residue!r} is not in the topology, which holds {list(dict.fromkeys(topology.residues))}"
         )
     stems, beads, atoms = _group(name, table, topology)
+    _check_constraints(name, topology, atoms)
     labels = _label(name, table["typings"][typing], topology, stems, beads, atoms)
     species_names = tuple(dict.fromkeys(labels))
     member = np.zeros((len(beads), topology.n_atoms))
@@ -289,6 +291,21 @@ def _group(name: str, table: dict, topology: Topology):
     }
     beads = tuple(f"{bead}_{ordinal[residue]}" if times[bead] > 1 else bead for residue, bead, _ in found)
     return stems, beads, tuple(atoms for _, _, atoms in found)
+
+
+def _check_constraints(name: str, topology: Topology, atoms):
+    """Forces of constraints are in no trajectory: they must cancel inside a bead, or touch none (Noid et al., 2008)."""
+    bead_of = np.full(topology.n_atoms, -1)
+    for bead, indices in enumerate(atoms):
+        bead_of[list(indices)] = bead
+    for i, j in topology.constraints.tolist():
+        if bead_of[i] != bead_of[j]:
+            pair = " and ".join(f"{topology.residues[a]}:{topology.names[a]}" for a in (i, j))
+            raise MappingError(
+                f"map {name!r}: the simulation held the distance of {pair} fixed, which are not in the same bead; the "
+                "force of that constraint is not in the trajectory, so mapped forces would be wrong. Want a run "
+                "without constraints, or a map with both atoms in one bead"
+            )
 
 
 def _label(name: str, typing: dict, topology: Topology, stems, beads, atoms) -> list[str]:

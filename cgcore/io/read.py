@@ -23,7 +23,8 @@ from .trr import read_trr
 def read_topology(path) -> Topology:
     """The atoms of a PDB or GRO file, named as in the file.
 
-    Masses come from the elements, bonds from CONECT records and the standard residues (capping groups included).
+    Masses come from the elements, bonds from CONECT records and the standard residues (capping groups included),
+    constraints from lines `REMARK   6 CONSTRAINT i j` as `cgcore reference` writes them.
     Raises TrajectoryError for another format, an empty file, or an atom without a known element.
     """
     path = _existing(path, {".pdb", ".gro"})
@@ -51,7 +52,14 @@ def read_topology(path) -> Topology:
         elements=tuple(e.symbol for e in elements),
         mass=np.array([e.mass for e in elements]),
         bonds=np.array(bonds, dtype=int).reshape(-1, 2),
+        constraints=_constraints(path),
     )
+
+
+def _constraints(path: Path) -> np.ndarray:
+    """(Q, 2) pairs of atoms that the simulation held at fixed distance."""
+    rows = [line.split()[-2:] for line in path.read_text().splitlines() if line.startswith("REMARK   6 CONSTRAINT")]
+    return np.array(rows, dtype=int).reshape(-1, 2) - 1
 
 
 def read(

@@ -100,7 +100,7 @@ def hexane(seed: int = 0) -> Structure:
         residues=("HEX",) * n * HEXANE_MOLECULES,
         residue_index=tuple(np.repeat(np.arange(HEXANE_MOLECULES), n).tolist()),
         elements=tuple(elements) * HEXANE_MOLECULES,
-        mass=np.tile(_masses(elements), HEXANE_MOLECULES),
+        mass=np.tile(masses(elements), HEXANE_MOLECULES),
         bonds=(np.array(bonds)[None] + n * np.arange(HEXANE_MOLECULES)[:, None, None]).reshape(-1, 2),
     )
     return Structure(topology, np.concatenate(parts), np.full(3, HEXANE_BOX_NM))
@@ -225,10 +225,10 @@ def _topology(codes: tuple[str, ...], rows: dict[str, dict]) -> Topology:
         residues=tuple(residues),
         residue_index=tuple(numbers),
         elements=tuple(elements),
-        mass=_masses(elements),
+        mass=masses(elements),
         bonds=np.array(sorted(bonds), dtype=int),
     )
 
 
-def _masses(elements) -> np.ndarray:
+def masses(elements) -> np.ndarray:
     return np.array([mdtraj.element.Element.getBySymbol(symbol).mass for symbol in elements])

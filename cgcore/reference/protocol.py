@@ -88,6 +88,8 @@ class Protocol:
             raise ConfigError("GROMACS has had no implicit solvent since 2019; want --engine openmm or --solvent tip3p")
         if self.chirality == "D" and known.is_liquid:
             raise ConfigError("hexane is not chiral; chirality is for peptides")
+        if self.constraints != "none" and known.is_liquid:
+            raise ConfigError("hexane is simulated without constraints, as in the study")
         positive(self, "replicas", "dt_ps", "steps_per_frame", "temperature_K", "equilibration_ps")
 
     @property

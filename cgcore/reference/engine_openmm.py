@@ -1,0 +1,202 @@
+"""One replica by OpenMM: equilibrated, simulated frame by frame, checkpointed by the clock."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import openmm as mm
+from openmm import unit
+
+from ..io import trr_frame
+from ..units import KB
+from .errors import ReferenceError
+from .output import Recorder
+from .protocol import Protocol
+from .protocol import system as known_system
+from .system import Prepared, prepare
+
+CHECKPOINT_S = 30.0
+"""Wall time between checkpoints: what a killed run loses at most."""
+
+SMALL = 60
+"""Atoms up to which OpenMM's Reference platform beats its CPU platform, which pays for starting threads each step."""
+
+MELT_K = 600.0
+NPT_BAR = 1.0
+NPT_SAMPLES = 100
+
+
+def platform(device: str, n_atoms: int, periodic: bool) -> str:
+    """The OpenMM platform of a device, "cpu", "cuda" or "auto". Raises ReferenceError for a GPU that is not there."""
+    there = {mm.Platform.getPlatform(k).getName() for k in range(mm.Platform.getNumPlatforms())}
+    if device not in ("auto", "cpu", "cuda"):
+        raise ReferenceError(f"device: want auto, cpu or cuda, got {device!r}")
+    if device == "cuda" and "CUDA" not in there:
+        raise ReferenceError(
+            f"a GPU was asked for, OpenMM has only {sorted(there)} here; want the wheels `openmm[cuda12]` and a driver, "
+            "or --device cpu"
+        )
+    if device != "cpu" and "CUDA" in there:
+        return "CUDA"
+    return "Reference" if n_atoms <= SMALL and not periodic else "CPU"
+
+
+def produce(
+    protocol: Protocol,
+    replica: int,
+    n_frames: int,
+    folder: Path,
+    *,
+    device: str = "auto",
+    threads: int = 1,
+    on_frame: Callable[[], None] = lambda: None,
+    stop: Event | None = None,
+) -> int:
+    """Bring one replica to n_frames frames, from its checkpoint where there is one; the number it has then.
+
+    `on_frame` is called after each frame; a set `stop` ends at the next frame with a checkpoint. Raises ReferenceError
+    when positions or energies are no longer finite, and for a checkpoint that does not fit.
+    """
+    stop = stop or Event()
+    prepared = prepare(protocol, replica)
+    solute = prepared.structure.topology.n_atoms
+    recorder = Recorder(folder, replica, solute)
+    done = recorder.frames
+    if done >= n_frames:
+        return done
+    name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
+    context, box = _context(protocol, prepared, name, threads, recorder, replica, stop)
+    if context is None:
+        return 0
+    degrees = degrees_of_freedom(prepared.system)
+    frames, lines, last = [], [], time.monotonic()
+    while done < n_frames and not stop.is_set():
+        state = _next_frame(context, protocol)
+        if state is None:
+            recorder.append(frames, lines)
+            raise ReferenceError(
+                f"replica {replica} exploded between {done * protocol.frame_ps:g} and "
+                f"{(done + 1) * protocol.frame_ps:g} ps; a shorter step than {protocol.dt_ps * 1000:g} fs is the usual "
+                f"cure. {recorder.trajectory} holds the {done} frames before it"
+            )
+        done += 1
+        potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
+        position = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[:solute]
+        force = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[:solute]
+        at = done * protocol.frame_ps
+        frames.append(trr_frame(position, force, box, at, done * protocol.steps_per_frame))
+        lines.append(f"{at:.6g},{potential:.4f},{2 * kinetic / (degrees * KB):.3f}\n")
+        on_frame()
+        if time.monotonic() - last > CHECKPOINT_S or done == n_frames or stop.is_set():
+            recorder.append(frames, lines)
+            recorder.checkpoint(_state(context), done)
+            frames, lines, last = [], [], time.monotonic()
+    return done
+
+
+def _next_frame(context, protocol: Protocol):
+    """The state one frame later, None where positions or energies are no longer finite."""
+    try:
+        context.getIntegrator().step(protocol.steps_per_frame)
+        state = context.getState(positions=True, forces=True, energy=True, enforcePeriodicBox=protocol.periodic)
+    except mm.OpenMMException as error:
+        if "nan" in str(error).lower():
+            return None
+        raise
+    finite = np.isfinite(state.getPotentialEnergy()._value + state.getKineticEnergy()._value)
+    return state if finite else None
+
+
+def degrees_of_freedom(system: mm.System) -> int:
+    """Momenta that are free: not of massless or constrained particles, nor of the centre of mass where it is held."""
+    moving = sum(system.getParticleMass(k)._value > 0 for k in range(system.getNumParticles()))
+    held = any(isinstance(force, mm.CMMotionRemover) for force in system.getForces())
+    return 3 * moving - system.getNumConstraints() - 3 * held
+
+
+def _context(protocol, prepared: Prepared, name: str, threads: int, recorder: Recorder, replica: int, stop: Event):
+    """A context at the last checkpoint, or equilibrated, and its box (3,) nm; (None, None) when stopped before."""
+    saved = recorder.resume()
+    properties = {"Threads": str(threads)} if name == "CPU" else {}
+    integrator = mm.LangevinMiddleIntegrator(protocol.temperature_K, protocol.friction_per_ps, protocol.dt_ps)
+    # A resumed run draws other noise than the first time: the frames done are part of the seed.
+    integrator.setRandomNumberSeed(_seed(protocol.seed, replica, recorder.frames))
+    if saved is None:
+        state = equilibrate(protocol, prepared, name, properties, _seed(protocol.seed, replica, -1), stop)
+        if state is None:
+            return None, None
+    else:
+        state = mm.XmlSerializer.deserialize(saved)
+    vectors = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+    if protocol.periodic:
+        prepared.system.setDefaultPeriodicBoxVectors(*vectors)
+    context = mm.Context(prepared.system, integrator, mm.Platform.getPlatformByName(name), properties)
+    context.setState(state)
+    if saved is None:
+        recorder.checkpoint(_state(context), 0)
+    return context, np.diag(vectors) if protocol.periodic else prepared.box
+
+
+def equilibrate(protocol: Protocol, prepared: Prepared, name: str, properties: dict, seed: int, stop: Event):
+    """Minimise; melt a liquid; NVT; in water NPT, from which the frame of the volume nearest to the mean goes on."""
+    system = mm.XmlSerializer.clone(prepared.system)
+    barostat = None
+    if protocol.solvent == "tip3p":
+        barostat = mm.MonteCarloBarostat(NPT_BAR, protocol.temperature_K, 0)
+        system.addForce(barostat)
+    integrator = mm.LangevinMiddleIntegrator(protocol.temperature_K, protocol.friction_per_ps, protocol.dt_ps)
+    integrator.setRandomNumberSeed(seed)
+    context = mm.Context(system, integrator, mm.Platform.getPlatformByName(name), properties)
+    context.setPositions(prepared.position)
+    mm.LocalEnergyMinimizer.minimize(context)
+    context.setVelocitiesToTemperature(protocol.temperature_K, seed)
+    steps = max(1, round(protocol.equilibration_ps / protocol.dt_ps))
+    if known_system(protocol.system).is_liquid:
+        integrator.setTemperature(MELT_K)
+        if not _step(integrator, steps, stop):
+            return None
+        integrator.setTemperature(protocol.temperature_K)
+    if not _step(integrator, steps, stop):
+        return None
+    if barostat is None:
+        return _full(context)
+    barostat.setFrequency(25)
+    context.reinitialize(preserveState=True)
+    if not _step(integrator, steps // 2, stop):
+        return None
+    states = []
+    for _ in range(NPT_SAMPLES):
+        if not _step(integrator, max(1, steps // 2 // NPT_SAMPLES), stop):
+            return None
+        states.append(_full(context))
+    volumes = np.array([s.getPeriodicBoxVolume()._value for s in states])
+    return states[int(np.argmin(np.abs(volumes - volumes.mean())))]
+
+
+def _step(integrator, steps: int, stop: Event, chunk: int = 500) -> bool:
+    """Take steps unless stopped."""
+    for start in range(0, steps, chunk):
+        if stop.is_set():
+            return False
+        integrator.step(min(chunk, steps - start))
+    return True
+
+
+def _full(context):
+    return context.getState(positions=True, velocities=True)
+
+
+def _state(context) -> str:
+    return mm.XmlSerializer.serialize(_full(context))
+
+
+def _seed(*numbers: int) -> int:
+    """A positive 31-bit seed from a run's seed, the replica and the frames done."""
+    return int(np.random.SeedSequence([n + 1 for n in numbers]).generate_state(1)[0] >> 1) or 1
+
+
+def version() -> str:
+    return mm.Platform.getOpenMMVersion()

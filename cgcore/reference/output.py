@@ -1,0 +1,126 @@
+"""The folder of a reference simulation: what it is, and for each replica frames, a log and a checkpoint.
+
+config.json         the protocol; another one is refused
+topology.pdb        the solute, every bond as a CONECT record, constraints as REMARK 6 CONSTRAINT
+replica_00.trr      solute frames: positions, forces, box, time
+replica_00.csv      time, potential energy, temperature of every frame
+replica_00.xml      OpenMM's state at the last checkpoint
+manifest.json       versions, device, wall time, results; written when a length is reached
+"""
+
+import os
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+
+from ..io import trr_frame
+from ..store import read_json, write_json
+from ..store.files import plain, replacing
+from .build import Structure
+from .errors import ReferenceError
+from .protocol import Protocol
+
+CONFIG, TOPOLOGY, MANIFEST = "config.json", "topology.pdb", "manifest.json"
+LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K\n"
+
+
+def open_folder(folder: Path, protocol: Protocol) -> Path:
+    """Begin or go on with a folder. Raises ReferenceError where another protocol made it."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config, wanted = folder / CONFIG, plain(protocol)
+    if not config.is_file():
+        if strangers := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
+            raise ReferenceError(f"{folder}: files without a {CONFIG}: {strangers[:5]}; want an empty or new folder")
+        write_json(config, wanted)
+    found = read_json(config)
+    if differing := sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k)):
+        told = "; ".join(f"{k} was {found.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
+        raise ReferenceError(f"{folder} holds another simulation: {told}. Want the same protocol or another --out")
+    return folder
+
+
+def write_topology(path: Path, structure: Structure, constraints: np.ndarray):
+    """The solute as PDB, under its own atom names, with bonds and constraints by atom numbers from 1."""
+    topology = structure.topology
+    top, chain, residues = mdtraj.Topology(), None, {}
+    chain = top.add_chain()
+    for name, residue, number, element in zip(
+        topology.names, topology.residues, topology.residue_index, topology.elements, strict=True
+    ):
+        if number not in residues:
+            residues[number] = top.add_residue(residue, chain, resSeq=number + 1)
+        top.add_atom(name, mdtraj.element.Element.getBySymbol(element), residues[number])
+    periodic = np.isfinite(structure.box).all()
+    frame = mdtraj.Trajectory(
+        structure.position[None],
+        top,
+        unitcell_lengths=structure.box[None] if periodic else None,
+        unitcell_angles=np.full((1, 3), 90.0) if periodic else None,
+    )
+    frame.save_pdb(str(path))
+    lines = [line for line in path.read_text().splitlines() if not line.startswith(("REMARK", "CONECT", "END"))]
+    remarks = [f"REMARK   6 CONSTRAINT {i + 1} {j + 1}" for i, j in constraints.tolist()]
+    bonds = [f"CONECT{i + 1:5d}{j + 1:5d}" for i, j in topology.bonds.tolist()]
+    with replacing(path) as file:
+        file.write("\n".join([*remarks, *lines, *bonds, "END", ""]).encode())
+
+
+class Recorder:
+    """Appends frames of one replica; a checkpoint says how many of them count, and what lies behind is dropped."""
+
+    def __init__(self, folder: Path, replica: int, n_atoms: int):
+        self.stem = folder / f"replica_{replica:02d}"
+        self.frame_bytes = len(trr_frame(np.zeros((n_atoms, 3)), np.zeros((n_atoms, 3)), np.ones(3), 0.0, 0))
+        self.trajectory, self.log, self.state = (self.stem.with_suffix(s) for s in (".trr", ".csv", ".xml"))
+
+    def resume(self) -> str | None:
+        """OpenMM's state to go on from, None at the beginning; frames written after it are cut off.
+
+        Raises ReferenceError where frames that the checkpoint counts are missing.
+        """
+        if not self.state.is_file():
+            return None
+        head, state = self.state.read_text().split("\n", 1)
+        self._cut(int(head.removeprefix("<!-- frames ").removesuffix(" -->")))
+        return state
+
+    def _cut(self, frames: int):
+        """Keep so many frames in both files."""
+        found = self.trajectory.stat().st_size // self.frame_bytes if self.trajectory.is_file() else 0
+        if found < frames:
+            raise ReferenceError(
+                f"{self.trajectory}: {found} frames, the checkpoint beside it counts {frames}; was the file cut or "
+                "replaced? Remove the three files of this replica to make them again"
+            )
+        if self.trajectory.is_file():
+            os.truncate(self.trajectory, frames * self.frame_bytes)
+        lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [LOG_HEADER]
+        if len(lines) <= frames:
+            raise ReferenceError(f"{self.log}: {len(lines) - 1} lines, the checkpoint beside it counts {frames} frames")
+        with replacing(self.log) as file:
+            file.write("".join(lines).encode())
+
+    def append(self, frames: list[bytes], lines: list[str]):
+        with open(self.trajectory, "ab") as file:
+            file.writelines(frames)
+            file.flush()
+            os.fsync(file.fileno())
+        with open(self.log, "a") as file:
+            file.writelines(lines)
+
+    def checkpoint(self, state: str, frames: int):
+        """From now on `frames` frames count."""
+        if not frames:
+            self.log.write_text(LOG_HEADER)
+        with replacing(self.state) as file:
+            file.write(f"<!-- frames {frames} -->\n{state}".encode())
+
+    @property
+    def frames(self) -> int:
+        """How many frames the checkpoint counts."""
+        if not self.state.is_file():
+            return 0
+        with open(self.state) as file:
+            return int(file.readline().removeprefix("<!-- frames ").removesuffix(" -->\n"))

@@ -1,0 +1,162 @@
+"""All replicas of a reference simulation, side by side, with progress; killed at any moment it goes on."""
+
+import itertools
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, wait
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ..config import ConfigError
+from ..store import write_json
+from ..store.files import plain
+from ..store.runs import device, git_state, versions
+from ..units import ns_per_day
+from .engine_openmm import platform, produce, version
+from .errors import ReferenceError, check_disk
+from .output import MANIFEST, TOPOLOGY, Recorder, open_folder, write_topology
+from .protocol import Protocol
+from .system import prepare, solute_constraints
+
+POLL_S = 0.2
+ATOM_BYTES = 24  # of one frame: position and force in single precision
+
+
+def simulate(
+    protocol: Protocol,
+    length_ns: float,
+    out: Path,
+    *,
+    device: str = "auto",
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Bring every replica of a protocol to length_ns by OpenMM and return the folder (`output` says what it holds).
+
+    jobs replicas run at once, as many as there are cores by default. What exists is gone on with; a longer length_ns
+    adds to it. Raises ConfigError for a length without a frame, ReferenceError for a folder of another protocol, a
+    full disk, a missing GPU, and after all other replicas have ended for those that failed.
+    """
+    n_frames = round(length_ns * 1000 / protocol.frame_ps)
+    if n_frames < 1:
+        raise ConfigError(f"want at least one frame, got {length_ns} ns with frames every {protocol.frame_ps} ps")
+    prepared = prepare(protocol, 0)
+    solute = prepared.structure.topology.n_atoms
+    name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
+    folder = open_folder(Path(out), protocol)
+    write_topology(folder / TOPOLOGY, prepared.structure, solute_constraints(prepared))
+    before = [Recorder(folder, r, solute).frames for r in range(protocol.replicas)]
+    check_disk(folder, sum(max(0, n_frames - n) for n in before) * solute * ATOM_BYTES)
+    cores = os.cpu_count() or 1
+    jobs = min(protocol.replicas, jobs or (1 if name == "CUDA" else cores))
+    started = time.perf_counter()
+    common = {"device": device, "threads": max(1, cores // jobs)}
+    missing = [(r, n) for r, n in enumerate(before) if n < n_frames]
+    with tqdm(
+        total=n_frames * protocol.replicas,
+        initial=sum(min(n, n_frames) for n in before),
+        unit="frame",
+        desc=f"{protocol.system}, {name}",
+        disable=not progress,
+    ) as bar:
+        tasks = [(protocol, r, n_frames, folder) for r, _ in missing]
+        ticks = _ticks(bar, protocol.frame_ps)
+        errors = _in_turn(tasks, common, ticks) if jobs == 1 else _side_by_side(tasks, common, ticks, jobs)
+    if errors:
+        raise ReferenceError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
+    _write_manifest(protocol, folder, n_frames, sum(n_frames - n for n in before), time.perf_counter() - started, name)
+    return folder
+
+
+def _ticks(bar: tqdm, frame_ps: float) -> Callable[[], None]:
+    """A function to call after every frame of any replica."""
+    started, count = time.perf_counter(), itertools.count(1)
+
+    def tick():
+        speed = ns_per_day(next(count) * frame_ps, time.perf_counter() - started)
+        bar.set_postfix_str(f"{speed:.0f} ns/day in all", refresh=False)
+        bar.update()
+
+    return tick
+
+
+def _in_turn(tasks: list[tuple], common: dict, tick: Callable) -> list[ReferenceError]:
+    errors = []
+    for task in tasks:
+        try:
+            produce(*task, **common, on_frame=tick)
+        except ReferenceError as error:
+            errors.append(error)
+    return errors
+
+
+def _side_by_side(tasks: list[tuple], common: dict, tick: Callable, jobs: int) -> list[ReferenceError]:
+    """Replicas in processes of their own: OpenMM's Reference platform has one random stream a process.
+
+    An interrupt lets every replica end with a checkpoint.
+    """
+    context = multiprocessing.get_context("spawn")
+    frames, stop, errors = context.SimpleQueue(), context.Event(), []
+    with ProcessPoolExecutor(jobs, context, initializer=_remember, initargs=(frames, stop)) as pool:
+        waiting = {pool.submit(_produce, task, common) for task in tasks}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=POLL_S)
+                while not frames.empty():
+                    frames.get()
+                    tick()
+                for future in done:
+                    error = future.exception()
+                    if isinstance(error, ReferenceError):
+                        errors.append(error)
+                    elif error is not None:
+                        raise error
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return errors
+
+
+_shared: dict = {}
+"""Of a worker process: the queue that counts frames and the event that ends it."""
+
+
+def _remember(frames, stop):
+    _shared.update(frames=frames, stop=stop)
+
+
+def _produce(task: tuple, common: dict) -> int:
+    return produce(*task, **common, on_frame=lambda: _shared["frames"].put(None), stop=_shared["stop"])
+
+
+def _write_manifest(protocol: Protocol, folder: Path, n_frames: int, new: int, wall_s: float, name: str):
+    logs = [
+        np.loadtxt(Recorder(folder, r, 1).log, delimiter=",", skiprows=1, ndmin=2) for r in range(protocol.replicas)
+    ]
+    temperature = np.concatenate([log[:, 2] for log in logs])
+    write_json(
+        folder / MANIFEST,
+        {
+            "protocol": plain(protocol),
+            "replicas": protocol.replicas,
+            "frames": n_frames,
+            "length_ns": n_frames * protocol.frame_ps / 1000,
+            "platform": name,
+            "versions": versions() | {"openmm": version()},
+            "git": git_state(),
+            "device": device(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_s": wall_s,
+            "results": {
+                "ns_per_day": ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None,
+                "mean_temperature_K": float(temperature.mean()),
+                "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
+            },
+        },
+    )
