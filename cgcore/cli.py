@@ -112,6 +112,27 @@ def reference(
 
 
 @app.command()
+def sets():
+    """List the reference sets that come with the package."""
+    from cgcore.reference.sets import available
+
+    for entry in available():
+        amount = f"{entry.frames} frames, {entry.length_ns:.3g} ns, {entry.size / 1e6:.1f} MB"
+        typer.echo(f"{entry.name:12} {amount:34} {entry.good_for}")
+
+
+@app.command()
+def convergence(
+    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/reference"),
+):
+    """Make the tables and pictures of the chapter on reference data from the sets that come with the package."""
+    from cgcore.book.reference_tables import collect
+
+    for path in _said(collect, folder):
+        typer.echo(path)
+
+
+@app.command()
 def version():
     """Print the version."""
     typer.echo(__version__)

@@ -189,3 +189,31 @@ def marginals(
     ax.set_ylabel("Density (1/°)")
     if label:
         ax.legend()
+
+
+def rdf(ax: Axes, r_nm: np.ndarray, g: np.ndarray, error: np.ndarray, label: str | None = None, color=None) -> None:
+    """g(r) (M,) over r in nm with its standard error as a band."""
+    (line,) = ax.plot(r_nm, g, label=label, color=color, linewidth=1.4)
+    ax.fill_between(r_nm, g - error, g + error, color=line.get_color(), alpha=0.25, linewidth=0)
+    ax.axhline(1, color="0.6", linewidth=0.8, linestyle=(0, (4, 4)))
+    ax.set(xlabel="r (nm)", ylabel="g(r)", xlim=(0, r_nm[-1]))
+    ax.set_ylim(bottom=0)
+    if label:
+        ax.legend(loc="lower right")
+
+
+def helix_surface(ax: Axes, F: np.ndarray, chi_edges: np.ndarray, q_edges: np.ndarray, vmax: float = 20.0):
+    """Free energy F (chi, Q) in kJ/mol over handedness in nm^3 and helicity; empty bins stay white. Returns the mesh."""
+    colours = mpl.colormaps[SURFACE_COLOURS].with_extremes(over="0.9", bad="white")
+    masked = np.ma.masked_invalid(np.transpose(F))
+    mesh = ax.pcolormesh(chi_edges * 1000, q_edges, masked, cmap=colours, vmin=0, vmax=vmax, rasterized=True)
+    ax.axvline(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
+    ax.set(xlabel="Handedness χ (10⁻³ nm³)", ylabel="Helicity Q")
+    free_energy_bar(ax, mesh)
+    return mesh
+
+
+def helix_series(ax: Axes, time_ns: np.ndarray, q: np.ndarray) -> None:
+    """Helicity (T,) over time, replicas one after another."""
+    ax.plot(time_ns, q, linewidth=0.5, color=PALETTE[0], rasterized=True)
+    ax.set(xlabel="Time, runs one after another (ns)", ylabel="Helicity Q", ylim=(0, 1), xlim=(0, time_ns[-1]))
