@@ -11,6 +11,10 @@ from pathlib import Path
 import mdtraj
 
 from cgcore.io import index_trr
+from cgcore.reference.protocol import protocol
+from cgcore.reference.sets import SET
+from cgcore.store import write_json
+from cgcore.store.files import plain
 
 STRIDE = 2
 
@@ -38,6 +42,26 @@ def write_topology(gro: Path, top: Path, pdb: Path):
     pdb.write_text("\n".join([*lines, "END", ""]))
 
 
+def description(trajectory: Path) -> dict:
+    """What set.json says; the full run was made by hand with gmx, with a longer step and less water than the study."""
+    made = protocol("ala2", engine="gromacs", every_ps=0.2, dt_fs=1.0, margin_nm=0.9)
+    return {
+        "system": "ala2",
+        "solvent": "tip3p",
+        "good_for": "training and held-out force errors; too short for a converged Ramachandran surface",
+        "frames": len(index_trr(trajectory).has_force),
+        "spacing_ps": STRIDE * 0.2,
+        "trajectories": [trajectory.name],
+        "made_by": {
+            "protocol": plain(made),
+            "platform": "CPU",
+            "versions": {"gromacs": "2022.5 (Debian)"},
+            "length_ns": 5.014,
+            "note": "made by hand with gmx, before the command",
+        },
+    }
+
+
 def main(source: Path, target: Path):
     target.mkdir(parents=True, exist_ok=True)
     ends = index_trr(source / "solute.trr").offsets
@@ -47,6 +71,7 @@ def main(source: Path, target: Path):
     for name in ("solute.gro", "topol.top", "md.mdp"):
         shutil.copyfile(source / name, target / name)
     write_topology(source / "solute.gro", source / "topol.top", target / "topology.pdb")
+    write_json(target / SET, description(target / "solute.trr"))
     files = [p for p in sorted(target.iterdir()) if p.name not in {"README.md", "SHA256SUMS"}]
     sums = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files]
     (target / "SHA256SUMS").write_text("".join(sums))

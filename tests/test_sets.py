@@ -1,0 +1,75 @@
+"""Reference sets: what travels with the project, and how one is made from a simulation."""
+
+import subprocess
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from cgcore import io, store
+from cgcore.config import ConfigError
+from cgcore.reference import sets
+from cgcore.reference.build import handedness
+from cgcore.reference.protocol import SYSTEMS, protocol
+from cgcore.reference.run import simulate
+
+SETS = {entry.name: entry for entry in sets.available()}
+LIMIT_MB = 60
+
+
+def test_all_sets_together_stay_small_and_say_what_they_are_good_for():
+    total = sum(p.stat().st_size for root in store.bundled.data_roots() for p in root.rglob("*") if p.is_file())
+    assert total < LIMIT_MB * 1e6
+    for entry in SETS.values():
+        assert len(entry.good_for.split()) > 3 and "\n" not in entry.good_for
+        assert entry.system in SYSTEMS
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_holds_what_it_says(name):
+    topology, frames = sets.load(name)
+    entry = SETS[name]
+    assert frames.n_frames == entry.frames
+    assert np.all(np.diff(frames.time) > 0)
+    assert_allclose(np.median(np.diff(frames.time)), entry.spacing_ps, rtol=1e-3)
+    i, j = topology.bonds.T
+    length = np.linalg.norm(frames.position[::50, i] - frames.position[::50, j], axis=-1)
+    assert 0.08 < length.min() and length.max() < 0.19
+    # Forces of an isolated or periodic whole sum to (nearly) nothing, those of a solute in water do not.
+    if entry.solvent in ("none", "obc2"):
+        assert np.abs(np.asarray(frames.force[::50], dtype=float).sum(1)).mean() < 2.0 * np.sqrt(topology.n_atoms)
+    expected = {"thr2": ["S", "R"], "gly2": [], "hexane": [], "ala15": ["S"] * 15}.get(entry.system, ["S"])
+    for position in np.asarray(frames.position[:: max(1, frames.n_frames // 20)]):
+        assert handedness(topology, position) == expected
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_checksums_are_complete_and_right(name):
+    folder = store.data_file(f"{name}/{sets.SET}").parent
+    subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=folder, check=True)
+    named = {line.split()[1] for line in (folder / "SHA256SUMS").read_text().splitlines()}
+    assert named == {p.name for p in folder.iterdir()} - {"SHA256SUMS", "README.md"}
+
+
+def test_a_set_is_made_from_a_simulation_and_reads_back(tmp_path):
+    wanted = protocol("gly2", every_ps=0.1, equilibration_ps=0.2, replicas=2)
+    run = simulate(wanted, 0.001, tmp_path / "run", progress=False, jobs=1)
+    target = sets.bundle(run, tmp_path / "gly2_short", good_for="this test and nothing else", stride=2)
+    _, whole = sets.load(run)
+    assert whole.n_frames == 20
+    assert_allclose(whole.time, 0.1 * np.arange(1, 21), rtol=1e-6)
+    entry = store.read_json(target / sets.SET)
+    assert (entry["frames"], entry["spacing_ps"]) == (10, pytest.approx(0.2))
+    topology = io.read_topology(target / "topology.pdb")
+    packed = io.read(target / "replica_01.h5", topology, require_forces=True)
+    assert_allclose(packed.position, whole.position[10::2], atol=1.1e-4)
+    assert_allclose(packed.force, whole.force[10::2], atol=1.1)
+    assert "this test and nothing else" in (target / "README.md").read_text()
+
+
+def test_unknown_sets_are_named_with_those_there_are(tmp_path):
+    with pytest.raises(ConfigError, match=r"no reference set 'hexan'; there are .*did you mean 'hexane'"):
+        sets.load("hexan")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="without frames yet"):
+        sets.load(tmp_path)
