@@ -7,10 +7,11 @@ import numpy as np
 
 from cgcore import plots, store
 from cgcore.analysis import helix, rdf
-from cgcore.analysis.blocks import block_mean, jackknife
-from cgcore.analysis.ramachandran import row, summary, surfaces
+from cgcore.analysis.blocks import Estimate, block_mean, jackknife
+from cgcore.analysis.ramachandran import BINS, row, summary, surfaces
 from cgcore.analysis.surface import backbone, counts2d, jensen_shannon
 from cgcore.reference import sets
+from cgcore.units import kT
 
 DIPEPTIDES, CHAINS, LIQUIDS = "dipeptides", "chains", "liquids"
 BLOCKS = 20
@@ -43,7 +44,7 @@ def collect(folder: Path) -> list[Path]:
         store.write_json(paths[0], result)
         store.write_npz(paths[1], **arrays)
         written += paths
-    return written + draw(folder)
+    return written + _solvents(folder) + draw(folder)
 
 
 def dipeptide(topology, frames) -> tuple[dict, dict]:
@@ -72,7 +73,7 @@ def chain(topology, frames) -> tuple[dict, dict]:
     q_edges, chi_edges = np.linspace(0, 1, Q_BINS + 1), np.linspace(*CHI_RANGE, CHI_BINS + 1)
     counts = np.histogram2d(chi, q, bins=(chi_edges, q_edges))[0]
     with np.errstate(divide="ignore"):
-        F = -TEMPERATURE_K * 0.0083144626 * np.log(counts / counts.max())
+        F = -kT(TEMPERATURE_K) * np.log(counts / counts.max())
     table = {}
     for name, series in {
         "helicity": q,
@@ -114,16 +115,23 @@ def blocks(series: np.ndarray, n: int = BLOCKS) -> np.ndarray:
     return np.asarray(series)[: length * n].reshape(n, length)
 
 
-def explicit_beside_implicit(names=("ala2", "ala2_obc2")) -> dict:
-    """The Jensen-Shannon divergence in bit of two sets' surfaces, with errors over the blocks of both."""
+def _solvents(folder: Path, names=("ala2", "ala2_obc2")) -> list[Path]:
+    """The Jensen-Shannon divergence in bit of one molecule's surfaces in two solvents, with errors over both."""
+    if not {entry.name for entry in sets.available()} >= set(names):
+        return []
     counts = []
     for name in names:
         phi, psi = (blocks(a) for a in angles(*sets.load(name)))
-        counts.append(counts2d(phi, psi, 24))
+        counts.append(counts2d(phi, psi, BINS))
     first, second = counts
     a = jackknife(lambda n: jensen_shannon(n, second.sum(0)), first)
     b = jackknife(lambda n: jensen_shannon(n, first.sum(0)), second)
-    return {"js": a.value, "js_error": float(np.hypot(a.error, b.error))}
+    table = row("js", Estimate(a.value, float(np.hypot(a.error, b.error))))
+    path = folder / "solvents" / "ala2.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    label = f"{NAMES['ala2']}, explicit beside implicit"
+    store.write_json(path, {"label": label, "order": 0, "sampling": "", "table": table, "manifest": {"sets": names}})
+    return [path]
 
 
 def draw(folder: Path) -> list[Path]:
