@@ -44,7 +44,7 @@ class Mapping:
     species_names: tuple[str, ...]  # S
     atoms: tuple[tuple[int, ...], ...]  # N sets of atom indices
     weights: np.ndarray  # (N, A), rows sum to 1
-    force_weights: np.ndarray  # (N, A), 0 or 1
+    force_weights: np.ndarray  # (N, A), 0 or 1 for the plain sum; `force_maps` has others
     mass: np.ndarray  # (N,) g/mol
     bonds: np.ndarray  # (P, 2) bead indices, i < j; bonded when any of their atoms are
     dihedrals: dict[str, tuple[int, int, int, int]]  # observable -> bead indices
@@ -178,10 +178,10 @@ def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> 
 
 
 def _sum(mapping: Mapping, weights: np.ndarray, values) -> np.ndarray:
-    """Weighted sums over the atoms of each bead: (N, A), (T, A, 3) -> (T, N, 3)."""
+    """Weighted sums over the atoms that count for each bead: (N, A), (T, A, 3) -> (T, N, 3)."""
     values = np.asarray(values)
     out = np.empty((len(values), len(mapping.beads), 3), dtype=values.dtype)
-    for bead, atoms in enumerate(map(list, mapping.atoms)):
+    for bead, atoms in enumerate(map(np.flatnonzero, weights)):
         out[:, bead] = np.einsum("a,tad->td", weights[bead, atoms], values[:, atoms].astype(np.float64))
     return out
 

@@ -18,7 +18,7 @@ LAYERS = [
     "geometry store",
     "io neighbors",
     "mapping",
-    "data potentials",
+    "data potentials force_maps",
     "train simulate",
     "metadynamics doctor",
 ]

@@ -34,7 +34,7 @@ def test_a_set_holds_what_it_says(name):
     assert_allclose(np.median(np.diff(frames.time)), entry.spacing_ps, rtol=1e-3)
     i, j = topology.bonds.T
     length = np.linalg.norm(frames.position[::50, i] - frames.position[::50, j], axis=-1)
-    assert 0.08 < length.min() and length.max() < 0.19
+    assert length.min() > 0.08 and length.max() < 0.19
     # Forces of an isolated or periodic whole sum to (nearly) nothing, those of a solute in water do not.
     if entry.solvent in ("none", "obc2"):
         assert np.abs(np.asarray(frames.force[::50], dtype=float).sum(1)).mean() < 2.0 * np.sqrt(topology.n_atoms)

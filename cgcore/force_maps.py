@@ -1,0 +1,79 @@
+"""Linear maps of atomic forces to bead forces with less noise than the plain sum, and the same mean.
+
+Any weights B with B C^T = 1, for position weights C, give forces whose mean at fixed bead positions is the mean force
+(Ciccotti, Kapral & Vanden-Eijnden, ChemPhysChem 6, 1809, 2005). The plain sum is one choice; the least noisy one is
+another (Krämer et al., J. Phys. Chem. Lett. 14, 3970, 2023), and it is all that force matching wants to know.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from .frames import Frames, Topology
+from .mapping import Mapping, MappingError
+
+RIDGE = 1e-8
+"""Added to the covariance, relative to its mean eigenvalue: in vacuum the forces of a molecule sum to zero."""
+
+
+def optimal(mapping: Mapping, topology: Topology, frames: Frames) -> Mapping:
+    """The same map with the force weights that make the mean square of the mapped forces least.
+
+    Within each molecule, B = (C S^-1 C^T)^-1 C S^-1 minimises tr B S B^T subject to B C^T = 1, with S = <f f^T> over
+    frames and directions (A, A). Molecules with the same atoms and beads share S and B. frames: of atoms, with forces,
+    best those to train on. Raises MappingError for constraints, which the minimum would have to respect, for frames
+    without forces or of another size, and for fewer force samples than ten an atom.
+    """
+    if frames.force is None:
+        raise MappingError(f"map {mapping.name!r}: want frames with forces, these have none")
+    if frames.position.shape[1] != topology.n_atoms:
+        raise MappingError(f"want frames of {topology.n_atoms} atoms, got {frames.position.shape[1]}")
+    if len(topology.constraints):
+        raise MappingError(
+            f"map {mapping.name!r}: the simulation held {len(topology.constraints)} distances fixed; the least noisy "
+            "force map is for runs without constraints"
+        )
+    weights = np.zeros_like(mapping.weights)
+    for molecules in _kinds(mapping, topology):
+        beads = [_beads(mapping, atoms) for atoms in molecules]
+        samples = 3 * frames.n_frames * len(molecules)
+        if samples < 10 * len(molecules[0]):
+            raise MappingError(
+                f"{samples} force samples for a molecule of {len(molecules[0])} atoms; want ten an atom, so more frames"
+            )
+        S = sum(_second_moment(np.asarray(frames.force[:, atoms], dtype=np.float64)) for atoms in molecules)
+        S = S / len(molecules)
+        S += RIDGE * np.trace(S) / len(S) * np.eye(len(S))
+        C = mapping.weights[np.ix_(beads[0], molecules[0])]
+        half = np.linalg.solve(S, C.T)
+        B = np.linalg.solve(C @ half, half.T)
+        for atoms, here in zip(molecules, beads, strict=True):
+            weights[np.ix_(here, atoms)] = B
+    return replace(mapping, force_weights=weights)
+
+
+def _kinds(mapping: Mapping, topology: Topology) -> list[list[np.ndarray]]:
+    """Atoms of each molecule that has beads; molecules with the same names, masses and beads are of one kind."""
+    i, j = topology.bonds.T
+    n = topology.n_atoms
+    part = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
+    kinds: dict[tuple, list[np.ndarray]] = {}
+    for molecule in range(part.max() + 1):
+        atoms = np.flatnonzero(part == molecule)
+        beads = _beads(mapping, atoms)
+        if len(beads):
+            weights = mapping.weights[np.ix_(beads, atoms)]
+            kind = (tuple(topology.names[a] for a in atoms), weights.shape, weights.round(9).tobytes())
+            kinds.setdefault(kind, []).append(atoms)
+    return list(kinds.values())
+
+
+def _beads(mapping: Mapping, atoms: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(mapping.weights[:, atoms].any(axis=1))
+
+
+def _second_moment(force: np.ndarray) -> np.ndarray:
+    """<f f^T> over frames and directions: (T, A, 3) -> (A, A)."""
+    return np.einsum("tad,tbd->ab", force, force) / (3 * len(force))
