@@ -36,7 +36,7 @@ def collect(folder: Path) -> list[Path]:
         result = {
             "label": f"{NAMES[entry.system]} {SOLVENTS[entry.solvent]}".strip(),
             "order": order,
-            "sampling": f"{entry.replicas} runs, {entry.length_ns:.3g} ns in all, every {entry.spacing_ps:g} ps",
+            "sampling": f"{entry.replicas} {'run' if entry.replicas == 1 else 'runs'}, {entry.length_ns:.3g} ns in all, every {entry.spacing_ps:g} ps",
             "table": {"ns": entry.length_ns, "frames": entry.frames} | table,
             "manifest": store.read_json(store.data_file(f"{entry.name}/{sets.SET}"))["made_by"],
         }
