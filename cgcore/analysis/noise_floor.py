@@ -1,0 +1,108 @@
+"""How much of the mapped force no function of the bead positions explains: the loss that no training goes below.
+
+    <|F - U'|^2> = <|F - <F|R>|^2> + <|<F|R> - U'|^2>:  noise floor, and what the model has still to learn
+
+Two estimates that know nothing of each other: the limit of a learning curve, and the scatter of forces between frames
+that are nearly alike. All per Cartesian component, kJ^2/mol^2/nm^2.
+"""
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from cgcore.analysis.blocks import Estimate
+from cgcore.data import DataError
+from cgcore.frames import Frames
+
+NEIGHBOURS = 12
+BINS = 12
+BLOCKS = 10
+
+
+def from_learning_curve(n_frames: np.ndarray, loss: np.ndarray, error: np.ndarray) -> Estimate:
+    """L_inf of L(n) = L_inf + c n^-alpha, least squares over trainings on n frames with held-out losses L(n).
+
+    n_frames, loss, error: (K,) with K >= 4; error: standard errors of the losses. Besides the noise, L_inf holds what the
+    model cannot represent. Raises DataError for fewer points, or a curve that does not fall.
+    """
+    n, loss, error = (np.asarray(x, dtype=float) for x in (n_frames, loss, error))
+    if len(n) < 4 or not (len(n) == len(loss) == len(error)):
+        raise DataError(f"learning curve: want four or more trainings with errors, got {len(n)}")
+    if loss[np.argmax(n)] > loss[np.argmin(n)]:
+        raise DataError(
+            f"learning curve: the loss rises from {loss[np.argmin(n)]:.4g} to {loss[np.argmax(n)]:.4g} with more frames; "
+            "was it trained long enough?"
+        )
+    scale = n.min()
+
+    def residual(p):
+        return (p[0] + np.exp(p[1]) * (n / scale) ** -np.exp(p[2]) - loss) / error
+
+    start = [loss.min(), np.log(max(np.ptp(loss), 1e-9)), 0.0]
+    fitted = least_squares(residual, start, x_scale=[max(loss.min(), 1.0), 1.0, 1.0])
+    covariance = np.linalg.pinv(fitted.jac.T @ fitted.jac)
+    return Estimate(float(fitted.x[0]), float(np.sqrt(covariance[0, 0])))
+
+
+def from_neighbours(frames: Frames, residual: np.ndarray, *, gap_ps: float) -> Estimate:
+    """Half the mean square difference of residual forces between frames of one molecule, at vanishing distance.
+
+    Frames that are nearly the same up to rotation have the same mean force, so what differs is noise (the nugget of a
+    variogram). residual: (T, N, 3) kJ/mol/nm, mapped forces less those of any model; the better the model, the less is
+    left to extrapolate. Pairs are a frame's nearest others in the space of all bead distances, more than gap_ps apart
+    in time, the second turned onto the first; their squared differences are binned by squared distance and extrapolated
+    by a straight line. Error over contiguous blocks of first frames.
+
+    Raises DataError for a liquid, or too few frames apart in time.
+    """
+    if np.isfinite(np.asarray(frames.box)).all() and len(frames.names) > 64:
+        raise DataError("noise from neighbours: want one molecule; a liquid has no two frames that are nearly alike")
+    position, residual = np.asarray(frames.position, float), np.asarray(residual, float)
+    if residual.shape != position.shape:
+        raise DataError(f"noise from neighbours: want residuals {position.shape}, got {residual.shape}")
+    first, second, distance2 = _pairs(position, np.asarray(frames.time), gap_ps)
+    difference = np.empty(len(first))
+    for k, (a, b) in enumerate(zip(first, second, strict=True)):
+        turn, _ = Rotation.align_vectors(position[a] - position[a].mean(0), position[b] - position[b].mean(0))
+        difference[k] = np.mean(np.square(residual[a] - turn.apply(residual[b]))) / 2
+    block = first * BLOCKS // len(position)
+    value = _at_zero(distance2, difference)
+    left_out = np.array([_at_zero(distance2[block != b], difference[block != b]) for b in range(BLOCKS)])
+    error = np.sqrt((BLOCKS - 1) / BLOCKS * np.sum((left_out - left_out.mean()) ** 2))
+    return Estimate(value, float(error))
+
+
+def _pairs(position: np.ndarray, time: np.ndarray, gap_ps: float):
+    """First and second frames (P,), and their squared distance in the space of all bead distances, nm^2."""
+    i, j = np.triu_indices(position.shape[1], 1)
+    distances = np.linalg.norm(position[:, i] - position[:, j], axis=-1)
+    # Chirality is no distance: mirror images must not be neighbours.
+    hand = np.sign(_volume(position))[:, None] * 10.0 if position.shape[1] > 3 else np.zeros((len(position), 1))
+    features = np.concatenate([distances, hand], axis=1)
+    d, found = cKDTree(features).query(features, k=NEIGHBOURS + 1)
+    first = np.repeat(np.arange(len(position)), NEIGHBOURS)
+    second, d = found[:, 1:].ravel(), d[:, 1:].ravel()
+    keep = np.abs(time[first] - time[second]) > gap_ps
+    if keep.sum() < 10 * BINS:
+        raise DataError(
+            f"noise from neighbours: {keep.sum()} pairs of nearby frames more than {gap_ps} ps apart; want "
+            f"{10 * BINS}, so a longer trajectory or a shorter gap"
+        )
+    return first[keep], second[keep], d[keep] ** 2
+
+
+def _volume(position: np.ndarray) -> np.ndarray:
+    """The signed volume of the first, second, third and last bead: one hand or the other."""
+    a, b, c = (position[:, k] - position[:, 0] for k in (1, 2, -1))
+    return np.einsum("td,td->t", a, np.cross(b, c))
+
+
+def _at_zero(x: np.ndarray, y: np.ndarray) -> float:
+    """Intercept of a straight line through means of y in bins of equal numbers along x."""
+    order = np.argsort(x)
+    bins = np.array_split(order, BINS)
+    centres, means = (np.array([v[b].mean() for b in bins]) for v in (x, y))
+    # The nearest pairs count most: what curves, curves far away.
+    _, intercept = np.polyfit(centres, means, 1, w=1 / np.sqrt(centres + centres[0]))
+    return float(intercept)
