@@ -17,14 +17,15 @@ LAYERS = [
     "frames",
     "geometry store",
     "io neighbors",
+    "gromacs_top",
     "mapping",
     "data potentials force_maps",
-    "train simulate",
+    "train train_splines simulate",
     "metadynamics doctor",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
 
-UP_TO_DATA = set(" ".join(LAYERS[:7]).split())
+UP_TO_DATA = set(" ".join(LAYERS[:8]).split())
 SIDE = {
     "reference": {"units", "config", "frames", "geometry", "store", "io"},
     "analysis": UP_TO_DATA,
@@ -45,7 +46,7 @@ def allowed(room: str) -> set[str]:
     level = next((i for i, row in enumerate(rows) if room in row), None)
     if level is None:
         raise AssertionError(f"cgcore.{room} has no place yet: give it one in {Path(__file__).name}")
-    beside = {"analysis"} if room in [*rows[-1], "simulate"] else set()
+    beside = {"analysis"} if room in [*rows[-1], "train_splines", "simulate"] else set()
     return {name for row in rows[:level] for name in row} | {room} | beside
 
 
