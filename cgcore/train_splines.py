@@ -23,7 +23,7 @@ from .frames import Frames
 from .potentials.base import force
 from .potentials.splines import Spline, SplineError, build
 from .potentials.tables import Table, points, tabulate
-from .potentials.terms import gradients
+from .potentials.terms import chunks, evaluate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,19 +87,18 @@ def fit(splines: tuple[Spline, ...], split: Split, blocks: int = 10) -> SplineFi
 def normal_equations(splines: tuple[Spline, ...], frames: Frames) -> np.ndarray:
     """(Y + 1, Y + 1) the matrix [A f]^T [A f] summed over the frames, (kJ/mol/nm)^2 for unit coefficients."""
     size = sum(s.free.shape[1] for s in splines) + 1
-    compiled = {s.term.kind: gradients(s.term.kind) for s in splines}
-    box, total = np.asarray(frames.box, np.float64), np.zeros((size, size))
-    for position, f in zip(np.asarray(frames.position), np.asarray(frames.force), strict=True):
-        columns = [design(s, position, box, compiled[s.term.kind]) for s in splines]
-        columns = np.concatenate([*columns, f.reshape(-1, 1)], axis=1, dtype=np.float64)
+    total = np.zeros((size, size))
+    for part in chunks(tuple(s.term for s in splines), frames):
+        position, f = np.asarray(frames.position[part]), np.asarray(frames.force[part], np.float64)
+        columns = np.concatenate([*(design(s, position, frames.box) for s in splines), f.reshape(-1, 1)], axis=1)
         total += columns.T @ columns
     return total
 
 
-def design(spline: Spline, position: np.ndarray, box: np.ndarray, compiled) -> np.ndarray:
-    """(3N, Y) forces of unit free coefficients in one frame, kJ/mol/nm; `compiled` is `terms.gradients` of its kind."""
-    q, gradient = (np.asarray(a) for a in compiled(position[spline.term.members].astype(np.float64), box))
-    members, knots = spline.term.members, spline.knots
+def design(spline: Spline, position: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """(3tN, Y) forces of unit free coefficients in frames (t, N, 3) nm, kJ/mol/nm."""
+    q, gradient, members = evaluate(spline.term, position, box)
+    knots = spline.knots
     if spline.term.kind == "pair":
         near = q < knots[-1]
         q, gradient, members = q[near], gradient[near], members[near]
@@ -110,8 +109,7 @@ def design(spline: Spline, position: np.ndarray, box: np.ndarray, compiled) -> n
     g = csc_array((gradient.ravel(), rows, 3 * k * np.arange(m + 1)), shape=(position.size, m))
     slope = (g @ basis).toarray() @ difference
     if (beyond := np.flatnonzero(q != inside)).size:  # the line that the force goes on as
-        curvature = spline.basis(inside[beyond], 2) * (q - inside)[beyond, None]
-        slope += g[:, beyond] @ curvature
+        slope += g[:, beyond] @ (spline.basis(inside[beyond], 2) * (q - inside)[beyond, None])
     return -slope @ spline.free
 
 

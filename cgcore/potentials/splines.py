@@ -152,7 +152,7 @@ def for_frames(
     Intervals in between, or of given ranges, that hold no sample are reported by an EmptyKnotsWarning.
 
     Raises SplineError for several molecules without a box, a cut-off of more than half the box, members that the
-    frames lack, unknown names of ranges, and terms with too few samples for four intervals.
+    frames lack, unknown names of ranges, and terms with samples in fewer than two intervals.
     """
     ranges = ranges or {}
     if unknown := ranges.keys() - {t.name for t in terms}:
@@ -190,8 +190,10 @@ def _grid(term: Term, frames: Frames, config: SplineConfig, given: tuple[float, 
     else:
         step = {"bond": config.bond_step_nm, "angle": config.angle_step_rad, "pair": config.pair_step_nm}[term.kind]
         origin = config.cutoff_nm if term.kind == "pair" else 0.0
-        low, high = given or _extent(term, frames)
-        high = config.cutoff_nm if term.kind == "pair" else high
+        if term.kind == "pair":
+            low, high = given[0] if given else 0.0, config.cutoff_nm
+        else:
+            low, high = given or _extent(term, frames)
         first_index, last_index = np.floor((low - origin) / step + 1e-6), np.ceil((high - origin) / step - 1e-6)
         first, n = origin + step * first_index, int(last_index - first_index)
     edges = first + step * np.arange(n + 1)
@@ -205,9 +207,9 @@ def _grid(term: Term, frames: Frames, config: SplineConfig, given: tuple[float, 
         keep = slice(enough.min(initial=n), n if term.kind == "pair" else enough.max(initial=-1) + 1)
     outside += int(counts.sum() - counts[keep].sum())
     counts = counts[keep]
-    if np.count_nonzero(counts) < DEGREE:
+    if np.count_nonzero(counts) < 2:
         raise SplineError(
-            f"{term.name}: want samples in at least {DEGREE} knot intervals, found {counts.tolist()} from "
+            f"{term.name}: want samples in at least two knot intervals, found {counts.tolist()} from "
             f"{first + step * keep.start:.4g} in steps of {step:.4g}; take more frames or a smaller step"
         )
     return Spline(

@@ -1,6 +1,7 @@
 """The terms of a classical force field: which beads share a bond, an angle, a dihedral or a non-bonded potential."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ from ..mapping import Mapping
 EXCLUDED = 3
 """Beads up to so many bonds apart have no non-bonded interaction: the partners of bonds, angles and dihedrals."""
 
-CHUNK = 2_000_000
+CHUNK = 20_000
 """Coordinates that are in memory at once."""
 
 
@@ -67,16 +68,38 @@ def coordinates(term: Term, position: Array, box: Array) -> Array:
     return KINDS[term.kind].coordinate(position, term.members, box)
 
 
+class Evaluated(NamedTuple):
+    """X = t M coordinates of a term in t frames, for linear algebra in NumPy."""
+
+    value: np.ndarray  # (X,) nm or rad
+    gradient: np.ndarray  # (X, k, 3) of the value in the positions of its k beads
+    members: np.ndarray  # (X, k) beads, counted through all frames
+
+
+def evaluate(term: Term, position: np.ndarray, box: np.ndarray) -> Evaluated:
+    """Coordinates and gradients of a term's members in frames (t, N, 3) nm."""
+    t, n, _ = position.shape
+    members = (term.members + n * np.arange(t)[:, None, None]).reshape(-1, term.members.shape[1])
+    beads = np.asarray(position, np.float64).reshape(-1, 3)[members]
+    value, gradient = _compiled(term.kind)(beads, np.asarray(box, np.float64))
+    return Evaluated(np.asarray(value, np.float64), np.asarray(gradient, np.float64), members)
+
+
+def chunks(terms: tuple[Term, ...], frames: Frames) -> Iterator[slice]:
+    """Frames at a time such that at most some CHUNK coordinates of the terms are in memory, but one frame at least."""
+    size = max(1, CHUNK // sum(len(t.members) for t in terms))
+    yield from (slice(start, start + size) for start in range(0, frames.n_frames, size))
+
+
 def samples(term: Term, frames: Frames) -> Iterator[np.ndarray]:
-    """Coordinates of all members over the frames, (t, M) at a time."""
-    size = max(1, CHUNK // max(1, len(term.members)))
-    position, box = np.asarray(frames.position), np.asarray(frames.box, frames.position.dtype)
-    for start in range(0, frames.n_frames, size):
-        yield np.asarray(coordinates(term, position[start : start + size], box), np.float64)
+    """Coordinates of all members over the frames, (X,) at a time."""
+    for part in chunks((term,), frames):
+        yield evaluate(term, np.asarray(frames.position[part]), frames.box).value
 
 
-def gradients(kind: str) -> Callable:
-    """Compiled: beads (M, k, 3) nm, box (3,) -> coordinates (M,) and their gradients (M, k, 3)."""
+@cache
+def _compiled(kind: str) -> Callable:
+    """Beads (X, k, 3) nm, box (3,) -> coordinates (X,) and their gradients (X, k, 3)."""
 
     def one(beads, box):
         return KINDS[kind].coordinate(beads, np.arange(beads.shape[0])[None], box)[0]
