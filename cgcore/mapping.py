@@ -9,7 +9,8 @@ topology. A table has
                                            different), "nothing" (all alike), or labels = { CA = "A", ... }
     [dihedrals]      phi = [four beads]    observables
 
-Where a residue occurs more than once, its beads are numbered along the topology: CA_1, CA_2, ...
+Where a residue occurs more than once, its beads are numbered along the topology: CA_1, CA_2, ... So are the molecules
+of a liquid, one residue each.
 """
 
 import tomllib

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
-from .frames import Topology
-from .io import TrajectoryError
+from ..frames import Topology
+from .errors import TrajectoryError
 
 ELEMENTS = [e for e in vars(mdtraj.element).values() if isinstance(e, mdtraj.element.Element) and e.mass > 0]
 
@@ -22,18 +22,15 @@ class _Molecule(NamedTuple):
     bonds: list[tuple[int, int]]  # from 0
 
 
-def read_top(path) -> Topology:
+def read_top(path: Path) -> Topology:
     """The atoms of all molecules that [ molecules ] counts, in its order, with the bonds of [ bonds ].
 
     Names, residues and masses are those of [ atoms ] (eight columns: masses written out), elements the ones of nearest
     mass. Included files are not read, and conditional lines (#ifdef) are taken as they stand.
 
-    Raises FileNotFoundError, and TrajectoryError for a molecule that is counted but not defined in this file, an atom
+    Raises TrajectoryError for a molecule that is counted but not defined in this file, an atom
     without a mass or with one that is no element's, or a bond to an atom that is not there.
     """
-    path = Path(path)
-    if path.suffix != ".top":
-        raise TrajectoryError(f"{path}: want a file that ends in .top, got {path.suffix or 'no ending'!r}")
     molecules, counts = _sections(path)
     if not counts:
         raise TrajectoryError(f"{path}: want a section [ molecules ], found none; is this an .itp file?")
