@@ -14,7 +14,7 @@ from cgcore.config import ConfigError, SplineConfig
 from cgcore.data import DataError, Split, force_errors
 from cgcore.frames import Frames
 from cgcore.potentials import tables
-from cgcore.potentials.base import add, force
+from cgcore.potentials.base import add
 from cgcore.potentials.splines import EmptyKnotsWarning, SplineError, build, for_frames
 from cgcore.potentials.terms import Term, terms
 from cgcore.train_splines import design, fit, normal_equations, predict
@@ -60,14 +60,14 @@ def truth(splines):
 
 @pytest.fixture(scope="module")
 def evaluate(splines):
-    """Compiled: params, positions (T, N, 3), box -> energies (T,) and forces (T, N, 3)."""
+    """Compiled: params, positions (T, N, 3) -> energies (T,) and forces (T, N, 3)."""
     potential = build(splines)
     compiled = jax.jit(
         jax.value_and_grad(potential.energy, argnums=1), compiler_options={"xla_backend_optimization_level": 0}
     )
 
-    def run(params, positions, box=np.full(3, BOX)):
-        energies, gradients = zip(*(compiled(params, x, box) for x in positions), strict=True)
+    def run(params, positions):
+        energies, gradients = zip(*(compiled(params, x, np.full(3, BOX)) for x in positions), strict=True)
         return np.array(energies), -np.array(gradients)
 
     return run
