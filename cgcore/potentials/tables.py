@@ -44,7 +44,8 @@ def tabulate(spline: Spline, coefficients: np.ndarray, x: np.ndarray) -> tuple[n
 
 def extended(spline: Spline, coefficients: np.ndarray, x: np.ndarray) -> Table:
     """The table at any x, by the continuation that the potential has beyond its knots; without errors."""
-    u, slope = jax.vmap(jax.value_and_grad(lambda q: spline.energy(jnp.asarray(coefficients), q)))(jnp.asarray(x))
+    both = jax.jit(jax.vmap(jax.value_and_grad(spline.energy, argnums=1), (None, 0)))
+    u, slope = both(jnp.asarray(coefficients), jnp.asarray(x))
     zero = np.zeros(len(x))
     return Table(spline.term.kind, np.asarray(x), np.asarray(u), zero, -np.asarray(slope), zero)
 
