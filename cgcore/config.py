@@ -56,6 +56,28 @@ class MACEConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SplineConfig:
+    """Knots of the classical potentials, spaced as in the study; where they begin and end is read from the data."""
+
+    cutoff_nm: float = 1.0
+    pair_step_nm: float = 0.02
+    bond_step_nm: float = 0.005
+    angle_step_rad: float = 0.05
+    dihedral_step_rad: float = 0.314  # rounded to a whole number of intervals
+    min_samples: int = 10  # an interval at either end with fewer is left out
+    zero_force_at_cutoff: bool = True  # else only the energy, as csg_fmatch does
+
+    def __post_init__(self):
+        steps = [f.name for f in dataclasses.fields(self) if f.name.endswith(("_nm", "_rad"))]
+        positive(self, "min_samples", *steps)
+        if self.cutoff_nm < 4 * self.pair_step_nm:
+            raise ConfigError(
+                f"SplineConfig: want a cut-off of at least four knots, got {self.cutoff_nm} nm in steps of "
+                f"{self.pair_step_nm} nm"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Force matching with the study's optimiser: Nesterov Adam, weight decay, exponential decay over the whole run."""
 

@@ -72,6 +72,30 @@ def spanning_tree(bonds: Array, n: int) -> list[tuple[int, int]]:
     return steps
 
 
+def paths(bonds: Array, n: int, length: int) -> np.ndarray:
+    """(M, length) every chain of that many different atoms along the bonds (P, 2) of n atoms, once, first end < last.
+
+    length 2 are the bonds, 3 the angles, 4 the dihedrals.
+    """
+    neighbours: list[list[int]] = [[] for _ in range(n)]
+    for i, j in np.asarray(bonds).reshape(-1, 2).tolist():
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    found = [(i,) for i in range(n)]
+    for _ in range(length - 1):
+        found = [(*path, i) for path in found for i in neighbours[path[-1]] if i not in path]
+    return np.array(sorted(path for path in found if path[0] < path[-1]), dtype=int).reshape(-1, length)
+
+
+def pairs_apart(bonds: Array, n: int, separation: int) -> np.ndarray:
+    """(P, 2) all pairs i < j of n atoms that are more than `separation` bonds apart, or in different molecules."""
+    step = np.eye(n, dtype=bool)
+    i, j = np.asarray(bonds).reshape(-1, 2).T
+    step[i, j] = step[j, i] = True
+    near = np.linalg.matrix_power(step.astype(np.float32), separation) > 0
+    return np.argwhere(np.triu(~near, 1))
+
+
 def rotation(key: Array) -> Array:
     """A uniformly distributed proper rotation matrix (3, 3)."""
     q, r = jnp.linalg.qr(jax.random.normal(key, (3, 3)))

@@ -9,7 +9,8 @@ topology. A table has
                                            different), "nothing" (all alike), or labels = { CA = "A", ... }
     [dihedrals]      phi = [four beads]    observables
 
-Where a residue occurs more than once, its beads are numbered along the topology: CA_1, CA_2, ...
+Where a residue occurs more than once, its beads are numbered along the topology: CA_1, CA_2, ... So are the molecules
+of a liquid, one residue each.
 """
 
 import tomllib
@@ -345,7 +346,7 @@ def _bonds(name: str, topology: Topology, beads, atoms) -> np.ndarray:
         if (parts := len(np.unique(component[np.equal(topology.residue_index, residue)]))) > 1:
             raise MappingError(
                 f"residue {residue + 1} of the topology falls into {parts} parts that no bond connects; does the "
-                "topology file hold the bonds (CONECT records)?"
+                "topology file hold the bonds (CONECT records, or read a GROMACS .top)?"
             )
     molecule = component[[indices[0] for indices in atoms]]
     part = _component(pairs, len(beads))

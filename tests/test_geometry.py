@@ -94,3 +94,22 @@ def test_rotations_are_proper(seed):
     q = np.asarray(geometry.rotation(jax.random.key(seed)), dtype=np.float64)
     assert_allclose(q @ q.T, np.eye(3), atol=1e-6)
     assert_allclose(np.linalg.det(q), 1.0, atol=1e-6)
+
+
+def test_paths_along_a_branched_chain():
+    """0-1-2-3 with 4 on 1: every angle and dihedral once, ends in rising order."""
+    bonds = np.array([[0, 1], [1, 2], [2, 3], [1, 4]])
+    assert geometry.paths(bonds, 5, 2).tolist() == [[0, 1], [1, 2], [1, 4], [2, 3]]
+    assert geometry.paths(bonds, 5, 3).tolist() == [[0, 1, 2], [0, 1, 4], [1, 2, 3], [2, 1, 4]]
+    assert geometry.paths(bonds, 5, 4).tolist() == [[0, 1, 2, 3], [3, 2, 1, 4]]
+    ring = np.array([[0, 1], [1, 2], [0, 2]])
+    assert len(geometry.paths(ring, 3, 3)) == 3
+    assert geometry.paths(ring, 3, 4).shape == (0, 4)
+
+
+def test_pairs_apart():
+    """A chain of six: with three bonds excluded only 0-4, 0-5 and 1-5 are left; molecules see each other."""
+    chain = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5]])
+    assert geometry.pairs_apart(chain, 6, 3).tolist() == [[0, 4], [0, 5], [1, 5]]
+    assert geometry.pairs_apart(chain[:1], 3, 3).tolist() == [[0, 2], [1, 2]]
+    assert len(geometry.pairs_apart(np.zeros((0, 2), int), 4, 3)) == 6

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import hexane
 import mdtraj
 import numpy as np
 import pytest
@@ -36,6 +37,14 @@ NINE = [
     ("core_beta", "unique", BETA, BETA, BETA_BONDS),
     ("core_beta", "single", BETA, "bead bead bead bead bead bead", BETA_BONDS),
 ]
+# map, typing, beads of one molecule, species, carbons (counted along the chain) and number of atoms of each bead
+HEXANE = [
+    ("two_site", "study", "C123 C456", "A A", "123 456", (10, 10)),
+    ("two_site", "labelled", "C123 C456", "A B", "123 456", (10, 10)),
+    ("three_site", "study", "C12 C34 C56", "A B A", "12 34 56", (7, 6, 7)),
+    ("four_site", "study", "C2 C3 C4 C5", "A B B A", "2 3 4 5", (1, 1, 1, 1)),
+    ("six_site", "study", "C1 C2 C3 C4 C5 C6", "A B B B B A", "1 2 3 4 5 6", (1,) * 6),
+]
 SPECIES = {
     "united_atom": (0, 1, 2, 3, 4, 0, 1, 2, 3, 0),  # 1 2 3 4 5 1 2 3 4 1 in the study
     "heavy_atom": (0, 0, 1, 2, 0, 0, 0, 1, 2, 0),
@@ -61,9 +70,11 @@ HEAD = 'description = "mine"\nleaves_atoms_out = true\n'
 STUDY = '[typings.study]\ndescription = "by element"\nby = "composition"\n'
 
 
-def test_the_nine_maps_are_all_there():
-    assert {(a.map, a.typing) for a in mapping.available()} == {row[:2] for row in NINE}
-    assert all(a.residues == ("ala",) and a.description for a in mapping.available())
+def test_the_maps_of_the_study_are_all_there():
+    found = {(a.map, a.typing): a for a in mapping.available()}
+    assert found.keys() == {row[:2] for row in NINE} | {row[:2] for row in HEXANE}
+    assert all(a.residues == ("hex" if key in {r[:2] for r in HEXANE} else "ala",) for key, a in found.items())
+    assert all(a.description for a in found.values())
 
 
 @pytest.mark.parametrize("row", NINE, ids=lambda row: f"{row[0]}-{row[1]}")
@@ -78,6 +89,39 @@ def test_map_against_the_literal_table(row, topology):
     assert m.dihedrals["phi"] == m.indices("C_ace", "N", "CA", "C")
     assert m.dihedrals["psi"] == m.indices("N", "CA", "C", "N_nme")
     assert m.species == SPECIES.get(name, m.species)
+
+
+@pytest.mark.parametrize("row", HEXANE, ids=lambda row: f"{row[0]}-{row[1]}")
+def test_maps_of_a_liquid(row, tmp_path):
+    """Three molecules of hexane: names numbered by molecule, bonds inside molecules, carbons in the order of the chain."""
+    name, typing, beads, labels, carbons, sizes = row
+    (tmp_path / "topol.top").write_text(hexane.top(3))
+    liquid = io.read_topology(tmp_path / "topol.top")
+    m, n = mapping.load(name, liquid, residue="hex", typing=typing), len(sizes)
+    assert m.beads == tuple(f"{bead}_{k}" for k in (1, 2, 3) for bead in beads.split())
+    assert [m.species_names[s] for s in m.species] == labels.split() * 3
+    assert m.bonds.tolist() == [[n * k + i, n * k + i + 1] for k in range(3) for i in range(n - 1)]
+    assert tuple(map(len, m.atoms)) == sizes * 3
+    chain = [i for i in range(20) if liquid.elements[i] == "C"]
+    for wanted, atoms in zip(carbons.split(), m.atoms, strict=False):
+        assert [str(chain.index(a) + 1) for a in atoms if liquid.elements[a] == "C"] == list(wanted)
+    assert_allclose(
+        m.mass, [12.011 * len(c) + 1.008 * (s - len(c)) for c, s in zip(carbons.split(), sizes, strict=True)] * 3
+    )
+
+
+def test_a_liquid_keeps_forces_and_box(tmp_path):
+    (tmp_path / "topol.top").write_text(hexane.top(3))
+    liquid = io.read_topology(tmp_path / "topol.top")
+    random, box = np.random.default_rng(0), np.full(3, 1.7)
+    position, force = random.normal(size=(2, 2, 60, 3))
+    atoms = Frames(position=position, force=force, box=box, time=np.arange(2.0), names=liquid.names)
+    m = mapping.load("three_site", liquid, residue="hex")
+    beads = mapping.apply(m, atoms)
+    assert_array_equal(beads.box, box)
+    assert_allclose(beads.force.reshape(2, 3, 3, 3).sum(axis=2), force.reshape(2, 3, 20, 3).sum(axis=2), atol=1e-12)
+    centre = np.average(position.reshape(2, 3, 20, 3), axis=2, weights=liquid.mass[:20])
+    assert_allclose(np.average(beads.position.reshape(2, 3, 3, 3), axis=2, weights=m.mass[:3]), centre, atol=1e-12)
 
 
 def test_masses_by_hand(topology):

@@ -17,17 +17,20 @@ from .. import geometry
 from ..frames import Frames, Topology
 from .errors import Raw, TrajectoryError, same_size
 from .packed import read_packed
+from .top import read_top
 from .trr import read_trr
 
 
 def read_topology(path) -> Topology:
-    """The atoms of a PDB or GRO file, named as in the file.
+    """The atoms of a PDB, GRO or GROMACS topology file (see `top.read_top`), named as in the file.
 
     Masses come from the elements, bonds from CONECT records and the standard residues (capping groups included),
-    constraints from lines `REMARK   6 CONSTRAINT i j` as `cgcore reference` writes them.
+    constraints from lines `REMARK   6 CONSTRAINT i j` as `cgcore reference` writes them; a .top has its own.
     Raises TrajectoryError for another format, an empty file, or an atom without a known element.
     """
-    path = _existing(path, {".pdb", ".gro"})
+    path = _existing(path, {".pdb", ".gro", ".top"})
+    if path.suffix == ".top":
+        return read_top(path)
     with _reading(path), warnings.catch_warnings():
         # The unit cell is not asked for here; `read` passes on what mdtraj has to say about it.
         warnings.filterwarnings("ignore", message="Unlikely unit cell vectors")
