@@ -11,7 +11,7 @@ from openmm import unit
 
 from cgcore import io, mapping, store
 from cgcore.config import ConfigError
-from cgcore.reference import engine_openmm, errors, opls, system
+from cgcore.reference import engine_openmm, errors, opls, output, system
 from cgcore.reference.build import CONFORMATIONS, handedness, hexane, peptide, place
 from cgcore.reference.engine_openmm import degrees_of_freedom, platform, produce
 from cgcore.reference.protocol import SYSTEMS, protocol
@@ -265,6 +265,15 @@ def test_another_protocol_in_the_same_folder_is_refused(tmp_path):
     (tmp_path / "other" / "thesis.tex").touch()
     with pytest.raises(errors.ReferenceError, match=r"files without a config.json: \['thesis.tex'\]"):
         simulate(quick(), 0.0002, tmp_path / "other", progress=False)
+
+
+def test_two_processes_do_not_write_into_one_folder(tmp_path):
+    with (
+        output.working_in(tmp_path / "run"),
+        pytest.raises(errors.ReferenceError, match="another process is simulating into this folder"),
+    ):
+        simulate(quick(), 0.0002, tmp_path / "run", progress=False)
+    simulate(quick(), 0.0002, tmp_path / "run", progress=False)
 
 
 def test_a_checkpoint_that_counts_more_frames_than_there_are_is_refused(tmp_path):

@@ -8,7 +8,9 @@ replica_00.xml      OpenMM's state at the last checkpoint
 manifest.json       versions, device, wall time, results; written when a length is reached
 """
 
+import fcntl
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import mdtraj
@@ -21,7 +23,7 @@ from .build import Structure
 from .errors import ReferenceError
 from .protocol import Protocol
 
-CONFIG, TOPOLOGY, MANIFEST = "config.json", "topology.pdb", "manifest.json"
+CONFIG, TOPOLOGY, MANIFEST, LOCK = "config.json", "topology.pdb", "manifest.json", ".lock"
 LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K\n"
 
 
@@ -39,6 +41,20 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         told = "; ".join(f"{k} was {found.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
         raise ReferenceError(f"{folder} holds another simulation: {told}. Want the same protocol or another --out")
     return folder
+
+
+@contextmanager
+def working_in(folder: Path):
+    """Hold a folder for this process. Raises ReferenceError where another one is at work in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ReferenceError(
+                f"{folder}: another process is simulating into this folder; want to wait for it, or another --out"
+            ) from error
+        yield
 
 
 def write_topology(path: Path, structure: Structure, constraints: np.ndarray):
