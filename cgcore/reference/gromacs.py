@@ -1,0 +1,215 @@
+"""The study's protocol by GROMACS, in segments of which the solute is kept.
+
+GROMACS writes full frames of everything or none. A run is therefore cut into segments: the solute's frames of a
+finished one join replica_00.trr, the next goes on from its checkpoint, and its large files go. What a replica works with
+lies in gromacs_00/ beside its results, with the output of each program in a file PROGRAM.out.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from threading import Event, Lock
+
+import numpy as np
+from tqdm import tqdm
+
+from ..config import ConfigError
+from ..io import read, trr_frame
+from ..units import PS_PER_NS, ns_per_day
+from .build import Structure
+from .errors import ReferenceError, check_disk
+from .gmx import find_gmx
+from .gromacs_inputs import production
+from .gromacs_setup import Replica, build, edge_nm, equilibrate, equilibrated, read_xvg
+from .output import TOPOLOGY, Recorder, open_folder, write_topology
+from .protocol import Protocol, system
+from .system import check_box, start
+
+SEGMENT_BYTES = 2e8
+"""Of full frames, before they are reduced to the solute's."""
+
+ATOM_BYTES = 24  # of one frame: position and force in single precision
+ATOMS_PER_NM3 = 100.0  # of water
+LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K,drift_kJ_per_mol\n"
+
+
+def run(protocol: Protocol, length_ns: float, folder: Path, *, progress: bool = True, jobs: int | None = None) -> Path:
+    """Bring every replica of a protocol to length_ns by GROMACS and return the folder (`output` says what it holds).
+
+    jobs replicas run at once, as many as there are cores by default. What exists is gone on with from its last
+    checkpoint; a longer length_ns adds to it. Raises ConfigError for a length without a frame or a box too small for the
+    cut-off; ReferenceError without GROMACS, for a folder of another protocol, a full disk, or a program that fails.
+    """
+    gmx = find_gmx()
+    n_frames = round(length_ns * PS_PER_NS / protocol.frame_ps)
+    if n_frames < 1:
+        raise ConfigError(f"want at least one frame, got {length_ns} ns with frames every {protocol.frame_ps} ps")
+    if protocol.hydrogen_mass is not None:
+        raise ConfigError(f"GROMACS runs with hydrogens of their own mass; got {protocol.hydrogen_mass} g/mol for them")
+    solute = start(protocol, 0)
+    check_box(protocol, np.full(3, edge_nm(protocol, solute)))
+    folder = open_folder(Path(folder), protocol)
+    write_topology(folder / TOPOLOGY, solute, _constrained(protocol, solute))
+    cores = os.cpu_count() or 1
+    jobs = min(protocol.replicas, jobs or cores)
+    missing = [max(0, n_frames - Recorder(folder, r, solute.topology.n_atoms).frames) for r in range(protocol.replicas)]
+    check_disk(folder, disk_bytes(protocol, solute, missing, jobs))
+    stop, threads = Event(), max(1, cores // jobs)
+    total_ps = protocol.replicas * (2 * protocol.equilibration_ps + n_frames * protocol.frame_ps)
+    with Progress(protocol.system, total_ps, shown=progress) as bar:
+
+        def one(number: int) -> int:
+            def report(ps: float, stage: str):
+                bar.report(number, ps, stage)
+
+            return produce(Replica(gmx, protocol, number, folder, threads, report, stop), n_frames)
+
+        _all(one, protocol.replicas, jobs, stop)
+    return folder
+
+
+def produce(replica: Replica, n_frames: int) -> int:
+    """Bring one replica to n_frames frames (a segment under way keeps its length) and return how many it has then."""
+    protocol, work, every = replica.protocol, replica.work, replica.protocol.steps_per_frame
+    solute = start(protocol, replica.number)
+    recorder = Recorder(replica.folder, replica.number, solute.topology.n_atoms)
+    while (done := recorder.frames) < n_frames:
+        work.mkdir(exist_ok=True)
+        if not (work / "start.gro").is_file():
+            build(replica, solute)
+        if not done and not equilibrate(replica):
+            break
+        if recorder.resume() is None:
+            recorder.trajectory.unlink(missing_ok=True)
+            recorder.log.write_text(LOG_HEADER)
+        name = f"production_{done}"
+        most = max(1, int(SEGMENT_BYTES / (ATOM_BYTES * _atoms(work / "start.gro"))))
+        n_steps = _planned(work / f"{name}.mdp") or min(most, n_frames - done) * every
+        parameters = production(protocol, replica.seed + done, n_steps, done * every)
+        state = _checkpoint(work, done) if done else equilibrated(replica)
+        before_ps = 2 * protocol.equilibration_ps
+        if not replica.simulate(name, parameters, said="production", before_ps=before_ps, **state):
+            break
+        frames, lines = reduced(replica, name, solute, done, recorder.log)
+        recorder.append(frames, lines)
+        shutil.copy(work / f"{name}.cpt", work / f"state_{done + len(frames)}.cpt")
+        recorder.checkpoint("GROMACS's checkpoint is in the folder of its files", done + len(frames))
+        _tidy(work, done + len(frames))
+    return recorder.frames
+
+
+def reduced(replica: Replica, name: str, solute: Structure, done: int, log: Path) -> tuple[list[bytes], list[str]]:
+    """The solute's frames of a finished segment, molecules whole, and their lines of the log; its first is the start.
+
+    GROMACS begins the conserved energy anew in each segment, so the drift goes on from the last line of the log.
+    """
+    protocol, work = replica.protocol, replica.work
+    group = "System" if system(protocol.system).is_liquid else "Protein"
+    files = ("-f", f"{name}.trr", "-s", f"{name}.tpr", "-o", "solute.trr")
+    replica.call("trjconv", *files, "-force", "-novel", "-pbc", "whole", answer=f"{group}\n")
+    replica.call("energy", "-f", f"{name}.edr", "-o", "energy.xvg", answer="Potential\nTemperature\nConserved-En.\n\n")
+    names, table = read_xvg(work / "energy.xvg")
+    columns = dict(zip(names, table.T[1:], strict=True))
+    frames = read(work / "solute.trr", solute.topology, require_forces=True)
+    if frames.n_frames != len(table):
+        raise ReferenceError(
+            f"{work / name}: {frames.n_frames} frames of positions, {len(table)} of energies; want as many of both. "
+            f"Was one of the files cut? Remove {name}.* to make this segment again"
+        )
+    last = log.read_text().splitlines()[-1].split(",")[-1] if done else "0"
+    drift = columns["Conserved En."] - columns["Conserved En."][0] + float(last)
+    kept, lines = [], []
+    for k in range(1, frames.n_frames):
+        step = (done + k) * protocol.steps_per_frame
+        time = step * protocol.dt_ps
+        kept.append(trr_frame(frames.position[k], frames.force[k], frames.box, time, step))
+        lines.append(f"{time:.10g},{columns['Potential'][k]:.4f},{columns['Temperature'][k]:.3f},{drift[k]:.4f}\n")
+    return kept, lines
+
+
+def disk_bytes(protocol: Protocol, solute: Structure, missing: list[int], jobs: int) -> float:
+    """What is still to be written: the solute's frames, and a segment of full ones for each replica at work."""
+    atoms = solute.topology.n_atoms
+    full = atoms if system(protocol.system).is_liquid else ATOMS_PER_NM3 * edge_nm(protocol, solute) ** 3
+    return ATOM_BYTES * atoms * sum(missing) + jobs * min(SEGMENT_BYTES, ATOM_BYTES * full * max(missing))
+
+
+class Progress:
+    """One bar over the nanoseconds of all replicas, equilibration included, with their speed and the time left."""
+
+    def __init__(self, name: str, total_ps: float, *, shown: bool):
+        self.reached: dict[int, float] = {}
+        self.lock = Lock()
+        layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total:.4g} ns [{elapsed}<{remaining}{postfix}]"
+        self.bar = tqdm(total=total_ps / PS_PER_NS, desc=f"{name}, GROMACS", bar_format=layout, disable=not shown)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+    def report(self, number: int, ps: float, stage: str):
+        """Where a replica is; its first report says what an earlier run had done."""
+        with self.lock:
+            before = self.reached.get(number)
+            self.reached[number] = max(ps, before or 0.0)
+            new = (self.reached[number] - (before or 0.0)) / PS_PER_NS
+            if before is None:
+                self.bar.initial += new
+            self.bar.update(new)
+            elapsed = self.bar.format_dict["elapsed"] if not self.bar.disable else 0.0
+            if elapsed:
+                speed = ns_per_day((self.bar.n - self.bar.initial) * PS_PER_NS, elapsed)
+                self.bar.set_postfix_str(f"{stage}, {speed:.3g} ns/day in all")
+
+
+def _all(one: Callable[[int], int], replicas: int, jobs: int, stop: Event):
+    """Run replicas in threads; the first that fails lets the others end in order, with their checkpoints."""
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = [pool.submit(one, number) for number in range(replicas)]
+        try:
+            for future in as_completed(waiting):
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _constrained(protocol: Protocol, solute: Structure) -> np.ndarray:
+    """(P, 2) bonds of the solute that are held fixed."""
+    bonds, elements = solute.topology.bonds, np.array(solute.topology.elements)
+    return bonds[(elements[bonds] == "H").any(axis=1)] if protocol.constraints == "h-bonds" else bonds[:0]
+
+
+def _checkpoint(work: Path, done: int) -> dict:
+    path = work / f"state_{done}.cpt"
+    if not path.is_file():
+        raise ReferenceError(
+            f"{path}: no such file, though {done} frames are there; were the files of another run copied here? "
+            "Remove this replica's files to make them again"
+        )
+    return dict(c="start.gro", t=path.name)
+
+
+def _planned(mdp: Path) -> int | None:
+    """Steps of a segment that was begun before."""
+    found = re.search(r"^nsteps = (\d+)$", mdp.read_text(), re.MULTILINE) if mdp.is_file() else None
+    return int(found[1]) if found else None
+
+
+def _atoms(gro: Path) -> int:
+    with open(gro) as file:
+        next(file)
+        return int(next(file))
+
+
+def _tidy(work: Path, done: int):
+    """Remove what production before so many frames left, but for its logs."""
+    for path in [*work.glob("production_*"), *work.glob("state_*.cpt")]:
+        if int(path.name.split(".")[0].split("_")[1]) < done and path.suffix not in (".log", ".mdp"):
+            path.unlink()

@@ -1,0 +1,136 @@
+"""What GROMACS reads: parameters of each stage as text made from a Protocol, and the topology of hexane.
+
+Numbers are those of the study (see `protocol`). GROMACS enlarges rlist by its Verlet buffer where pairs need it.
+"""
+
+import math
+
+import networkx as nx
+
+from ..frames import Topology
+from .build import HEXANE_MOLECULES
+from .protocol import Protocol, system
+
+MELTING_K = 600.0
+"""Hexane starts as a crystal; at this temperature it is gone in a few tens of ps."""
+
+CARBONS = {3: ("opls_135", -0.18), 2: ("opls_136", -0.12)}  # by number of hydrogens
+HYDROGEN = ("opls_140", 0.06)
+
+
+def steps(length_ps: float, protocol: Protocol) -> int:
+    """Steps of a stage."""
+    return max(1, round(length_ps / protocol.dt_ps))
+
+
+def minimisation(protocol: Protocol) -> str:
+    """Steepest descent, until no force is larger than 500 kJ/mol/nm."""
+    return _text(_interactions(protocol) | {"integrator": "steep", "emtol": 500, "emstep": 0.01, "nsteps": 5000})
+
+
+def nvt(protocol: Protocol, seed: int, *, temperature_K: float | None = None, velocities: bool = True) -> str:
+    """Equilibration in a box as it is; velocities: whether they are drawn anew."""
+    temperature_K = temperature_K or protocol.temperature_K
+    values = _dynamics(protocol, steps(protocol.equilibration_ps, protocol), seed, temperature_K)
+    if velocities:
+        values |= {"continuation": "no", "gen-vel": "yes", "gen-temp": temperature_K, "gen-seed": seed}
+    return _text(values)
+
+
+def npt(protocol: Protocol, seed: int) -> str:
+    """Equilibration at 1 bar with stochastic cell rescaling; a hundred frames with velocities to choose a box from."""
+    n_steps = steps(protocol.equilibration_ps, protocol)
+    every = max(1, n_steps // 100)
+    return _text(
+        _dynamics(protocol, n_steps, seed, protocol.temperature_K)
+        | _written("xout vout energy", every)
+        | {"pcoupl": "C-rescale", "tau-p": 1.0, "ref-p": 1.0, "compressibility": 4.5e-5, "refcoord-scaling": "com"}
+    )
+
+
+def production(protocol: Protocol, seed: int, n_steps: int, first_step: int = 0) -> str:
+    """NVT with positions, forces and energies every steps_per_frame, from first_step on the clock of the whole run."""
+    return _text(
+        _dynamics(protocol, n_steps, seed, protocol.temperature_K)
+        | _written("xout fout energy", protocol.steps_per_frame)
+        | {"init-step": first_step}
+    )
+
+
+def hexane_topology(topology: Topology) -> str:
+    """topol.top of the liquid: OPLS-AA types and charges, three bonds excluded, RB dihedrals, all 1-4 pairs."""
+    n = topology.n_atoms // HEXANE_MOLECULES
+    bonds = nx.Graph([tuple(sorted(pair)) for pair in topology.bonds.tolist() if max(pair) < n])
+    paths = {length: _paths(bonds, length) for length in (1, 2, 3)}
+    lines = ['#include "oplsaa.ff/forcefield.itp"', "[ moleculetype ]", "HEX 3", "[ atoms ]"]
+    for atom in range(n):
+        name, element, mass = topology.names[atom], topology.elements[atom], topology.mass[atom]
+        hydrogens = sum(topology.elements[other] == "H" for other in bonds[atom])
+        opls, charge = CARBONS[hydrogens] if element == "C" else HYDROGEN
+        lines.append(f"{atom + 1} {opls} 1 HEX {name} 1 {charge} {mass:.3f}")
+    for title, rows, function in (
+        ("bonds", paths[1], 1),
+        ("pairs", [(path[0], path[-1]) for path in paths[3]], 1),
+        ("angles", paths[2], 1),
+        ("dihedrals", paths[3], 3),
+    ):
+        lines.append(f"[ {title} ]")
+        lines += [" ".join(str(atom + 1) for atom in row) + f" {function}" for row in rows]
+    lines += ["[ system ]", "hexane", "[ molecules ]", f"HEX {HEXANE_MOLECULES}"]
+    return "\n".join(lines) + "\n"
+
+
+def _paths(bonds: nx.Graph, length: int) -> list[tuple[int, ...]]:
+    """Chains of so many bonds, each once. A molecule without rings has one path between any two atoms."""
+    between = dict(nx.all_pairs_shortest_path(bonds, cutoff=length))
+    return sorted(
+        tuple(path) for i, there in between.items() for j, path in there.items() if i < j and len(path) == length + 1
+    )
+
+
+def _interactions(protocol: Protocol) -> dict:
+    """Cut-offs, PME (order 4) and corrections for dispersion beyond the cut-off."""
+    cutoff = protocol.cutoff_nm
+    return {
+        "cutoff-scheme": "Verlet",
+        "pbc": "xyz",
+        "rlist": cutoff,
+        "coulombtype": "PME",
+        "rcoulomb": cutoff,
+        "pme-order": 4,
+        "fourierspacing": protocol.grid_nm,
+        "vdwtype": "Cut-off",
+        "rvdw": cutoff,
+        "DispCorr": "EnerPres",
+        "constraints": "none" if protocol.constraints == "none" else "h-bonds",
+    }
+
+
+def _dynamics(protocol: Protocol, n_steps: int, seed: int, temperature_K: float) -> dict:
+    """Leap-frog with the thermostat of velocity rescaling, over groups as in the study."""
+    groups = ["System"] if system(protocol.system).is_liquid else ["Protein", "Non-Protein"]
+    return (
+        _interactions(protocol)
+        | {"integrator": "md", "dt": protocol.dt_ps, "nsteps": n_steps, "comm-mode": "Linear"}
+        | {"tcoupl": "V-rescale", "tc-grps": " ".join(groups)}
+        | {"tau-t": _each(protocol.tau_ps, groups), "ref-t": _each(temperature_K, groups), "ld-seed": seed}
+        | {"continuation": "yes", "gen-vel": "no"}
+        # The log is what progress is read from.
+        | {"nstcalcenergy": 100, "nstlog": 100 * math.ceil(min(n_steps / 100, 10_000) / 100)}
+        | {"nstxout": 0, "nstvout": 0, "nstfout": 0, "nstenergy": 1000}
+    )
+
+
+def _written(what: str, every: int) -> dict:
+    """GROMACS moves an interval that is no multiple of nstcalcenergy, so this one is made to fit."""
+    return {f"nst{kind}": every for kind in what.split()} | {"nstcalcenergy": math.gcd(every, 100)}
+
+
+def _each(value, groups) -> str:
+    return " ".join([f"{value:g}"] * len(groups))
+
+
+def _text(values: dict) -> str:
+    return "".join(
+        f"{key} = {value:.10g}\n" if isinstance(value, float) else f"{key} = {value}\n" for key, value in values.items()
+    )
