@@ -167,10 +167,13 @@ def _matched(
         if isinstance(original, (mm.CMMotionRemover, mm.MonteCarloBarostat)) or (keep and type(original) not in keep):
             continue
         force = mm.XmlSerializer.clone(original)
+        if type(force) in BONDED:
+            force.setUsesPeriodicBoundaryConditions(True)  # molecules need not be whole
         if isinstance(force, (mm.NonbondedForce, mm.CustomNonbondedForce)):
             force.setUseSwitchingFunction(False)
         if isinstance(force, mm.NonbondedForce):
             cutoff = force.getCutoffDistance().value_in_unit(unit.nanometer)
+            force.setExceptionsUsePeriodicBoundaryConditions(True)
             force.setPMEParameters(float(erfcinv(EWALD_TOLERANCE)) / cutoff, *_grid(box))
             force.setUseDispersionCorrection(dispersion and force.getUseDispersionCorrection())
             if not charges:

@@ -5,7 +5,6 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
-import mdtraj
 import numpy as np
 from scipy.spatial.distance import pdist
 
