@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,19 +16,21 @@ OLDEST = 2021  # the first with stochastic cell rescaling
 CHECKPOINT_MINUTES = 2
 """Wall time between checkpoints: what a killed run loses at most."""
 
-POLL_S = 0.5
-TOLD = 12  # lines of the program's own output in an error
+POLL_S = 0.2
+TOLD = 20  # lines of the program's own output in an error
 
 SLIPS = {
-    "no space left|out of disk|disk (is )?full": "the disk is full; make room and run again, it goes on",
-    "failed to lock|already running": "another mdrun works in this folder, left over from a killed run perhaps; end it",
-    "checkpoint.*(mismatch|different|not match|does not)|not match.*checkpoint": "the checkpoint belongs to another "
-    "run; remove this replica's folder of GROMACS files to begin its current segment anew",
-    "half the shortest box|larger than half|cut-off.*box": "the box is too small for the cut-off and its Verlet buffer",
-    "not found in residue|not found in rtp|rtp entry": "an atom or residue is named otherwise in this force field",
-    "nan|not finite|water molecule.*settled|infinite force": "the system blew up; a shorter step (--dt-fs) is the cure",
-    "no such (force ?field|file)|could not find force field|force field .* not found": "GROMACS's force fields are "
-    "not installed beside it, or GMXLIB points elsewhere",
+    r"no space left|out of disk space|disk (is )?full": "the disk is full, or the checkpoint is damaged (the one before "
+    "it is NAME_prev.cpt beside it)",
+    r"failed to lock|already running": "an mdrun that a killed run left behind still works here; end it and try again",
+    r"checkpoint": "the checkpoint belongs to other files; were some of this run moved or replaced? Remove the files of "
+    "this stage to make it again",
+    r"half the shortest box|longer than half|box.*cut-off": "the box is too small for the cut-off and its Verlet buffer",
+    r"not found in (residue|rtp)|residue topology database": "this force field names an atom or a residue otherwise",
+    r"\bnan\b|not finite|cannot be settled|infinite force|blow|exploding": "the system blew up; a shorter step "
+    "(--dt-fs) is the cure",
+    r"could not find force field|force ?field.*not found|library file": "GROMACS's own files are not where it looks for "
+    "them; is GMXLIB or GMXDATA set to something else?",
 }
 
 
@@ -63,6 +64,11 @@ def version(gmx: Path) -> str:
     return _told(gmx, "GROMACS version")
 
 
+def has_gpu(gmx: Path) -> bool:
+    """Whether it was built for one."""
+    return _told(gmx, "GPU support") != "disabled"
+
+
 @cache
 def _told(gmx: Path, what: str) -> str:
     ended = subprocess.run([gmx, "--version"], capture_output=True, text=True, check=False)
@@ -87,50 +93,48 @@ def mdrun(
     name: str,
     *,
     folder: Path,
+    last: int | None = None,
     threads: int = 1,
+    device: str = "auto",
     on_step: Callable[[int], None] | None = None,
     stop: Event | None = None,
 ) -> bool:
-    """Simulate name.tpr to its end, from name.cpt where there is one; False when `stop` was set before.
+    """Run name.tpr to its end, from name.cpt where there is one; False when `stop` was set before that.
 
-    The end is there when name.gro is. `on_step` gets the last step in the log now and then. A stopped run writes a
-    checkpoint. Raises ReferenceError when it fails.
+    last: the step it ends at, None for a minimisation, which has no checkpoints. `on_step` gets the last step in the log
+    now and then. Raises ReferenceError when mdrun fails or somebody ended it.
     """
-    if (folder / f"{name}.gro").is_file():
-        return True
+    stop = stop or Event()
     ranks = ("-ntmpi", 1) if _told(gmx, "MPI library") == "thread_mpi" else ()
-    words = ("mdrun", "-deffnm", name, "-c", f"{name}.part.gro", "-cpi", f"{name}.cpt", "-cpt", CHECKPOINT_MINUTES)
+    words = ("mdrun", "-deffnm", name, "-cpi", f"{name}.cpt", "-cpt", CHECKPOINT_MINUTES)
     words = (*words, *ranks, "-ntomp", int(os.environ.get("OMP_NUM_THREADS", threads)))
-    log, end = folder / f"mdrun_{name}.out", folder / f"{name}.part.gro"
-    end.unlink(missing_ok=True)
-    with open(log, "a") as out:
+    words += ("-nb", "cpu") if device == "cpu" else ()
+    out, log = folder / f"mdrun_{name}.out", folder / f"{name}.log"
+    with open(out, "w") as file:
         child = subprocess.Popen(
-            _dies_with_parent() + _command(gmx, words),
+            [*_ends_with_us(), *_command(gmx, words)],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
+            stdout=file,
+            stderr=file,
             env=_env(),
         )
     try:
-        while child.poll() is None:
-            if stop is not None and stop.is_set():
-                child.terminate()
-                child.wait()
-                return False
-            time.sleep(POLL_S)
-            if on_step is not None:
-                on_step(last_step(folder / f"{name}.log"))
-    except BaseException:
-        child.terminate()
+        while child.poll() is None and not stop.wait(POLL_S):
+            if on_step:
+                on_step(last_step(log))
+    finally:
+        child.terminate()  # writes a checkpoint; does nothing where it has ended
         child.wait()
-        raise
     if child.returncode:
-        raise _failure(gmx, words, child.returncode, log)
-    if not end.is_file():  # a signal of the terminal ends mdrun with a checkpoint and without complaint
-        return False
-    end.rename(folder / f"{name}.gro")
-    return True
+        raise _failure(gmx, words, child.returncode, out)
+    if last is not None and last_step(log) >= last:
+        if on_step:
+            on_step(last)
+        return True
+    if last is None or stop.is_set():
+        return not stop.is_set()
+    raise ReferenceError(f"{log}: ended at step {last_step(log)} of {last} by a signal; run again, it goes on there")
 
 
 def last_step(log: Path) -> int:
@@ -152,20 +156,29 @@ def _env() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
 
 
-def _dies_with_parent() -> list[str]:
-    """On Linux the kernel ends mdrun, checkpoint written, when this process is killed."""
+def _ends_with_us() -> list[str]:
+    """On Linux the kernel ends mdrun, with a checkpoint, when this process is killed."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
-def _failure(gmx: Path, words, status: int, log: Path) -> ReferenceError:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip(" -")]
-    tail = "\n  ".join(lines[-TOLD:])
-    slip = next((said for pattern, said in SLIPS.items() if re.search(pattern, tail, re.IGNORECASE)), None)
+def _failure(gmx: Path, words, status: int, out: Path) -> ReferenceError:
+    said = _complaint(out.read_text(errors="replace"))
+    slip = next((slip for pattern, slip in SLIPS.items() if re.search(pattern, said, re.IGNORECASE)), None)
     if slip is None and status < 0:
         slip = f"it was ended by signal {-status}; was memory short?"
     return ReferenceError(
-        f"`{gmx.name} {' '.join(str(word) for word in words)}` failed in {log.parent} (status {status})"
+        f"`{gmx.name} {' '.join(str(word) for word in words)}` failed in {out.parent} (status {status})"
         + (f": {slip}" if slip else "")
-        + f". Its last words, all of them in {log.name}:\n  {tail}"
+        + f". It said, in {out.name}:\n  "
+        + said.replace("\n", "\n  ")
     )
+
+
+def _complaint(text: str) -> str:
+    """GROMACS's own error message, or the last lines where it has none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip(" -")]
+    starts = [k for k, line in enumerate(lines) if line.startswith(("Program:", "ERROR "))]
+    ends = [k for k, line in enumerate(lines) if line.startswith("For more information")]
+    said = lines[starts[0] : ends[-1] if ends else None] if starts else lines
+    return "\n".join(said[:TOLD] if starts else said[-TOLD:])

@@ -6,25 +6,25 @@ lies in gromacs_00/ beside its results, with the output of each program in a fil
 """
 
 import os
-import re
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 
 import numpy as np
-from tqdm import tqdm
 
 from ..config import ConfigError
 from ..io import read, trr_frame
-from ..units import PS_PER_NS, ns_per_day
+from ..units import PS_PER_NS
 from .build import Structure
 from .errors import ReferenceError, check_disk
-from .gmx import find_gmx
+from .gmx import find_gmx, has_gpu, version
 from .gromacs_inputs import production
 from .gromacs_setup import Replica, build, edge_nm, equilibrate, equilibrated, read_xvg
-from .output import TOPOLOGY, Recorder, open_folder, write_topology
+from .output import TOPOLOGY, Recorder, open_folder, write_manifest, write_topology
+from .progress import Progress
 from .protocol import Protocol, system
 from .system import check_box, start
 
@@ -36,14 +36,27 @@ ATOMS_PER_NM3 = 100.0  # of water
 LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K,drift_kJ_per_mol\n"
 
 
-def run(protocol: Protocol, length_ns: float, folder: Path, *, progress: bool = True, jobs: int | None = None) -> Path:
+def run(
+    protocol: Protocol,
+    length_ns: float,
+    folder: Path,
+    *,
+    device: str = "auto",
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Path:
     """Bring every replica of a protocol to length_ns by GROMACS and return the folder (`output` says what it holds).
 
-    jobs replicas run at once, as many as there are cores by default. What exists is gone on with from its last
-    checkpoint; a longer length_ns adds to it. Raises ConfigError for a length without a frame or a box too small for the
-    cut-off; ReferenceError without GROMACS, for a folder of another protocol, a full disk, or a program that fails.
+    device: "auto" (a GPU where GROMACS was built for one), "cpu" or "cuda". jobs replicas run at once, as many as there
+    are cores by default. What exists is gone on with from its last checkpoint; a longer length_ns adds to it. Raises
+    ConfigError for a length without a frame or a box too small for the cut-off; ReferenceError without GROMACS or the
+    GPU asked for, for a folder of another protocol, a full disk, or a program that fails.
     """
+    if protocol.engine != "gromacs":
+        raise ConfigError(f"want a protocol of engine gromacs, got one of {protocol.engine!r}")
     gmx = find_gmx()
+    if device == "cuda" and not has_gpu(gmx):
+        raise ReferenceError(f"a GPU was asked for, {gmx} was built without; want another GROMACS or --device cpu")
     n_frames = round(length_ns * PS_PER_NS / protocol.frame_ps)
     if n_frames < 1:
         raise ConfigError(f"want at least one frame, got {length_ns} ns with frames every {protocol.frame_ps} ps")
@@ -57,7 +70,7 @@ def run(protocol: Protocol, length_ns: float, folder: Path, *, progress: bool = 
     jobs = min(protocol.replicas, jobs or cores)
     missing = [max(0, n_frames - Recorder(folder, r, solute.topology.n_atoms).frames) for r in range(protocol.replicas)]
     check_disk(folder, disk_bytes(protocol, solute, missing, jobs))
-    stop, threads = Event(), max(1, cores // jobs)
+    stop, threads, started = Event(), max(1, cores // jobs), time.perf_counter()
     total_ps = protocol.replicas * (2 * protocol.equilibration_ps + n_frames * protocol.frame_ps)
     with Progress(protocol.system, total_ps, shown=progress) as bar:
 
@@ -65,9 +78,11 @@ def run(protocol: Protocol, length_ns: float, folder: Path, *, progress: bool = 
             def report(ps: float, stage: str):
                 bar.report(number, ps, stage)
 
-            return produce(Replica(gmx, protocol, number, folder, threads, report, stop), n_frames)
+            return produce(Replica(gmx, protocol, number, folder, threads, device, report, stop), n_frames)
 
         _all(one, protocol.replicas, jobs, stop)
+    wall_s = time.perf_counter() - started
+    write_manifest(folder, protocol, n_frames, sum(missing), wall_s, device, {"gromacs": version(gmx)})
     return folder
 
 
@@ -76,6 +91,9 @@ def produce(replica: Replica, n_frames: int) -> int:
     protocol, work, every = replica.protocol, replica.work, replica.protocol.steps_per_frame
     solute = start(protocol, replica.number)
     recorder = Recorder(replica.folder, replica.number, solute.topology.n_atoms)
+    before_ps = 2 * protocol.equilibration_ps
+    if recorder.frames >= n_frames:
+        replica.report(before_ps + recorder.frames * protocol.frame_ps, "done")
     while (done := recorder.frames) < n_frames:
         work.mkdir(exist_ok=True)
         if not (work / "start.gro").is_file():
@@ -87,10 +105,9 @@ def produce(replica: Replica, n_frames: int) -> int:
             recorder.log.write_text(LOG_HEADER)
         name = f"production_{done}"
         most = max(1, int(SEGMENT_BYTES / (ATOM_BYTES * _atoms(work / "start.gro"))))
-        n_steps = _planned(work / f"{name}.mdp") or min(most, n_frames - done) * every
+        n_steps = min(most, n_frames - done) * every
         parameters = production(protocol, replica.seed + done, n_steps, done * every)
         state = _checkpoint(work, done) if done else equilibrated(replica)
-        before_ps = 2 * protocol.equilibration_ps
         if not replica.simulate(name, parameters, said="production", before_ps=before_ps, **state):
             break
         frames, lines = reduced(replica, name, solute, done, recorder.log)
@@ -137,36 +154,6 @@ def disk_bytes(protocol: Protocol, solute: Structure, missing: list[int], jobs: 
     return ATOM_BYTES * atoms * sum(missing) + jobs * min(SEGMENT_BYTES, ATOM_BYTES * full * max(missing))
 
 
-class Progress:
-    """One bar over the nanoseconds of all replicas, equilibration included, with their speed and the time left."""
-
-    def __init__(self, name: str, total_ps: float, *, shown: bool):
-        self.reached: dict[int, float] = {}
-        self.lock = Lock()
-        layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total:.4g} ns [{elapsed}<{remaining}{postfix}]"
-        self.bar = tqdm(total=total_ps / PS_PER_NS, desc=f"{name}, GROMACS", bar_format=layout, disable=not shown)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.bar.close()
-
-    def report(self, number: int, ps: float, stage: str):
-        """Where a replica is; its first report says what an earlier run had done."""
-        with self.lock:
-            before = self.reached.get(number)
-            self.reached[number] = max(ps, before or 0.0)
-            new = (self.reached[number] - (before or 0.0)) / PS_PER_NS
-            if before is None:
-                self.bar.initial += new
-            self.bar.update(new)
-            elapsed = self.bar.format_dict["elapsed"] if not self.bar.disable else 0.0
-            if elapsed:
-                speed = ns_per_day((self.bar.n - self.bar.initial) * PS_PER_NS, elapsed)
-                self.bar.set_postfix_str(f"{stage}, {speed:.3g} ns/day in all")
-
-
 def _all(one: Callable[[int], int], replicas: int, jobs: int, stop: Event):
     """Run replicas in threads; the first that fails lets the others end in order, with their checkpoints."""
     with ThreadPoolExecutor(jobs) as pool:
@@ -194,12 +181,6 @@ def _checkpoint(work: Path, done: int) -> dict:
             "Remove this replica's files to make them again"
         )
     return dict(c="start.gro", t=path.name)
-
-
-def _planned(mdp: Path) -> int | None:
-    """Steps of a segment that was begun before."""
-    found = re.search(r"^nsteps = (\d+)$", mdp.read_text(), re.MULTILINE) if mdp.is_file() else None
-    return int(found[1]) if found else None
 
 
 def _atoms(gro: Path) -> int:

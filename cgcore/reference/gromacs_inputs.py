@@ -4,6 +4,7 @@ Numbers are those of the study (see `protocol`). GROMACS enlarges rlist by its V
 """
 
 import math
+from pathlib import Path
 
 import networkx as nx
 
@@ -78,6 +79,11 @@ def hexane_topology(topology: Topology) -> str:
         lines += [" ".join(str(atom + 1) for atom in row) + f" {function}" for row in rows]
     lines += ["[ system ]", "hexane", "[ molecules ]", f"HEX {HEXANE_MOLECULES}"]
     return "\n".join(lines) + "\n"
+
+
+def read_mdp(path: Path) -> dict[str, str]:
+    """What these functions wrote."""
+    return dict(line.split(" = ") for line in path.read_text().splitlines())
 
 
 def _paths(bonds: nx.Graph, length: int) -> list[tuple[int, ...]]:
