@@ -126,14 +126,15 @@ def mdrun(
     finally:
         child.terminate()  # writes a checkpoint; does nothing where it has ended
         child.wait()
+    ended = last is not None and last_step(log) >= last
+    if stop.is_set():
+        return ended
     if child.returncode:
         raise _failure(gmx, words, child.returncode, out)
-    if last is not None and last_step(log) >= last:
+    if last is None or ended:
         if on_step:
             on_step(last)
         return True
-    if last is None or stop.is_set():
-        return not stop.is_set()
     raise ReferenceError(f"{log}: ended at step {last_step(log)} of {last} by a signal; run again, it goes on there")
 
 

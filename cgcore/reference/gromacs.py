@@ -63,7 +63,7 @@ def run(
     if protocol.hydrogen_mass is not None:
         raise ConfigError(f"GROMACS runs with hydrogens of their own mass; got {protocol.hydrogen_mass} g/mol for them")
     solute = start(protocol, 0)
-    check_box(protocol, np.full(3, edge_nm(protocol, solute)))
+    check_box(protocol, np.array([edge_nm(protocol, start(protocol, r)) for r in range(protocol.replicas)]))
     folder = open_folder(Path(folder), protocol)
     write_topology(folder / TOPOLOGY, solute, _constrained(protocol, solute))
     cores = os.cpu_count() or 1
@@ -106,7 +106,7 @@ def produce(replica: Replica, n_frames: int) -> int:
         name = f"production_{done}"
         most = max(1, int(SEGMENT_BYTES / (ATOM_BYTES * _atoms(work / "start.gro"))))
         n_steps = min(most, n_frames - done) * every
-        parameters = production(protocol, replica.seed + done, n_steps, done * every)
+        parameters = production(protocol, replica.seed, n_steps, done * every)
         state = _checkpoint(work, done) if done else equilibrated(replica)
         if not replica.simulate(name, parameters, said="production", before_ps=before_ps, **state):
             break

@@ -4,19 +4,18 @@ Numbers are those of the study (see `protocol`). GROMACS enlarges rlist by its V
 """
 
 import math
+from dataclasses import replace
 from pathlib import Path
-
-import networkx as nx
 
 from ..frames import Topology
 from .build import HEXANE_MOLECULES
+from .opls import CHARGES, bonded_to, paths
 from .protocol import Protocol, system
 
 MELTING_K = 600.0
 """Hexane starts as a crystal; at this temperature it is gone in a few tens of ps."""
 
-CARBONS = {3: ("opls_135", -0.18), 2: ("opls_136", -0.12)}  # by number of hydrogens
-HYDROGEN = ("opls_140", 0.06)
+TYPES = {"CH3": "opls_135", "CH2": "opls_136", "H": "opls_140"}
 
 
 def steps(length_ps: float, protocol: Protocol) -> int:
@@ -61,19 +60,20 @@ def production(protocol: Protocol, seed: int, n_steps: int, first_step: int = 0)
 def hexane_topology(topology: Topology) -> str:
     """topol.top of the liquid: OPLS-AA types and charges, three bonds excluded, RB dihedrals, all 1-4 pairs."""
     n = topology.n_atoms // HEXANE_MOLECULES
-    bonds = nx.Graph([tuple(sorted(pair)) for pair in topology.bonds.tolist() if max(pair) < n])
-    paths = {length: _paths(bonds, length) for length in (1, 2, 3)}
+    neighbours = bonded_to(topology)[:n]
+    bonds = topology.bonds[topology.bonds.max(axis=1) < n]
+    angles, dihedrals = paths(replace(topology, bonds=bonds), neighbours)
     lines = ['#include "oplsaa.ff/forcefield.itp"', "[ moleculetype ]", "HEX 3", "[ atoms ]"]
     for atom in range(n):
         name, element, mass = topology.names[atom], topology.elements[atom], topology.mass[atom]
-        hydrogens = sum(topology.elements[other] == "H" for other in bonds[atom])
-        opls, charge = CARBONS[hydrogens] if element == "C" else HYDROGEN
-        lines.append(f"{atom + 1} {opls} 1 HEX {name} 1 {charge} {mass:.3f}")
+        hydrogens = sum(topology.elements[other] == "H" for other in neighbours[atom])
+        kind = f"CH{hydrogens}" if element == "C" else "H"
+        lines.append(f"{atom + 1} {TYPES[kind]} 1 HEX {name} 1 {CHARGES[kind]} {mass:.3f}")
     for title, rows, function in (
-        ("bonds", paths[1], 1),
-        ("pairs", [(path[0], path[-1]) for path in paths[3]], 1),
-        ("angles", paths[2], 1),
-        ("dihedrals", paths[3], 3),
+        ("bonds", bonds.tolist(), 1),
+        ("pairs", [(path[0], path[-1]) for path in dihedrals], 1),  # no rings: each pair once
+        ("angles", angles, 1),
+        ("dihedrals", dihedrals, 3),
     ):
         lines.append(f"[ {title} ]")
         lines += [" ".join(str(atom + 1) for atom in row) + f" {function}" for row in rows]
@@ -84,14 +84,6 @@ def hexane_topology(topology: Topology) -> str:
 def read_mdp(path: Path) -> dict[str, str]:
     """What these functions wrote."""
     return dict(line.split(" = ") for line in path.read_text().splitlines())
-
-
-def _paths(bonds: nx.Graph, length: int) -> list[tuple[int, ...]]:
-    """Chains of so many bonds, each once. A molecule without rings has one path between any two atoms."""
-    between = dict(nx.all_pairs_shortest_path(bonds, cutoff=length))
-    return sorted(
-        tuple(path) for i, there in between.items() for j, path in there.items() if i < j and len(path) == length + 1
-    )
 
 
 def _interactions(protocol: Protocol) -> dict:
