@@ -1,4 +1,4 @@
-"""The study's protocol by GROMACS, and the two engines side by side."""
+"""The study's protocol by GROMACS: its inputs, short runs, what a killed one keeps, and what can be wrong."""
 
 import dataclasses
 import itertools
@@ -9,25 +9,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from threading import Event
 
 import numpy as np
-import openmm as mm
 import pytest
 from numpy.testing import assert_allclose
 
 from cgcore import io
 from cgcore.config import ConfigError
-from cgcore.reference import errors, gmx, gromacs, gromacs_inputs, opls, progress
+from cgcore.reference import errors, gmx, gromacs, gromacs_inputs, progress
 from cgcore.reference.build import HEXANE_MOLECULES, handedness, hexane
-from cgcore.reference.compare import compare
 from cgcore.reference.errors import ReferenceError
 from cgcore.reference.gromacs_setup import Replica, build
 from cgcore.reference.protocol import protocol
 from cgcore.reference.run import simulate
-from cgcore.reference.single_point import openmm_terms
-from cgcore.reference.system import prepare, start
+from cgcore.reference.system import start
 
+ROOT = Path(__file__).parents[1]
 ENVIRONMENT = ("GMX", "GMXBIN", "PATH")
 needs_gmx = pytest.mark.skipif(
     not any(shutil.which(name) for name in gmx.NAMES), reason="GROMACS is not installed (apt-get install gromacs)"
@@ -130,71 +129,6 @@ def test_hexane_is_opls_with_all_1_4_pairs():
     assert {row[-1] for row in rows["dihedrals"]} == {"3"}
 
 
-# both engines
-
-
-def water_as_in_gromacs(prepared):
-    """Lennard-Jones of TIP3P's oxygen as rounded in GROMACS's AMBER files; OpenMM's are 0.315075 nm, 0.635968 kJ/mol."""
-    nonbonded = next(f for f in prepared.system.getForces() if isinstance(f, mm.NonbondedForce))
-    for k in range(prepared.structure.topology.n_atoms, nonbonded.getNumParticles(), 3):
-        charge, _, _ = nonbonded.getParticleParameters(k)
-        nonbonded.setParticleParameters(k, charge, 0.315061, 0.636386)
-
-
-@needs_gmx
-@pytest.mark.physics
-@pytest.mark.parametrize("name", ["ala2", "thr2", "pro2"])
-def test_both_engines_agree_on_a_peptide_in_water(name, tmp_path):
-    p = small(name)
-    prepared = prepare(p, 0)
-    as_shipped = compare(prepared, p, tmp_path)
-    assert as_shipped.energy_error < 1e-4, as_shipped
-    assert as_shipped.force_error < 1e-3, as_shipped
-    errors = {term: error for term, *_, error in as_shipped.table}
-    assert max(errors.pop(term) for term in ("bonds", "angles", "dihedrals", "Coulomb, 1-4 included")) < 5e-6
-    assert errors["Lennard-Jones, 1-4 included"] > 1e-4
-    if name == "ala2":
-        water_as_in_gromacs(prepared)
-        traced = compare(prepared, p, tmp_path)
-        assert traced.force_error < 1e-5, traced
-        assert {t: e for t, *_, e in traced.table}["Lennard-Jones, 1-4 included"] < 1e-5, traced
-
-
-@needs_gmx
-@pytest.mark.physics
-@pytest.mark.slow
-def test_both_engines_agree_on_hexane(tmp_path):
-    p = study("hexane")
-    got = compare(prepare(p, 0), p, tmp_path)
-    assert got.energy_error < 1e-4, got
-    assert got.force_error < 1e-5, got
-    errors = {term: error for term, *_, error in got.table}
-    assert max(e for term, e in errors.items() if term not in ("dispersion correction", "potential energy")) < 1e-6, got
-    # The one term that differs: GROMACS averages C6 over pairs that are not excluded, OpenMM over all.
-    topology, volume = hexane().topology, hexane().box.prod()
-    table = [opls.LENNARD_JONES[e] for e in topology.elements[:20]]
-    c6 = np.array([[4 * np.sqrt(e1 * e2) * (s1 * s2) ** 3 for s2, e2 in table] for s1, e1 in table])
-    bonds = topology.bonds[topology.bonds.max(axis=1) < 20]
-    chains = opls.paths(dataclasses.replace(topology, bonds=bonds), opls.bonded_to(topology)[:20])
-    excluded = [*map(tuple, bonds.tolist()), *((chain[0], chain[-1]) for kind in chains for chain in kind)]
-    n, m = 20 * HEXANE_MOLECULES, HEXANE_MOLECULES
-    pairs = (m * m * c6.sum() - m * np.trace(c6)) / 2 - m * sum(c6[pair] for pair in excluded)
-    mean = pairs / (n * (n - 1) / 2 - m * len(excluded))
-    assert_allclose(got.gromacs["dispersion correction"], -2 / 3 * np.pi * n * n / volume * mean / 1.22**3, rtol=1e-5)
-
-
-def test_terms_of_openmm_add_up():
-    prepared = prepare(small("gly2"), 0)
-    terms, force = openmm_terms(prepared.system, prepared.position, prepared.box)
-    assert force.shape == prepared.position.shape
-    assert terms["Coulomb, 1-4 included"] < 0 < terms["bonds"]
-
-
-def test_only_periodic_systems_are_compared(tmp_path):
-    with pytest.raises(ConfigError, match="no implicit solvent"):
-        compare(None, protocol("ala2"), tmp_path)
-
-
 # runs
 
 
@@ -249,7 +183,7 @@ def test_a_killed_run_goes_on(tmp_path, killed_by):
     )
     folder, wanted = tmp_path / "run", small("gly2", steps_per_frame=10)
     trajectory = folder / "gromacs_00" / "production_0.trr"
-    child = subprocess.Popen([sys.executable, "-c", code, folder], stderr=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-c", code, folder], cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (trajectory.is_file() and trajectory.stat().st_size > 200_000):
         assert child.poll() is None and time.monotonic() < deadline
