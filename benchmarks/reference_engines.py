@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cgcore.reference.compare import compare
+from cgcore.reference.engine_openmm import version
 from cgcore.reference.gmx import find_gmx
 from cgcore.reference.gmx import version as gmx_version
-
-from cgcore.reference.engine_openmm import version
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
 from cgcore.store import write_json

@@ -88,7 +88,7 @@ def produce(
         force = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[:solute]
         at = done * protocol.frame_ps
         frames.append(trr_frame(position, force, box, at, done * protocol.steps_per_frame))
-        lines.append(f"{at:.6g},{potential:.4f},{2 * kinetic / (degrees * KB):.3f}\n")
+        lines.append(f"{at:.10g},{potential:.4f},{2 * kinetic / (degrees * KB):.3f}\n")
         on_frame()
         if time.monotonic() - last > CHECKPOINT_S or done == n_frames or stop.is_set():
             recorder.append(frames, lines)

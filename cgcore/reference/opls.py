@@ -30,13 +30,14 @@ def alkanes(topology: Topology, box: np.ndarray, *, cutoff_nm: float) -> mm.Syst
     system.setDefaultPeriodicBoxVectors(*np.diag(box))
     for mass in topology.mass:
         system.addParticle(mass)
-    neighbours = _neighbours(topology)
+    neighbours = bonded_to(topology)
     for force in (*_bonded(topology, neighbours), *_nonbonded(topology, neighbours, cutoff_nm)):
         system.addForce(force)
     return system
 
 
-def _neighbours(topology: Topology) -> list[list[int]]:
+def bonded_to(topology: Topology) -> list[list[int]]:
+    """For each atom those it is bonded to."""
     out: list[list[int]] = [[] for _ in range(topology.n_atoms)]
     for i, j in topology.bonds.tolist():
         out[i].append(j)

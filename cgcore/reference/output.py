@@ -3,14 +3,16 @@
 config.json         the protocol; another one is refused
 topology.pdb        the solute, every bond as a CONECT record, constraints as REMARK 6 CONSTRAINT
 replica_00.trr      solute frames: positions, forces, box, time
-replica_00.csv      time, potential energy, temperature of every frame
-replica_00.xml      OpenMM's state at the last checkpoint
+replica_00.csv      time, potential energy, temperature of every frame, with GROMACS the drift of the conserved energy
+replica_00.xml      how many frames count; OpenMM's state at the last checkpoint
+gromacs_00/         GROMACS's files of that replica: inputs, logs, checkpoints
 manifest.json       versions, device, wall time, results; written when a length is reached
 """
 
 import fcntl
 import os
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import mdtraj
@@ -19,6 +21,8 @@ import numpy as np
 from ..io import trr_frame
 from ..store import read_json, write_json
 from ..store.files import plain, replacing
+from ..store.runs import device, git_state, versions
+from ..units import ns_per_day
 from .build import Structure
 from .errors import ReferenceError
 from .protocol import Protocol
@@ -140,3 +144,33 @@ class Recorder:
             return 0
         with open(self.state) as file:
             return int(file.readline().removeprefix("<!-- frames ").removesuffix(" -->\n"))
+
+
+def write_manifest(
+    folder: Path, protocol: Protocol, n_frames: int, new: int, wall_s: float, platform: str, engine: dict[str, str]
+):
+    """What made a finished run: n_frames of each replica, `new` of them all in the last wall_s seconds; engine: version."""
+    logs = [
+        np.loadtxt(Recorder(folder, r, 1).log, delimiter=",", skiprows=1, ndmin=2) for r in range(protocol.replicas)
+    ]
+    temperature = np.concatenate([log[:, 2] for log in logs])
+    write_json(
+        folder / MANIFEST,
+        {
+            "protocol": plain(protocol),
+            "replicas": protocol.replicas,
+            "frames": n_frames,
+            "length_ns": n_frames * protocol.frame_ps / 1000,
+            "platform": platform,
+            "versions": versions() | engine,
+            "git": git_state(),
+            "device": device(),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_s": wall_s,
+            "results": {
+                "ns_per_day": ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None,
+                "mean_temperature_K": float(temperature.mean()),
+                "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
+            },
+        },
+    )

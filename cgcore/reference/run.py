@@ -6,20 +6,16 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from ..config import ConfigError
-from ..store import write_json
-from ..store.files import plain
-from ..store.runs import device, git_state, versions
 from ..units import ns_per_day
+from . import gromacs
 from .engine_openmm import platform, produce, version
 from .errors import ReferenceError, check_disk
-from .output import MANIFEST, TOPOLOGY, Recorder, open_folder, write_topology
+from .output import TOPOLOGY, Recorder, open_folder, working_in, write_manifest, write_topology
 from .protocol import Protocol
 from .system import prepare, solute_constraints
 
@@ -36,19 +32,25 @@ def simulate(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Bring every replica of a protocol to length_ns by OpenMM and return the folder (`output` says what it holds).
+    """Bring every replica of a protocol to length_ns by its engine; the folder, of which `output` says what it holds.
 
     jobs replicas run at once, as many as there are cores by default. What exists is gone on with; a longer length_ns
     adds to it. Raises ConfigError for a length without a frame, ReferenceError for a folder of another protocol, a
     full disk, a missing GPU, and after all other replicas have ended for those that failed.
     """
+    engine = gromacs.run if protocol.engine == "gromacs" else _by_openmm
+    with working_in(Path(out)):
+        return engine(protocol, length_ns, Path(out), device=device, jobs=jobs, progress=progress)
+
+
+def _by_openmm(protocol: Protocol, length_ns: float, out: Path, *, device: str, jobs: int | None, progress: bool):
     n_frames = round(length_ns * 1000 / protocol.frame_ps)
     if n_frames < 1:
         raise ConfigError(f"want at least one frame, got {length_ns} ns with frames every {protocol.frame_ps} ps")
     prepared = prepare(protocol, 0)
     solute = prepared.structure.topology.n_atoms
     name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
-    folder = open_folder(Path(out), protocol)
+    folder = open_folder(out, protocol)
     write_topology(folder / TOPOLOGY, prepared.structure, solute_constraints(prepared))
     before = [Recorder(folder, r, solute).frames for r in range(protocol.replicas)]
     check_disk(folder, sum(max(0, n_frames - n) for n in before) * solute * ATOM_BYTES)
@@ -69,7 +71,8 @@ def simulate(
         errors = _in_turn(tasks, common, ticks) if jobs == 1 else _side_by_side(tasks, common, ticks, jobs)
     if errors:
         raise ReferenceError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
-    _write_manifest(protocol, folder, n_frames, sum(n_frames - n for n in before), time.perf_counter() - started, name)
+    new, wall_s = sum(max(0, n_frames - n) for n in before), time.perf_counter() - started
+    write_manifest(folder, protocol, n_frames, new, wall_s, name, {"openmm": version()})
     return folder
 
 
@@ -133,30 +136,3 @@ def _remember(frames, stop):
 
 def _produce(task: tuple, common: dict) -> int:
     return produce(*task, **common, on_frame=lambda: _shared["frames"].put(None), stop=_shared["stop"])
-
-
-def _write_manifest(protocol: Protocol, folder: Path, n_frames: int, new: int, wall_s: float, name: str):
-    logs = [
-        np.loadtxt(Recorder(folder, r, 1).log, delimiter=",", skiprows=1, ndmin=2) for r in range(protocol.replicas)
-    ]
-    temperature = np.concatenate([log[:, 2] for log in logs])
-    write_json(
-        folder / MANIFEST,
-        {
-            "protocol": plain(protocol),
-            "replicas": protocol.replicas,
-            "frames": n_frames,
-            "length_ns": n_frames * protocol.frame_ps / 1000,
-            "platform": name,
-            "versions": versions() | {"openmm": version()},
-            "git": git_state(),
-            "device": device(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "wall_s": wall_s,
-            "results": {
-                "ns_per_day": ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None,
-                "mean_temperature_K": float(temperature.mean()),
-                "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
-            },
-        },
-    )
