@@ -139,14 +139,19 @@ def draw(folder: Path) -> list[Path]:
     written = []
     if surfaces_of := sorted((folder / DIPEPTIDES).glob("*.npz")):
         with plots.style():
+            columns = min(3, len(surfaces_of))
+            rows = -(-len(surfaces_of) // columns)
+            size = (3.2 * columns + 0.8, 3.4 * rows)
             figure, axes = plt.subplots(
-                1, len(surfaces_of), figsize=(3.2 * len(surfaces_of) + 0.6, 3.6), sharey=True, squeeze=False
+                rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
             )
-            for ax, path in zip(axes[0], surfaces_of, strict=True):
+            for ax, path in zip(axes.flat, surfaces_of, strict=False):
                 arrays, label = store.read_npz(path), store.read_json(path.with_suffix(".json"))["label"]
                 mesh = plots.ramachandran(ax, arrays["F"], arrays["edges"], title=label, vmax=VMAX, colourbar=False)
                 ax.label_outer()
-            plots.free_energy_bar(list(axes[0]), mesh)
+            for ax in axes.flat[len(surfaces_of) :]:
+                ax.set_visible(False)
+            plots.free_energy_bar(list(axes.flat), mesh)
         written.append(_save(figure, folder / "dipeptides.png"))
     for path in sorted((folder / CHAINS).glob("*.npz")):
         arrays = store.read_npz(path)
