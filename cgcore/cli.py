@@ -1,5 +1,6 @@
 """The commands of `cgcore`: make the book, run a notebook, list the maps, gather results."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -105,6 +106,8 @@ def reference(
             chirality=chirality,
             constraints=constraints,
         )
+        # A scheduler's SIGTERM ends a run as Ctrl-C does, with a checkpoint.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         folder = out or Path("reference") / f"{system}_{wanted.solvent}_{engine}"
         return simulate(wanted, length_ns, folder, device=device, jobs=jobs)
 

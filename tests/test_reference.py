@@ -1,6 +1,11 @@
 """Builders, systems and the OpenMM engine of the atomistic reference."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -17,6 +22,7 @@ from cgcore.reference.engine_openmm import degrees_of_freedom, platform, produce
 from cgcore.reference.protocol import SYSTEMS, protocol
 from cgcore.reference.run import simulate
 
+ROOT = Path(__file__).parents[1]
 DIPEPTIDES = [name for name in SYSTEMS if name.endswith("2")]
 
 
@@ -205,6 +211,29 @@ def test_a_stopped_run_goes_on_and_a_longer_one_adds(tmp_path, monkeypatch):
     assert whole.startswith(first) and len(whole) * 3 == len(first) * 8
     log = np.loadtxt(tmp_path / "replica_00.csv", delimiter=",", skiprows=1)
     assert_allclose(log[:, 0], 0.2 * np.arange(1, 9))
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_the_run_that_started_them(tmp_path, how):
+    command = ["reference", "gly2", "--length-ns", "10", "--replicas", "2", "--jobs", "2", "--every-ps", "0.2"]
+    code = f"from cgcore.cli import app; app({[*command, '--out', str(tmp_path / 'run')]!r})"
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    states = [tmp_path / "run" / f"replica_{k:02d}.xml" for k in range(2)]
+    wait_for(lambda: all(state.is_file() for state in states))
+    run.send_signal(how)
+    run.wait()
+    wait_for(lambda: subprocess.run(["pgrep", "--session", str(run.pid)], capture_output=True).returncode)
+    frames = [output.Recorder(tmp_path / "run", k, 19).frames for k in range(2)]
+    kept = [(tmp_path / "run" / f"replica_{k:02d}.trr") for k in range(2)]
+    for path, count in zip(kept, frames, strict=True):
+        assert count >= 1 and io.index_trr(path).offsets.size - 1 == count
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
 
 
 def test_replicas_differ_and_seeds_repeat(tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -126,13 +127,33 @@ def _side_by_side(tasks: list[tuple], common: dict, tick: Callable, jobs: int) -
     return errors
 
 
-_shared: dict = {}
-"""Of a worker process: the queue that counts frames and the event that ends it."""
+_worker: dict = {}
+"""Of a worker process: the queue that counts frames, what ends it, and a lock held while it simulates."""
 
 
 def _remember(frames, stop):
-    _shared.update(frames=frames, stop=stop)
+    _worker.update(frames=frames, stop=_Stop(stop), busy=threading.Lock())
+    threading.Thread(target=_leave_when_orphaned, args=(os.getppid(),), daemon=True).start()
+
+
+class _Stop:
+    """Set by the parent or by its death: no worker may go on writing behind a run that was killed."""
+
+    def __init__(self, event):
+        self.event, self.parent = event, os.getppid()
+
+    def is_set(self) -> bool:
+        return os.getppid() != self.parent or self.event.is_set()
+
+
+def _leave_when_orphaned(parent: int):
+    """End this process after its parent, but not before its checkpoint; a pool's worker would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    with _worker["busy"]:
+        os._exit(1)
 
 
 def _produce(task: tuple, common: dict) -> int:
-    return produce(*task, **common, on_frame=lambda: _shared["frames"].put(None), stop=_shared["stop"])
+    with _worker["busy"]:
+        return produce(*task, **common, on_frame=lambda: _worker["frames"].put(None), stop=_worker["stop"])
