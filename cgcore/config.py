@@ -60,12 +60,7 @@ class MACEConfig:
         positive(self, *(f.name for f in dataclasses.fields(self) if f.name not in ("symmetry", "bond_types")))
         if self.correlation > 3:
             raise ConfigError(f"MACEConfig.correlation (nu): want 1, 2 or 3, got {self.correlation}")
-        _check_symmetry(self)
-        if self.symmetry == "SO3" and self.layers < (needed := 3 if self.correlation == 1 else 2):
-            raise ConfigError(
-                f"MACEConfig.symmetry = 'SO3': want at least {needed} layers with nu = {self.correlation}, got "
-                f"{self.layers}; fewer form no pseudoscalar of the surroundings, and mirror images would still be alike"
-            )
+        _check_symmetry(self, 3 if self.correlation == 1 else 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +81,22 @@ class NequIPConfig:
 
     def __post_init__(self):
         positive(self, *(f.name for f in dataclasses.fields(self) if f.name != "symmetry"))
-        _check_symmetry(self)
+        _check_symmetry(self, 3)
 
 
-def _check_symmetry(config):
+def _check_symmetry(config, layers: int):
+    """Raise ConfigError for an unknown symmetry, and for SO3 with fewer layers than a pseudoscalar takes.
+
+    A pseudoscalar is a vector times a vector product. MACE forms the product of two neighbours' vectors in the second
+    layer, and multiplies in the same layer if nu > 1; NequIP, which forms no products of messages, in the third.
+    """
+    name = type(config).__name__
     if config.symmetry not in ("O3", "SO3"):
+        raise ConfigError(f"{name}.symmetry: want 'O3' (mirror images are alike) or 'SO3', got {config.symmetry!r}")
+    if config.symmetry == "SO3" and config.layers < layers:
         raise ConfigError(
-            f"{type(config).__name__}.symmetry: want 'O3' (mirror images are alike) or 'SO3', got {config.symmetry!r}"
+            f"{name}.symmetry = 'SO3': want at least {layers} layers, got {config.layers}; with fewer no pseudoscalar of "
+            "the surroundings is formed, and mirror images would still be alike"
         )
 
 

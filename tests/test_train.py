@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(split, tmp_path):
     steep = SPRINGS._replace(energy=lambda params, *args: energy(jax.tree.map(jnp.exp, params), *args))
     with (
         jax.debug_nans(False),
-        pytest.raises(TrainingError, match=r"not finite in epoch 1 .* smaller learning rate than 10000"),
+        pytest.raises(TrainingError, match=r"in epoch 1, batch \d of 4 \(loss nan\); no epoch .* smaller learning rate than 10000"),
     ):
         fit(steep, split, config(learning_rate=1e4), new_run(tmp_path), progress=False)
 

@@ -4,6 +4,8 @@ Two things differ from MACE: a bead alone has an energy, a constant of its speci
 (1 - r / r_c)^3 at first, as (1 - r / r_c)^2 once the frequencies of its Bessel functions are trained.
 """
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -90,7 +92,7 @@ def init(key: Array, model: Model) -> dict:
         n_edge=jnp.ones(1, int),
         globals=None,
     )
-    return jax.tree.map(lambda p: p.astype(float), model.network.init(key, lone))
+    return jax.tree.map(lambda p: p.astype(float), _quietly(model.network.init, key, lone))
 
 
 def energy(model: Model, params: dict, edges: Edges) -> Array:
@@ -109,4 +111,11 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
         n_edge=jnp.array([n * slots]),
         globals=None,
     )
-    return model.network.apply(params, graph)[0, 0]
+    return _quietly(model.network.apply, params, graph)[0, 0]
+
+
+def _quietly(function: Callable, *args):
+    """Call JAX-MD, which uses old names of e3nn-jax."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return function(*args)
