@@ -363,7 +363,7 @@ def test_only_without_parity_is_a_hand_learned(symmetry, position):
 
     params = potential.init(jax.random.key(0))
     state, losses = tx.init(params), []
-    for _ in range(60):
+    for _ in range(90):
         params, state, value = update(params, state)
         losses.append(float(value))
     energies = compiled(jax.vmap(lambda x: potential.energy(params, x, VACUUM)))

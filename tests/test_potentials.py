@@ -270,5 +270,7 @@ def test_a_sum_is_periodic_if_a_term_is_and_has_all_their_flaws():
 def test_a_species_that_the_model_lacks_is_refused(network):
     """An array would be read at its last row, and nobody would know."""
     config = {mace_network: MACEConfig, nequip_network: NequIPConfig}[network]()
-    with pytest.raises(PotentialError, match=r"species \[2, 5\] are missing from a model of 2, 0 ... 1; the first .* 1\."):
+    with pytest.raises(
+        PotentialError, match=r"species \[2, 5\] are missing from a model of 2, 0 ... 1; the first .* 1\."
+    ):
         network.Model(config=config, species=(0, 5, 2), n_species=2, mean_neighbours=1.0)
