@@ -18,7 +18,7 @@ from scipy.sparse import coo_array, eye_array
 
 from .geometry import displacement
 
-MARGIN = 1.25
+MARGIN = 1.15
 """Slots of a row for each neighbour of the fullest row among the frames that a model is made from."""
 
 CHUNK = 2_000_000

@@ -6,6 +6,7 @@ Loss: chi^2 = < |f_I + grad_I U(R)|^2 / 3N > over frames and beads, kJ^2/mol^2/n
 import contextlib
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -158,6 +159,11 @@ def _trainer(potential: Potential, split: Split, state: dict, tx, config: TrainC
     """chemtrain's trainer at the given state. Its own force asks for a neighbour list, so it is handed ours."""
     box = _box(potential, split.train)
 
+    def forces(params, position):
+        return force(potential, params, position, box)
+
+    # Many small molecules at once keep a processor busy; a liquid's frame does so alone, and needs the memory.
+    forces = one_frame_at_a_time(forces) if potential.periodic else forces
     trainer = chemtrain_trainers().ForceMatching(
         state["params"],
         tx,
@@ -165,15 +171,38 @@ def _trainer(potential: Potential, split: Split, state: dict, tx, config: TrainC
         nbrs_init=None,
         gammas={"F": 1.0},
         feature_extract_fns={"energy_and_force": lambda *_, **__: {}},
-        additional_targets={
-            "F": lambda frame, energy_params, **_: force(potential, energy_params, frame.position, box)
-        },
+        additional_targets={"F": lambda frame, energy_params, **_: forces(energy_params, frame.position)},
         batch_per_device=config.batch_size // jax.device_count(),
         log_file=None,
         checkpoint_path=run.folder,
     )
     trainer.state = trainer.state.replace(opt_state=state["opt_state"])
     return trainer
+
+
+def one_frame_at_a_time(forces: Callable) -> Callable:
+    """forces(params, position), of which `vmap` evaluates one frame after the other, gradients by params included.
+
+    Derivatives of a frame are taken when its turn comes, so the memory is that of one frame. Positions are data: their
+    derivative is zero.
+    """
+    in_turn = jax.custom_batching.sequential_vmap
+
+    @jax.custom_vjp
+    def evaluate(params, position):
+        return in_turn(forces)(params, position)
+
+    def forward(params, position):
+        return evaluate(params, position), (params, position)
+
+    def backward(inputs, change):
+        def pull(params, position, change):
+            return jax.vjp(lambda p: forces(p, position), params)[1](change)[0]
+
+        return in_turn(pull)(*inputs, change), jnp.zeros_like(inputs[1])
+
+    evaluate.defvjp(forward, backward)
+    return evaluate
 
 
 def _epoch(trainer, split: Split, config: TrainConfig, epoch: int, run: Run) -> tuple[float, float]:

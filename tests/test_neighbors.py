@@ -153,7 +153,7 @@ def test_slots_are_those_of_the_fullest_row_and_a_margin(liquid):
     box = BOXES["periodic"]
     frames = np.stack([liquid, 0.9 * liquid])
     fullest = neighbour_counts(frames, box, CUTOFF).max()
-    assert capacity_for(frames, box, CUTOFF) == int(np.ceil(1.25 * fullest))
+    assert capacity_for(frames, box, CUTOFF) == int(np.ceil(1.15 * fullest))
     assert capacity_for(frames[:, :5], box, CUTOFF) <= 4
     with pytest.raises(NeighbourError, match=r"at most half the box, 0.500 nm, got 0.51 nm"):
         capacity_for(frames, box, 0.51)

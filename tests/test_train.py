@@ -12,7 +12,7 @@ from cgcore.config import TrainConfig
 from cgcore.data import DataError, Split, force_errors
 from cgcore.frames import Frames, Status
 from cgcore.geometry import distances
-from cgcore.potentials.base import Potential
+from cgcore.potentials.base import Potential, force
 from cgcore.store import Run
 from cgcore.train import TrainingError, fit, optimizer, predict
 
@@ -235,6 +235,23 @@ def test_a_liquid_is_in_its_box_and_a_molecule_is_not(split, unbroken, tmp_path,
         assert_allclose(result.errors, unbroken.errors, rtol=1e-9)
     else:
         assert np.abs(result.valid_loss / unbroken.valid_loss - 1).min() > 0.01
+
+
+def test_frames_in_turn_give_the_same_gradient(split):
+    """Of the mean square force error by the parameters; by the positions, which are data, it is zero."""
+
+    def loss(params, position, forces):
+        return jnp.mean((jax.vmap(lambda x: forces(params, x))(position) - split.train.force[:5]) ** 2)
+
+    def forces(params, position):
+        return force(SPRINGS, params, position, split.train.box)
+
+    params, position = SPRINGS.init(jax.random.key(0)), jnp.asarray(split.train.position[:5])
+    got = jax.jit(jax.value_and_grad(lambda p: loss(p, position, train.one_frame_at_a_time(forces))))(params)
+    jax.tree.map(
+        lambda a, b: assert_allclose(a, b, rtol=1e-12), got, jax.value_and_grad(loss)(params, position, forces)
+    )
+    assert_array_equal(jax.grad(loss, argnums=1)(params, position, train.one_frame_at_a_time(forces)), 0)
 
 
 def test_frames_without_an_energy_are_refused_beforehand(split, tmp_path):
