@@ -23,8 +23,8 @@ from .base import Potential, check_species, surroundings, with_neighbours
 ANGSTROM = 10.0
 """Lengths handed to the network per nm: its cut-off function falls over the last half unit, which is meant to be Å."""
 
-ENERGY_SCALE = 0.5
-"""kJ/mol: with it, parameters as drawn give forces far below those of the data."""
+ENERGY_SCALE = 10.0
+"""kJ/mol: with it, parameters as drawn give about the forces that MACE's do, far below those of the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
