@@ -37,7 +37,12 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MACEConfig:
-    """The study's MACE: hidden 32x0e+32x1o, max_ell 3, 8 Bessel functions, envelope p = 6."""
+    """The study's MACE: hidden 32x0e+32x1o, max_ell 3, 8 Bessel functions, envelope p = 6.
+
+    Two options each remove a symmetry that a molecule may not have. symmetry "SO3" drops parity (hidden 32x0e+32x1e), so
+    that mirror images may differ; bond_types tells the radial network how many bonds apart two beads are (1, 2, 3, or
+    more or none), so that beads cannot exchange partners.
+    """
 
     correlation: int = 2  # nu, factors in the symmetric contraction
     layers: int = 2
@@ -48,11 +53,51 @@ class MACEConfig:
     envelope_power: int = 6
     radial_width: int = 64
     readout_width: int = 16
+    symmetry: str = "O3"
+    bond_types: bool = False
 
     def __post_init__(self):
-        positive(self, *(f.name for f in dataclasses.fields(self)))
+        positive(self, *(f.name for f in dataclasses.fields(self) if f.name not in ("symmetry", "bond_types")))
         if self.correlation > 3:
             raise ConfigError(f"MACEConfig.correlation (nu): want 1, 2 or 3, got {self.correlation}")
+        _check_symmetry(self, 3 if self.correlation == 1 else 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NequIPConfig:
+    """The study's NequIP: hidden 32x0e+32x1o, harmonics up to max_ell 2, 8 Bessel functions.
+
+    symmetry "SO3" takes all of them of even parity, so that mirror images may differ.
+    """
+
+    layers: int = 3
+    cutoff_nm: float = 0.5
+    channels: int = 32
+    max_ell: int = 2
+    n_bessel: int = 8
+    radial_width: int = 64
+    radial_depth: int = 2  # hidden layers of the radial network
+    symmetry: str = "O3"
+
+    def __post_init__(self):
+        positive(self, *(f.name for f in dataclasses.fields(self) if f.name != "symmetry"))
+        _check_symmetry(self, 3)
+
+
+def _check_symmetry(config, layers: int):
+    """Raise ConfigError for an unknown symmetry, and for SO3 with fewer layers than a pseudoscalar takes.
+
+    A pseudoscalar is a vector times a vector product. MACE forms the product of two neighbours' vectors in the second
+    layer, and multiplies in the same layer if nu > 1; NequIP, which forms no products of messages, in the third.
+    """
+    name = type(config).__name__
+    if config.symmetry not in ("O3", "SO3"):
+        raise ConfigError(f"{name}.symmetry: want 'O3' (mirror images are alike) or 'SO3', got {config.symmetry!r}")
+    if config.symmetry == "SO3" and config.layers < layers:
+        raise ConfigError(
+            f"{name}.symmetry = 'SO3': want at least {layers} layers, got {config.layers}; with fewer no pseudoscalar of "
+            "the surroundings is formed, and mirror images would still be alike"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,26 +168,49 @@ class MDConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """All that a fitted potential depends on."""
+    """All that a fitted potential depends on; of the networks the one that is fitted."""
 
     data: DataConfig
-    mace: MACEConfig
     train: TrainConfig
+    mace: MACEConfig | None = None
+    nequip: NequIPConfig | None = None
+
+    def __post_init__(self):
+        if (self.mace is None) == (self.nequip is None):
+            raise ConfigError("FitConfig: want one network, mace or nequip, got both or none")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One run of a notebook: data, potential, training, simulation."""
+    """One run of a notebook: data, potential, training, simulation. `potential` says which network counts."""
 
     profile: str = "quick"
+    potential: str = "mace"
     data: DataConfig = field(default_factory=DataConfig)
     mace: MACEConfig = field(default_factory=MACEConfig)
+    nequip: NequIPConfig = field(default_factory=NequIPConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     md: MDConfig = field(default_factory=MDConfig)
 
+    def __post_init__(self):
+        _check_network(self.potential)
+
+    @property
+    def network(self) -> MACEConfig | NequIPConfig:
+        """The configuration of the chosen network."""
+        return getattr(self, self.potential)
+
     @property
     def fit(self) -> FitConfig:
-        return FitConfig(data=self.data, mace=self.mace, train=self.train)
+        return FitConfig(data=self.data, train=self.train, **{self.potential: self.network})
+
+
+NETWORKS = ("mace", "nequip")
+
+
+def _check_network(name):
+    if name not in NETWORKS:
+        raise ConfigError(f"potential: want one of {list(NETWORKS)}, got {name!r}{did_you_mean(name, NETWORKS)}")
 
 
 FRAME_PS = 0.5
@@ -162,17 +230,21 @@ def run_config(
     residue: str = "ala",
     map: str = "core",
     typing: str = "study",
+    potential: str = "mace",
     nu: int = 2,
-    layers: int = 2,
+    layers: int | None = None,
     cutoff_nm: float = 0.5,
+    symmetry: str = "O3",
+    bond_types: bool = False,
     frames: int | None = None,
     epochs: int | None = None,
     replicas: int | None = None,
     length_ps: float | None = None,
     seed: int = 22,
 ) -> RunConfig:
-    """A run's configuration from a notebook's parameters; None takes the profile's value.
+    """A run's configuration from a notebook's parameters; None takes the profile's or the network's own value.
 
+    layers, cutoff_nm and symmetry are those of the chosen potential; nu and bond_types are of MACE only.
     The atomistic map moves hydrogens, so it steps by 0.5 fs; all others by 2 fs, as in the study.
     Raises ConfigError for an unknown profile and for values of the wrong type or range.
     """
@@ -187,12 +259,19 @@ def run_config(
     if not FRAME_PS <= chosen["length_ps"] < float("inf"):
         raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {chosen['length_ps']}")
     dt_ps = 0.0005 if map == "atomistic" else 0.002
+    _check_network(potential)
+    network = dict(cutoff_nm=cutoff_nm, symmetry=symmetry) | ({} if layers is None else dict(layers=layers))
+    if potential == "mace":
+        network |= dict(correlation=nu, bond_types=bond_types)
+    elif (nu, bond_types) != (2, False):
+        raise ConfigError(f"nu and bond_types are settings of MACE alone, got nu = {nu}, bond_types = {bond_types}")
     return from_dict(
         RunConfig,
         dict(
             profile=profile,
             data=dict(residue=residue, map=map, typing=typing, frames=chosen["frames"]),
-            mace=dict(correlation=nu, layers=layers, cutoff_nm=cutoff_nm),
+            potential=potential,
+            **{potential: network},
             train=dict(epochs=chosen["epochs"], seed=seed),
             md=dict(
                 replicas=chosen["replicas"],
@@ -214,8 +293,9 @@ def from_dict(cls, raw: dict):
         raise ConfigError(f"{cls.__name__}: unknown key {key!r}; known are {sorted(hints)}{did_you_mean(key, hints)}")
     values = {}
     for key, value in raw.items():
-        if dataclasses.is_dataclass(hints[key]):
-            values[key] = from_dict(hints[key], value)
+        nested = next((t for t in (hints[key], *typing.get_args(hints[key])) if dataclasses.is_dataclass(t)), None)
+        if nested and not (value is None and type(None) in typing.get_args(hints[key])):
+            values[key] = from_dict(nested, value)
         else:
             check_type(f"{cls.__name__}.{key}", value, hints[key])
             values[key] = value
@@ -227,7 +307,7 @@ def check_type(name: str, value, hint):
     allowed = typing.get_args(hint) or (hint,)
     if float in allowed:
         allowed += (int,)
-    if not isinstance(value, allowed) or isinstance(value, bool):
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         wanted = " or ".join(getattr(t, "__name__", str(t)) for t in allowed)
         slip = "; it is quoted" if isinstance(value, str) and str not in allowed else ""
         raise ConfigError(f"{name}: want {wanted}, got {value!r} ({type(value).__name__}){slip}")

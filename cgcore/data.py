@@ -7,6 +7,7 @@ import numpy as np
 
 from . import geometry
 from .frames import Frames
+from .neighbors import bond_graph, bond_kind
 from .units import MEV_PER_ANGSTROM
 
 CHUNK = 2_000_000
@@ -151,6 +152,58 @@ def check_cutoff(frames: Frames, cutoff_nm: float):
             f"{where[lonely]}: the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every "
             f"bead one is {enough:.3f} nm"
         )
+
+
+class ClosePair(NamedTuple):
+    """Two beads of a frame that are closer than any of their kind were in training; distances in nm."""
+
+    frame: int
+    beads: tuple[int, int]
+    distance: float
+    shortest: float
+
+
+def pair_kinds(species, bonds) -> np.ndarray:
+    """(P,) a number for each pair i < j of beads, in the order of numpy.triu_indices: equal for pairs of equal species as
+    many bonds apart (1, 2, 3, or more or none)."""
+    species = np.asarray(species)
+    i, j = np.triu_indices(len(species), k=1)
+    low, high = np.minimum(species[i], species[j]), np.maximum(species[i], species[j])
+    kind = np.asarray(bond_kind(bond_graph(bonds, len(species)), (i, j)))
+    return np.unique(np.stack([low, high, kind], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def shortest_distances(frames: Frames, kinds: np.ndarray) -> np.ndarray:
+    """Shortest distance of each kind of pair over all frames, nm; kinds (P,) as from `pair_kinds`."""
+    shortest = np.full(kinds.max() + 1, np.inf)
+    for _, distance in _all_distances(frames):
+        np.minimum.at(shortest, kinds, distance.min(axis=0))
+    return shortest
+
+
+def closer_pairs(frames: Frames, kinds: np.ndarray, shortest: np.ndarray) -> list[ClosePair]:
+    """The closest of the pairs, in each frame that has any, that are closer than the shortest of their kind.
+
+    A potential was never told what happens there. `shortest` is that of `shortest_distances` of the training frames.
+    """
+    pairs, found = np.stack(np.triu_indices(frames.position.shape[1], k=1), axis=1), []
+    for start, distance in _all_distances(frames):
+        ratio = distance / shortest[kinds]
+        for frame in np.flatnonzero(ratio.min(axis=1) < 1):
+            worst = ratio[frame].argmin()
+            beads = tuple(pairs[worst].tolist())
+            found.append(
+                ClosePair(int(start + frame), beads, float(distance[frame, worst]), float(shortest[kinds[worst]]))
+            )
+    return found
+
+
+def _all_distances(frames: Frames):
+    """Of all pairs, some frames at a time: (first frame, (t, P) nm)."""
+    pairs = np.stack(np.triu_indices(frames.position.shape[1], k=1), axis=1)
+    size = max(1, CHUNK // max(1, len(pairs)))
+    for start in range(0, frames.n_frames, size):
+        yield start, _distances(frames[start : start + size], pairs)
 
 
 def _forces(frames: Frames) -> np.ndarray:

@@ -1,25 +1,49 @@
-"""Who sees whom: the pairs of one frame, laid out densely by receiver so that messages are sums over an axis."""
+"""Who sees whom: the pairs of one frame, laid out densely by receiver so that messages are sums over an axis.
 
+Two layouts with one contract (`Edges`): all pairs, for molecules, and padded rows of what is within the cut-off, for
+liquids. `row_index` finds the rows in O(N^2), which for some hundred beads costs less than keeping a list up to date and
+has no state that could be stale. Ten thousand beads and more need a cell list: the table that `rows` takes is that of
+`jax_md.partition` in its Dense format, so such a list can take the place of `row_index`.
+"""
+
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from scipy.sparse import coo_array, eye_array
 
 from .geometry import displacement
+
+MARGIN = 1.15
+"""Slots of a row for each neighbour of the fullest row among the frames that a model is made from."""
+
+CHUNK = 2_000_000
+"""Distances that are in memory at once."""
+
+REACH = 3
+"""Bonds away up to which beads count as bonded: partners, and the ends of angles and dihedrals."""
+
+
+class NeighbourError(ValueError):
+    """Frames in which neighbours cannot be found as asked, with what was wanted and what was found."""
 
 
 class Edges(NamedTuple):
     """Directed edges of N receivers with J slots each, and the D distinct lengths among them.
 
     vector: (N, J, 3) nm from sender to receiver, a constant unit vector in empty slots;
-    distance: (D,) nm; expand: (D, ...) -> (N, J, ...), zero in empty slots; sender: (N, ...) -> values of the senders,
-    broadcastable to (N, J, ...).
+    distance: (D,) nm, 1 in empty slots; ends: the two beads of each length, integers (D,) and (D,);
+    expand: (D, ...) -> (N, J, ...), zero in empty slots; sender: (N, ...) -> values of the senders, broadcastable to
+    (N, J, ...), some bead's in empty slots.
     """
 
     vector: Array
     distance: Array
+    ends: tuple[Array, Array]
     expand: Callable
     sender: Callable
 
@@ -45,13 +69,110 @@ def all_pairs(position: Array, box: Array) -> Edges:
     return Edges(
         vector=upper[index] * sign[..., None] + unit,
         distance=jnp.linalg.norm(upper, axis=-1),
+        ends=(first, second),
         expand=expand,
         sender=lambda features: features[None],
     )
 
 
+def rows(position: Array, box: Array, index: Array) -> Edges:
+    """The listed neighbours, J = K: `index` (N, K) holds the senders of each receiver and N in empty slots."""
+    n, k = index.shape
+    there = index < n
+    receiver = jnp.arange(n)[:, None]
+    index = jnp.where(there, index, receiver)
+    vector = displacement(position[index], position[:, None], box)
+    vector = jnp.where(there[..., None], vector, np.array([1.0, 0.0, 0.0], position.dtype))
+
+    def expand(values):
+        values = values.reshape(n, k, *values.shape[1:])
+        return values * there.astype(values.dtype).reshape(n, k, *(1,) * (values.ndim - 2))
+
+    return Edges(
+        vector=vector,
+        distance=jnp.linalg.norm(vector, axis=-1).reshape(-1),
+        ends=(jnp.broadcast_to(receiver, (n, k)).reshape(-1), index.reshape(-1)),
+        expand=expand,
+        sender=lambda features: features[index],
+    )
+
+
+def row_index(position: Array, box: Array, cutoff: float, capacity: int) -> tuple[Array, Array]:
+    """Neighbours within the cut-off (N, K = capacity), in rising order and then N in empty slots; and the overflow flag.
+
+    The flag is true where a bead has more neighbours than slots: those that come last are then missing.
+    """
+    n = position.shape[0]
+    within = _within(position, box, cutoff)
+    # Single precision holds bead numbers up to 2^24 and has a fast selection of the largest on the CPU.
+    score = jnp.where(within, -jnp.arange(n, dtype=jnp.float32)[None], -float(n))
+    index = -jax.lax.top_k(score, min(capacity, n))[0]
+    return index.astype(int), jnp.max(jnp.sum(within, axis=1)) > capacity
+
+
+def _within(position: Array, box: Array, cutoff: float) -> Array:
+    """(N, N) true for pairs of distinct beads within the cut-off."""
+    position = jax.lax.stop_gradient(position)
+    d = displacement(position[:, None], position[None], box)
+    return (jnp.sum(d * d, axis=-1) < cutoff**2) & ~np.eye(position.shape[0], dtype=bool)
+
+
+def neighbour_counts(position: np.ndarray, box: np.ndarray, cutoff: float) -> np.ndarray:
+    """Neighbours within the cut-off of every bead in frames (T, N, 3) nm: (T, N)."""
+    n_frames, n, _ = position.shape
+    first, second = np.triu_indices(n, 1)
+    counts = np.empty((n_frames, n), int)
+    size = max(1, CHUNK // max(1, len(first)))
+    for start in range(0, n_frames, size):
+        part = np.asarray(position[start : start + size])
+        d = displacement(part[:, first], part[:, second], np.asarray(box))
+        square = np.zeros((len(part), n, n), bool)
+        square[:, first, second] = np.linalg.norm(d, axis=-1) < cutoff
+        counts[start : start + size] = square.sum(axis=1) + square.sum(axis=2)
+    return counts
+
+
 def mean_neighbours(position: np.ndarray, box: np.ndarray, cutoff: float) -> float:
     """Average number of neighbours within the cut-off over frames (T, N, 3) nm."""
-    first, second = np.triu_indices(position.shape[1], 1)
-    d = displacement(np.asarray(position[:, first]), np.asarray(position[:, second]), np.asarray(box))
-    return float(2 * np.mean(np.sum(np.linalg.norm(d, axis=-1) < cutoff, axis=1)) / position.shape[1])
+    return float(np.mean(neighbour_counts(position, box, cutoff).sum(axis=1)) / position.shape[1])
+
+
+def capacity_for(position: np.ndarray, box: np.ndarray, cutoff: float) -> int:
+    """Slots that rows need: those of the fullest row in frames (T, N, 3) nm, plus a margin; at most N - 1.
+
+    Raises NeighbourError where the box has no finite side, or one shorter than two cut-offs, within which a bead would
+    meet two images of another.
+    """
+    if np.isinf(box).all():
+        raise NeighbourError("rows of neighbours are for liquids: want frames in a box, these have none")
+    if cutoff > (half := float(np.min(box)) / 2):
+        raise NeighbourError(f"want a cut-off of at most half the box, {half:.3f} nm, got {cutoff} nm")
+    fullest = int(neighbour_counts(position, box, cutoff).max())
+    return min(math.ceil(MARGIN * fullest), position.shape[1] - 1)
+
+
+def bond_graph(bonds, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Beads at most REACH bonds (P, 2) away from each of n beads: partners (N, B), n in empty slots, and steps (N, B)."""
+    i, j = np.asarray(bonds, int).reshape(-1, 2).T
+    one = (coo_array((np.ones(2 * len(i)), (np.r_[i, j], np.r_[j, i])), shape=(n, n)) + eye_array(n)).tocsr()
+    within, reached = eye_array(n, format="csr"), []
+    for _ in range(REACH):
+        within = ((within @ one) > 0).astype(int)
+        reached.append(within)
+    times = sum(reached).tocoo()  # a bead d bonds away is within d ... REACH
+    apart = times.row != times.col
+    receiver, sender, steps = times.row[apart], times.col[apart], REACH + 1 - times.data[apart]
+    order = np.lexsort((sender, receiver))
+    receiver, sender, steps = receiver[order], sender[order], steps[order]
+    slot = np.arange(len(receiver)) - np.searchsorted(receiver, receiver)
+    partners = np.full((n, int(slot.max(initial=-1)) + 1), n)
+    distance = np.zeros(partners.shape, int)
+    partners[receiver, slot], distance[receiver, slot] = sender, steps
+    return partners, distance
+
+
+def bond_kind(graph: tuple[np.ndarray, np.ndarray], ends: tuple[Array, Array]) -> Array:
+    """How many bonds apart the two ends are: integers (D,) from 1 to REACH, 0 for more or none. Graph as `bond_graph`."""
+    partners, steps = map(jnp.asarray, graph)
+    first, second = ends
+    return jnp.sum(jnp.where(partners[first] == second[:, None], steps[first], 0), axis=1)

@@ -6,6 +6,7 @@ Loss: chi^2 = < |f_I + grad_I U(R)|^2 / 3N > over frames and beads, kJ^2/mol^2/n
 import contextlib
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -17,11 +18,13 @@ from tqdm import tqdm
 from .compat import chemtrain_trainers
 from .config import TrainConfig
 from .data import DataError, ForceErrors, Split, force_errors
-from .frames import Frames
+from .frames import Frames, Status
 from .potentials.base import Potential, force
 from .store import Run, load_tree, save_tree
 
 CHECKPOINT = "checkpoint.npz"
+BEADS = 5_632
+"""Of how many beads forces are predicted at once, and at most 256 frames."""
 
 
 class TrainingError(RuntimeError):
@@ -81,9 +84,12 @@ def fit(potential: Potential, split: Split, config: TrainConfig, run: Run, *, pr
 
     Every epoch is checkpointed in the run's folder, and batches are drawn from a seed made of config.seed and the epoch:
     a killed run goes on where it stopped and gives the same history. A finished run is read back.
-    Raises DataError for frames without forces or fewer than a batch, TrainingError when the loss is not finite.
+    A periodic potential sees the frames in their box, any other without one.
+    Raises DataError for frames without forces, fewer than a batch, or of which the potential cannot give the energy
+    (neighbours that overflow); TrainingError for a checkpoint of another model and when the loss is not finite, where
+    the checkpoint of the last finished epoch stays.
     """
-    _check(split, config)
+    _check(potential, split, config)
     updates = split.train.n_frames // config.batch_size
     tx = optimizer(config, updates * config.epochs)
     state = _resume(run, potential, tx, config)
@@ -97,16 +103,11 @@ def fit(potential: Potential, split: Split, config: TrainConfig, run: Run, *, pr
     ) as bar:
         if trainer is not None:
             trainer.add_task("post_batch", lambda *_: bar.update())
+            trainer.add_task("post_batch", lambda trainer, _: _check_loss(trainer, updates))
         for epoch in range(done, config.epochs):
             start = time.perf_counter()
             train_loss, valid_loss = _epoch(trainer, split, config, epoch, run)
             losses = np.vstack([losses, [train_loss, valid_loss, time.perf_counter() - start]])
-            if not np.isfinite(losses[-1]).all():
-                raise TrainingError(
-                    f"the loss is not finite in epoch {epoch + 1} (train {train_loss}, held out {valid_loss}); "
-                    f"{run.folder} holds what was finished before. A smaller learning rate than "
-                    f"{config.learning_rate} is the usual cure; overlapping beads in the data the other cause"
-                )
             best = trainer.params if np.argmin(losses[:, 1]) == epoch else state["best"]
             state = _save(run, trainer, best, losses)
             bar.set_postfix({"train": f"{train_loss**0.5:.1f}", "held out": f"{valid_loss**0.5:.1f} kJ/mol/nm"})
@@ -121,30 +122,48 @@ def fit(potential: Potential, split: Split, config: TrainConfig, run: Run, *, pr
     )
 
 
-def predict(potential: Potential, params, frames: Frames, batch: int = 256) -> np.ndarray:
+def predict(potential: Potential, params, frames: Frames) -> np.ndarray:
     """Forces (T, N, 3) kJ/mol/nm of a potential on frames, in batches."""
-    forces = jax.jit(jax.vmap(lambda x: force(potential, params, x, _vacuum(frames))))
-    position = np.asarray(frames.position)
+    box, position = _box(potential, frames), np.asarray(frames.position)
+    batch = max(1, min(256, BEADS // position.shape[1]))
+    forces = jax.jit(jax.vmap(lambda x: force(potential, params, x, box)))
     return np.concatenate([forces(position[i : i + batch]) for i in range(0, len(position), batch)])
 
 
-def _vacuum(frames: Frames) -> np.ndarray:
-    """A molecule's beads see each other directly, whatever box the reference had."""
-    return np.full(3, np.inf, np.asarray(frames.position).dtype)
+def _box(potential: Potential, frames: Frames) -> np.ndarray:
+    """A molecule's beads see each other directly, whatever box the reference had; a liquid's see the frames' box."""
+    box = frames.box if potential.periodic else np.full(3, np.inf)
+    return np.asarray(box, np.asarray(frames.position).dtype)
 
 
-def _check(split: Split, config: TrainConfig):
+def _check(potential: Potential, split: Split, config: TrainConfig):
     for name, frames in (("training", split.train), ("held-out", split.valid)):
         if frames.force is None:
             raise DataError(f"the {name} frames have no forces; force matching needs them")
+        if (bad := np.flatnonzero(status := _status(potential, frames))).size:
+            raise DataError(
+                f"{bad.size} of {len(status)} {name} frames have no energy, the first is number {bad[0]}: "
+                f"{Status(int(status[bad[0]])).name}. Was the model made from other frames than these?"
+            )
     if split.train.n_frames < config.batch_size:
         raise DataError(f"{split.train.n_frames} training frames do not fill one batch of {config.batch_size}")
 
 
+def _status(potential: Potential, frames: Frames) -> np.ndarray:
+    """(T,) Status bits of what the potential says of each frame."""
+    box = _box(potential, frames)
+    return np.asarray(jax.lax.map(lambda x: jnp.asarray(potential.check(x, box)), jnp.asarray(frames.position)))
+
+
 def _trainer(potential: Potential, split: Split, state: dict, tx, config: TrainConfig, run: Run):
     """chemtrain's trainer at the given state. Its own force asks for a neighbour list, so it is handed ours."""
-    box = _vacuum(split.train)
+    box = _box(potential, split.train)
 
+    def forces(params, position):
+        return force(potential, params, position, box)
+
+    # Many small molecules at once keep a processor busy; a liquid's frame does so alone, and needs the memory.
+    forces = one_frame_at_a_time(forces) if potential.periodic else forces
     trainer = chemtrain_trainers().ForceMatching(
         state["params"],
         tx,
@@ -152,15 +171,38 @@ def _trainer(potential: Potential, split: Split, state: dict, tx, config: TrainC
         nbrs_init=None,
         gammas={"F": 1.0},
         feature_extract_fns={"energy_and_force": lambda *_, **__: {}},
-        additional_targets={
-            "F": lambda frame, energy_params, **_: force(potential, energy_params, frame.position, box)
-        },
+        additional_targets={"F": lambda frame, energy_params, **_: forces(energy_params, frame.position)},
         batch_per_device=config.batch_size // jax.device_count(),
         log_file=None,
         checkpoint_path=run.folder,
     )
     trainer.state = trainer.state.replace(opt_state=state["opt_state"])
     return trainer
+
+
+def one_frame_at_a_time(forces: Callable) -> Callable:
+    """forces(params, position), of which `vmap` evaluates one frame after the other, gradients by params included.
+
+    Derivatives of a frame are taken when its turn comes, so the memory is that of one frame. Positions are data: their
+    derivative is zero.
+    """
+    in_turn = jax.custom_batching.sequential_vmap
+
+    @jax.custom_vjp
+    def evaluate(params, position):
+        return in_turn(forces)(params, position)
+
+    def forward(params, position):
+        return evaluate(params, position), (params, position)
+
+    def backward(inputs, change):
+        def pull(params, position, change):
+            return jax.vjp(lambda p: forces(p, position), params)[1](change)[0]
+
+        return in_turn(pull)(*inputs, change), jnp.zeros_like(inputs[1])
+
+    evaluate.defvjp(forward, backward)
+    return evaluate
 
 
 def _epoch(trainer, split: Split, config: TrainConfig, epoch: int, run: Run) -> tuple[float, float]:
@@ -172,10 +214,31 @@ def _epoch(trainer, split: Split, config: TrainConfig, epoch: int, run: Run) -> 
     with _quiet(run):
         trainer.set_dataset(_dataset(split.train), stage="training", seed=(config.seed, epoch))
         trainer.set_dataset(_dataset(split.valid), stage="validation", include_all=True, seed=config.seed)
-        trainer.train(1)
+        try:
+            trainer.train(1)
+        except FloatingPointError as error:
+            raise _not_finite(run, config, epoch, str(error)) from error
     if trainer._diverged:
         raise TrainingError(f"chemtrain stopped in epoch {epoch + 1}; {run.path('train.log')} says why")
-    return float(trainer.train_losses[-1]), float(trainer.val_losses[-1])
+    train_loss, valid_loss = float(trainer.train_losses[-1]), float(trainer.val_losses[-1])
+    if not np.isfinite([train_loss, valid_loss]).all():
+        raise _not_finite(run, config, epoch, f"train {train_loss}, held out {valid_loss}")
+    return train_loss, valid_loss
+
+
+def _check_loss(trainer, updates: int):
+    """Stop at the batch whose loss is not finite. chemtrain would take a RuntimeError for the end of the training."""
+    losses = trainer.train_batch_losses
+    if not np.isfinite(losses[-1]):
+        raise FloatingPointError(f"batch {(len(losses) - 1) % updates + 1} of {updates} (loss {losses[-1]})")
+
+
+def _not_finite(run: Run, config: TrainConfig, epoch: int, where: str) -> TrainingError:
+    kept = f"{run.path(CHECKPOINT)} holds the parameters of epoch {epoch}" if epoch else "no epoch was finished before"
+    return TrainingError(
+        f"the loss is not finite in epoch {epoch + 1}, {where}; {kept}. A smaller learning rate than "
+        f"{config.learning_rate} is the usual cure; overlapping beads in the data the other cause"
+    )
 
 
 def _dataset(frames: Frames) -> dict[str, np.ndarray]:
@@ -197,6 +260,12 @@ def _resume(run: Run, potential: Potential, tx, config: TrainConfig) -> dict:
     if not run.path(CHECKPOINT).is_file():
         return {"params": params, "best": params, "opt_state": opt_state, "losses": np.zeros((0, 3))}
     saved = load_tree(run.path(CHECKPOINT))
+    wanted, found = _shapes((params, jax.tree.leaves(opt_state))), _shapes((saved["params"], saved["opt_state"]))
+    if wrong := sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k)):
+        raise TrainingError(
+            f"{run.path(CHECKPOINT)} is of another model: "
+            f"{[(k, wanted.get(k), found.get(k)) for k in wrong[:3]]} (parameter, wanted, found)"
+        )
     leaves = [jnp.asarray(leaf) for leaf in saved["opt_state"]]
     return {
         "params": jax.tree.map(jnp.asarray, saved["params"]),
@@ -204,6 +273,10 @@ def _resume(run: Run, potential: Potential, tx, config: TrainConfig) -> dict:
         "opt_state": jax.tree.unflatten(jax.tree.structure(opt_state), leaves),
         "losses": saved["losses"],
     }
+
+
+def _shapes(tree) -> dict[str, tuple[int, ...]]:
+    return {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def _save(run: Run, trainer, best, losses: np.ndarray) -> dict:

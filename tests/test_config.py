@@ -12,6 +12,7 @@ from cgcore.config import (
     FitConfig,
     MACEConfig,
     MDConfig,
+    NequIPConfig,
     RunConfig,
     TrainConfig,
     from_dict,
@@ -47,6 +48,8 @@ def test_nested_values_are_built():
     assert config.train == TrainConfig()
     assert config.md.dt_ps == 0.001
     assert config.fit == FitConfig(data=config.data, mace=config.mace, train=config.train)
+    raw_fit = dataclasses.asdict(config.fit)
+    assert from_dict(FitConfig, raw_fit) == config.fit
     assert from_dict(RunConfig, dataclasses.asdict(config)) == config
 
 
@@ -82,6 +85,30 @@ def test_a_config_does_not_change():
         (MACEConfig, {"correlation": 0}, "MACEConfig.correlation: want a positive number, got 0"),
         (MACEConfig, {"cutoff_nm": -0.5}, "MACEConfig.cutoff_nm: want a positive number, got -0.5"),
         (MACEConfig, {"layers": 0}, "MACEConfig.layers: want a positive number, got 0"),
+        (MACEConfig, {"symmetry": "E3"}, "MACEConfig.symmetry: want 'O3' (mirror images are alike) or 'SO3', got 'E3'"),
+        (
+            MACEConfig,
+            {"symmetry": "SO3", "layers": 1},
+            "MACEConfig.symmetry = 'SO3': want at least 2 layers, got 1; with",
+        ),
+        (
+            MACEConfig,
+            {"symmetry": "SO3", "correlation": 1},
+            "MACEConfig.symmetry = 'SO3': want at least 3 layers, got 2",
+        ),
+        (
+            NequIPConfig,
+            {"symmetry": "SO3", "layers": 2},
+            "NequIPConfig.symmetry = 'SO3': want at least 3 layers, got 2",
+        ),
+        (MACEConfig, {"bond_types": 1}, "MACEConfig.bond_types: want bool, got 1 (int)"),
+        (NequIPConfig, {"channels": 0}, "NequIPConfig.channels: want a positive number, got 0"),
+        (
+            RunConfig,
+            {"potential": "mase"},
+            "potential: want one of ['mace', 'nequip'], got 'mase'; did you mean 'mace'?",
+        ),
+        (FitConfig, {"data": {}, "train": {}}, "FitConfig: want one network, mace or nequip, got both or none"),
         (TrainConfig, {"learning_rate": 0}, "TrainConfig.learning_rate: want a positive number, got 0"),
         (MDConfig, {"n_frames": 0}, "MDConfig.n_frames: want a positive number, got 0"),
         (MDConfig, {"dt_ps": float("nan")}, "MDConfig.dt_ps: want a positive number, got nan"),
@@ -141,11 +168,25 @@ def test_hydrogens_take_a_shorter_step_between_the_same_frames(map, dt_ps, steps
         ({"epochs": True}, "TrainConfig.epochs: want int, got True (bool)"),
         ({"frames": -1}, "DataConfig.frames: want a positive number, got -1"),
         ({"seed": 1.5}, "TrainConfig.seed: want int, got 1.5 (float)"),
+        ({"potential": "nequp"}, "potential: want one of ['mace', 'nequip'], got 'nequp'; did you mean 'nequip'?"),
+        (
+            {"potential": "nequip", "nu": 3},
+            "nu and bond_types are settings of MACE alone, got nu = 3, bond_types = False",
+        ),
     ],
 )
 def test_mistyped_parameters_of_a_run_are_refused(parameters, message):
     with refuses(message):
         run_config(**parameters)
+
+
+def test_the_chosen_network_gets_the_parameters():
+    mace = run_config(cutoff_nm=0.6, bond_types=True)
+    assert mace.network == mace.mace == MACEConfig(cutoff_nm=0.6, bond_types=True)
+    nequip = run_config(potential="nequip", cutoff_nm=0.6, symmetry="SO3")
+    assert nequip.network == nequip.nequip == NequIPConfig(cutoff_nm=0.6, symmetry="SO3")
+    assert nequip.fit == FitConfig(data=nequip.data, nequip=nequip.nequip, train=nequip.train)
+    assert run_config(potential="nequip", layers=5).network.layers == 5
 
 
 def test_an_unknown_parameter_of_a_run_is_refused():

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cgcore.neighbors import all_pairs, mean_neighbours
+from cgcore.neighbors import (
+    NeighbourError,
+    all_pairs,
+    bond_graph,
+    bond_kind,
+    capacity_for,
+    mean_neighbours,
+    neighbour_counts,
+    row_index,
+    rows,
+)
 
 BOXES = {"vacuum": np.full(3, np.inf), "periodic": np.array([1.0, 1.2, 1.5]), "slab": np.array([1.0, 1.2, np.inf])}
 
@@ -80,3 +90,86 @@ def test_mean_number_of_neighbours():
     both = np.concatenate([row, 3 * row])
     assert mean_neighbours(both, vacuum, 0.3) == pytest.approx(2 / 3)
     assert mean_neighbours(row, np.array([0.6, 9, 9]), 0.3) == pytest.approx(2)
+
+
+CUTOFF = 0.45
+
+
+@pytest.fixture(scope="module")
+def liquid() -> np.ndarray:
+    return np.random.default_rng(2).uniform(0, 1, (40, 3)) * BOXES["periodic"]
+
+
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+def test_rows_hold_what_is_within_the_cutoff(liquid, box):
+    """Vectors, lengths, ends and senders of the rows are those of all pairs within the cut-off, and nothing else."""
+    index, full = row_index(jnp.asarray(liquid), jnp.asarray(box), CUTOFF, 30)
+    assert not full
+    edges = rows(jnp.asarray(liquid), jnp.asarray(box), index)
+    wanted = shortest(liquid, box)
+    length = np.linalg.norm(wanted, axis=-1)
+    near = (length < CUTOFF) & ~np.eye(40, dtype=bool)
+    there = np.asarray(index) < 40
+    assert_array_equal(there.sum(1), near.sum(1))
+    assert_array_equal(neighbour_counts(liquid[None], box, CUTOFF)[0], near.sum(1))
+    receiver, sender = np.nonzero(near)  # in rising order, as the rows are
+    assert_allclose(edges.vector[there], wanted[receiver, sender], rtol=1e-12, atol=1e-14)
+    assert_array_equal(edges.vector[~there], np.tile([1.0, 0, 0], (int((~there).sum()), 1)))
+    assert_allclose(edges.distance.reshape(there.shape)[there], length[near], rtol=1e-12)
+    assert_array_equal(edges.expand(jnp.ones(edges.distance.shape)), there)
+    assert_array_equal(edges.sender(jnp.arange(40))[there], sender)
+    first, second = (np.asarray(end).reshape(there.shape)[there] for end in edges.ends)
+    assert_array_equal(first, receiver)
+    assert_array_equal(second, sender)
+
+
+def test_rows_and_all_pairs_have_one_contract(liquid):
+    """sum_j f(r_ij) q_j and its gradient, by either layout."""
+    box, q = jnp.asarray(BOXES["periodic"]), np.random.default_rng(1).normal(size=40)
+
+    def total(x, edges):
+        weight = edges.expand(jnp.maximum(0, CUTOFF - edges.distance) ** 3)
+        return jnp.sum(weight * edges.sender(q) * (1 + edges.vector[..., 0] ** 2))
+
+    def listed(x):
+        return total(x, rows(x, box, row_index(x, box, CUTOFF, 30)[0]))
+
+    (a, da), (b, db) = (
+        jax.value_and_grad(f)(jnp.asarray(liquid)) for f in (listed, lambda x: total(x, all_pairs(x, box)))
+    )
+    assert_allclose(a, b, rtol=1e-12)
+    assert_allclose(da, db, rtol=1e-10, atol=1e-12 * np.abs(db).max())
+
+
+def test_an_overflow_is_flagged(liquid):
+    box = BOXES["periodic"]
+    fullest = int(neighbour_counts(liquid[None], box, CUTOFF).max())
+    for capacity, flag in ((fullest, False), (fullest - 1, True)):
+        index, full = row_index(jnp.asarray(liquid), jnp.asarray(box), CUTOFF, capacity)
+        assert (index.shape, bool(full)) == ((40, capacity), flag)
+
+
+def test_slots_are_those_of_the_fullest_row_and_a_margin(liquid):
+    box = BOXES["periodic"]
+    frames = np.stack([liquid, 0.9 * liquid])
+    fullest = neighbour_counts(frames, box, CUTOFF).max()
+    assert capacity_for(frames, box, CUTOFF) == int(np.ceil(1.15 * fullest))
+    assert capacity_for(frames[:, :5], box, CUTOFF) <= 4
+    with pytest.raises(NeighbourError, match=r"at most half the box, 0.500 nm, got 0.51 nm"):
+        capacity_for(frames, box, 0.51)
+    with pytest.raises(NeighbourError, match="want frames in a box, these have none"):
+        capacity_for(frames, BOXES["vacuum"], CUTOFF)
+
+
+def test_bonds_between_beads():
+    """A ring of five with a tail of four: shortest ways of up to three bonds; bead 9 is alone."""
+    bonds = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (4, 5), (5, 6), (6, 7), (7, 8)]
+    ways = np.full((10, 10), 99)
+    for i, j in bonds:
+        ways[i, j] = ways[j, i] = 1
+    for k in range(10):  # Floyd and Warshall
+        ways = np.minimum(ways, ways[:, [k]] + ways[[k]])
+    wanted = np.where((ways <= 3) & ~np.eye(10, dtype=bool), ways, 0)
+    first, second = map(np.ravel, np.indices((10, 10)))
+    assert_array_equal(bond_kind(bond_graph(bonds, 10), (first, second)).reshape(10, 10), wanted)
+    assert_array_equal(bond_kind(bond_graph([], 3), (np.arange(3), np.array([1, 2, 0]))), 0)

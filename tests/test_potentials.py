@@ -1,7 +1,7 @@
 """What every energy must do, by one kit for all of them.
 
-The energies here are invariant under O(3), translations and permutations of equal beads: E(x) = E(-x), so that none of
-them can tell a molecule from its mirror image.
+All are invariant under rotations, translations and permutations of equal beads. Most are invariant under all of O(3):
+E(x) = E(-x), so that they cannot tell a molecule from its mirror image. Those of SO(3) can.
 """
 
 from itertools import product
@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cgcore.config import MACEConfig
+from cgcore.config import MACEConfig, NequIPConfig
+from cgcore.frames import Status
 from cgcore.geometry import rotation
-from cgcore.potentials.base import Potential, add, force
-from cgcore.potentials.mace import Model, build
+from cgcore.potentials import mace as mace_network
+from cgcore.potentials import nequip as nequip_network
+from cgcore.potentials.base import Potential, PotentialError, add, force
 
 CUTOFF = 0.5
 SPECIES = (0, 1, 0, 1, 1, 0)
@@ -24,7 +26,10 @@ VACUUM = np.full(3, np.inf)
 BATCH = 36  # frames of every evaluation, so that each potential is compiled once
 
 
-def mace(correlation: int, layers: int) -> Potential:
+BONDS = ((0, 1), (1, 2), (1, 3), (1, 4))  # beads 0 and 2, and 3 and 4, may change places
+
+
+def mace(correlation: int, layers: int, *, symmetry: str = "O3", bonds=(), capacity: int | None = None) -> Potential:
     config = MACEConfig(
         correlation=correlation,
         layers=layers,
@@ -34,15 +39,49 @@ def mace(correlation: int, layers: int) -> Potential:
         n_bessel=4,
         radial_width=8,
         readout_width=4,
+        symmetry=symmetry,
+        bond_types=bool(bonds),
     )
-    return build(Model(config=config, species=SPECIES, n_species=2, mean_neighbours=2.0))
+    model = mace_network.Model(
+        config=config, species=SPECIES, n_species=2, mean_neighbours=2.0, bonds=bonds, capacity=capacity
+    )
+    return mace_network.build(model)
 
 
-POTENTIALS = {f"mace-nu{nu}-L{layers}": (mace, (nu, layers)) for nu, layers in product((1, 2, 3), (1, 2))}
-POTENTIALS["sum"] = (lambda: add(mace(1, 1), mace(2, 1)), ())
+def nequip(layers: int, symmetry: str = "O3", capacity: int | None = None) -> Potential:
+    config = NequIPConfig(
+        layers=layers, cutoff_nm=CUTOFF, channels=2, n_bessel=4, radial_width=8, radial_depth=1, symmetry=symmetry
+    )
+    return nequip_network.build(
+        nequip_network.Model(config=config, species=SPECIES, n_species=2, mean_neighbours=2.0, capacity=capacity)
+    )
+
+
+class Kind(NamedTuple):
+    """What distinguishes potentials in the kit: their group, and how they end at the cut-off, as (1 - r / r_c)^order."""
+
+    make: object
+    group: str = "O3"
+    order: int = 4
+    lone: bool = False  # whether a bead alone has an energy
+
+
+POTENTIALS = {
+    f"mace-nu{nu}-L{layers}": Kind(lambda nu=nu, layers=layers: mace(nu, layers))
+    for nu, layers in product((1, 2, 3), (1, 2))
+}
+POTENTIALS |= {
+    "sum": Kind(lambda: add(mace(1, 1), mace(2, 1))),
+    "mace-rows": Kind(lambda: mace(2, 2, capacity=5)),
+    "mace-SO3": Kind(lambda: mace(2, 2, symmetry="SO3"), group="SO3"),
+    "mace-bonds": Kind(lambda: mace(2, 2, bonds=BONDS), order=3),
+    "nequip": Kind(lambda: nequip(2), order=3, lone=True),
+    "nequip-SO3-rows": Kind(lambda: nequip(3, "SO3", capacity=5), group="SO3", order=3, lone=True),
+}
 
 
 class Case(NamedTuple):
+    kind: Kind
     potential: Potential
     params: object
     batch: object  # compiled: (BATCH, N, 3), box -> energies, gradients
@@ -60,8 +99,7 @@ class Case(NamedTuple):
 
 @pytest.fixture(scope="module", params=POTENTIALS.values(), ids=POTENTIALS)
 def case(request) -> Case:
-    make, arguments = request.param
-    potential = make(*arguments)
+    potential = request.param.make()
     params = potential.init(jax.random.key(3))
     batch = jax.jit(
         jax.vmap(jax.value_and_grad(potential.energy, argnums=1), (None, 0, None)),
@@ -70,7 +108,7 @@ def case(request) -> Case:
     random = np.random.default_rng(8)
     base = 0.22 * np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1], [2, 0, 1]])
     base = base + 0.03 * random.normal(size=base.shape)
-    unit = Case(potential, params, batch, base, 1.0, np.ones_like(base))
+    unit = Case(request.param, potential, params, batch, base, 1.0, np.ones_like(base))
     (energy,), (gradient,) = unit(base[None])
     assert abs(energy) > 1e-5 and np.abs(gradient).max() > 1e-4  # else the tests below compare zeros
     return unit._replace(energy=energy, gradient=gradient)
@@ -91,10 +129,14 @@ def test_rotation(case):
 
 
 def test_reflection(case):
-    """O(3): a mirror image has the same energy. An energy that tells L from D would fail here, and none of these can."""
+    """O(3): a mirror image has the same energy, so that nothing can tell L from D. SO(3): it has another one."""
     mirrors = [-np.eye(3), np.diag([1.0, 1.0, -1.0])]
     energy, gradient = case([case.base @ m for m in mirrors])
-    close(case, energy, gradient, case.energy, [case.gradient @ m for m in mirrors])
+    if case.kind.group == "O3":
+        close(case, energy, gradient, case.energy, [case.gradient @ m for m in mirrors])
+    else:
+        assert abs(energy[0] - energy[1]) < 1e-11 * abs(case.energy)  # the two are each other's rotation
+        assert abs(energy[0] - case.energy) > 1e-6 * abs(case.energy)
 
 
 def test_translation(case):
@@ -124,7 +166,7 @@ def test_force_is_the_slope_of_the_energy(case):
 
 
 def test_far_apart_energies_add_up(case):
-    """Two fragments beyond the cut-off: the energy is the sum of each alone, and scattered beads have none."""
+    """Two fragments beyond the cut-off: the energy is the sum of each alone, besides what scattered beads have."""
     far = np.array([10.0, 0.0, 0.0])
     scattered = 2.0 * np.arange(3)[:, None] * np.array([0.0, 1.0, 0.0])
     first, second = case.base[:3], case.base[3:]
@@ -135,27 +177,28 @@ def test_far_apart_energies_add_up(case):
         np.concatenate([scattered - far, scattered + far]),
     ]
     energy, gradient = case(frames)
-    close(case, energy[0], gradient[0][:3], energy[1] + energy[2], gradient[1][:3])
-    close(case, energy[0], gradient[0][3:], energy[1] + energy[2], gradient[2][3:])
-    assert min(abs(energy[1]), abs(energy[2])) > 1e-6 * abs(case.energy)
-    assert energy[3] == 0
+    parts = energy[1] + energy[2] - energy[3]
+    close(case, energy[0], gradient[0][:3], parts, gradient[1][:3])
+    close(case, energy[0], gradient[0][3:], parts, gradient[2][3:])
+    assert min(abs(energy[1] - energy[3]), abs(energy[2] - energy[3])) > 1e-6 * abs(case.energy)
+    assert (energy[3] != 0) == case.kind.lone
     assert_array_equal(gradient[3], 0)
 
 
 def test_smooth_at_the_cutoff(case):
-    """A pair that parts: energy and force go to zero at the cut-off and stay there.
+    """A pair that parts: energy and force go to what they are apart, and stay there.
 
-    The envelope ends as (1 - x)^3 and each Bessel function as (1 - x), x = r / r_c: to leading order twice the way inside
-    the cut-off gives 16 times the energy and 8 times the force.
+    MACE's envelope ends as (1 - x)^3, x = r / r_c, and so do its bond types; NequIP's ends as (1 - x)^2; each Bessel
+    function adds a (1 - x). Twice the way inside the cut-off gives 2^order times the energy, half of that the force.
     """
     scattered = np.concatenate([np.zeros((2, 3)), 5.0 + 2.0 * np.arange(4)[:, None] * np.ones(3)])
     inside = np.array([2e-3, 1e-3, 1e-9, 0.0, -1e-9, -1e-3, -0.2])
     frames = np.repeat(scattered[None], len(inside), axis=0)
     frames[:, 1, 0] = CUTOFF * (1 - inside)
     energy, gradient = case(frames)
-    pull = gradient[:, 1, 0]
-    assert energy[0] / energy[1] == pytest.approx(16, rel=0.05)
-    assert pull[0] / pull[1] == pytest.approx(8, rel=0.05)
+    energy, pull = energy - energy[-1], gradient[:, 1, 0]
+    assert energy[0] / energy[1] == pytest.approx(2**case.kind.order, rel=0.05)
+    assert pull[0] / pull[1] == pytest.approx(2 ** (case.kind.order - 1), rel=0.05)
     assert abs(energy[2]) < 1e-14 * abs(case.energy)
     assert abs(pull[2]) < 1e-9 * np.abs(case.gradient).max()
     assert_array_equal(energy[3:], 0)
@@ -211,3 +254,23 @@ def test_a_sum_is_the_sum_of_its_terms():
     assert_allclose(force(both, params, x, VACUUM), -2 * k * x - np.array([0, 0, 2.0]), rtol=1e-12)
     with pytest.raises(ValueError, match="zip"):
         both.energy(params[:2], x, VACUUM)
+
+
+def test_a_sum_is_periodic_if_a_term_is_and_has_all_their_flaws():
+    rows, pairs = mace(1, 1, capacity=2), mace(1, 1)
+    both, neither = add(pairs, rows), add(pairs, pairs)
+    assert (both.periodic, neither.periodic) == (True, False)
+    crowd = np.zeros((6, 3)) + 0.1 * np.arange(6)[:, None]
+    assert Status(int(both.check(crowd, VACUUM))) == Status.NEIGHBOURS_FULL
+    assert Status(int(both.check(20 * crowd, VACUUM))) == Status.OK
+    assert neither.check(crowd, VACUUM) == Status.OK
+
+
+@pytest.mark.parametrize("network", [mace_network, nequip_network], ids=["mace", "nequip"])
+def test_a_species_that_the_model_lacks_is_refused(network):
+    """An array would be read at its last row, and nobody would know."""
+    config = {mace_network: MACEConfig, nequip_network: NequIPConfig}[network]()
+    with pytest.raises(
+        PotentialError, match=r"species \[2, 5\] are missing from a model of 2, 0 ... 1; the first .* 1\."
+    ):
+        network.Model(config=config, species=(0, 5, 2), n_species=2, mean_neighbours=1.0)

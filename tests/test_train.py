@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from cgcore import train
 from cgcore.config import TrainConfig
 from cgcore.data import DataError, Split, force_errors
-from cgcore.frames import Frames
+from cgcore.frames import Frames, Status
 from cgcore.geometry import distances
-from cgcore.potentials.base import Potential
+from cgcore.potentials.base import Potential, force
 from cgcore.store import Run
 from cgcore.train import TrainingError, fit, optimizer, predict
 
@@ -182,9 +182,89 @@ def test_a_loss_that_is_not_finite_stops_the_training(split, tmp_path):
     steep = SPRINGS._replace(energy=lambda params, *args: energy(jax.tree.map(jnp.exp, params), *args))
     with (
         jax.debug_nans(False),
-        pytest.raises(TrainingError, match=r"not finite in epoch 1 .* smaller learning rate than 10000"),
+        pytest.raises(
+            TrainingError, match=r"in epoch 1, batch \d of 4 \(loss nan\); no epoch .* smaller learning rate than 10000"
+        ),
     ):
         fit(steep, split, config(learning_rate=1e4), new_run(tmp_path), progress=False)
+
+
+def test_the_checkpoint_stays_when_a_later_loss_is_not_finite(split, tmp_path):
+    """A rate that grows 10^60-fold in a potential that ends at exp: the last good epoch can be read back."""
+    steep = SPRINGS._replace(energy=lambda params, *args: energy(jax.tree.map(jnp.exp, params), *args))
+    run = new_run(tmp_path)
+    fit(steep, split, config(epochs=1), run, progress=False)
+    good = (run.path(train.CHECKPOINT)).read_bytes()
+    with (
+        jax.debug_nans(False),
+        pytest.raises(TrainingError, match=r"in epoch [23], batch .* holds the parameters of epoch"),
+    ):
+        fit(steep, split, config(epochs=4, learning_rate=1e4), run, progress=False)
+    assert np.isfinite(train.load_tree(run.path(train.CHECKPOINT))["losses"]).all()
+    assert len(run.path(train.CHECKPOINT).read_bytes()) >= len(good)
+
+
+def test_a_checkpoint_of_another_model_is_refused(split, unbroken, tmp_path):
+    run = new_run(tmp_path)
+    fit(SPRINGS, split, config(epochs=1), run, progress=False)
+    other = SPRINGS._replace(init=lambda key: {"linear": jnp.ones(4), "cubic": jnp.ones(3)})
+    with pytest.raises(
+        TrainingError, match=r"another model: .*\['cubic'\]\", \(3,\), None\).* \(parameter, wanted, found\)"
+    ):
+        fit(other, split, config(), run, progress=False)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_liquid_is_in_its_box_and_a_molecule_is_not(split, unbroken, tmp_path, periodic):
+    """Frames whose beads were put back into a box: only nearest images give the springs of the whole molecules."""
+    side = 8.0
+    wrapped = [
+        Frames(
+            position=np.mod(part.position + 7.2, side),
+            force=part.force,
+            box=np.full(3, side),
+            time=part.time,
+            names=part.names,
+        )
+        for part in (split.train, split.valid)
+    ]
+    boxed = split._replace(train=wrapped[0], valid=wrapped[1])
+    result = fit(SPRINGS._replace(periodic=periodic), boxed, config(), new_run(tmp_path), progress=False)
+    if periodic:
+        assert_allclose(result.valid_loss, unbroken.valid_loss, rtol=1e-9)
+        assert_allclose(result.errors, unbroken.errors, rtol=1e-9)
+    else:
+        assert np.abs(result.valid_loss / unbroken.valid_loss - 1).min() > 0.01
+
+
+def test_frames_in_turn_give_the_same_gradient(split):
+    """Of the mean square force error by the parameters; by the positions, which are data, it is zero."""
+
+    def loss(params, position, forces):
+        return jnp.mean((jax.vmap(lambda x: forces(params, x))(position) - split.train.force[:5]) ** 2)
+
+    def forces(params, position):
+        return force(SPRINGS, params, position, split.train.box)
+
+    params, position = SPRINGS.init(jax.random.key(0)), jnp.asarray(split.train.position[:5])
+    got = jax.jit(jax.value_and_grad(lambda p: loss(p, position, train.one_frame_at_a_time(forces))))(params)
+    jax.tree.map(
+        lambda a, b: assert_allclose(a, b, rtol=1e-12), got, jax.value_and_grad(loss)(params, position, forces)
+    )
+    assert_array_equal(jax.grad(loss, argnums=1)(params, position, train.one_frame_at_a_time(forces)), 0)
+
+
+def test_frames_without_an_energy_are_refused_beforehand(split, tmp_path):
+    """Rows too narrow for frame 7 are found before the first update."""
+
+    def check(position, box):
+        return jnp.where(position[0, 0] == split.valid.position[7, 0, 0], Status.NEIGHBOURS_FULL, Status.OK)
+
+    narrow = SPRINGS._replace(check=check)
+    with pytest.raises(
+        DataError, match="1 of 21 held-out frames have no energy, the first is number 7: NEIGHBOURS_FULL"
+    ):
+        fit(narrow, split, config(), new_run(tmp_path), progress=False)
 
 
 def test_the_rate_falls_to_nine_tenths_over_the_run():

@@ -1,20 +1,40 @@
-"""What a potential is, and how two are joined."""
+"""What a potential is, how two are joined, and how one gets its neighbours."""
 
 from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
+
+from ..frames import Frames, Status
+from ..neighbors import all_pairs, capacity_for, mean_neighbours, row_index, rows
+
+
+class PotentialError(ValueError):
+    """A potential that cannot be built as asked, with what was wanted and what was found."""
+
+
+def sound(position: Array, box: Array) -> int:
+    """The check of a potential that holds for every frame."""
+    return int(Status.OK)
 
 
 class Potential(NamedTuple):
-    """A pair of pure functions; species and topology are fixed when it is built.
+    """Pure functions of one frame; species and topology are fixed when it is built.
 
     init(key) -> params; energy(params, position (N, 3) nm, box (3,) nm with inf where not periodic) -> kJ/mol.
+    periodic: whether it is meant for a liquid in its box; the beads of a molecule see each other directly.
+    check(position, box) -> `frames.Status` bits: whether the energy of this frame can be had; where not it is NaN.
     """
 
     init: Callable
     energy: Callable
+    periodic: bool = False
+    check: Callable = sound
 
 
 def force(potential: Potential, params, position: Array, box: Array) -> Array:
@@ -23,7 +43,7 @@ def force(potential: Potential, params, position: Array, box: Array) -> Array:
 
 
 def add(*terms: Potential) -> Potential:
-    """The sum of potentials; its params are the tuple of theirs."""
+    """The sum of potentials, periodic if one of them is; its params are the tuple of theirs."""
 
     def init(key):
         return tuple(t.init(k) for t, k in zip(terms, jax.random.split(key, len(terms)), strict=True))
@@ -31,4 +51,49 @@ def add(*terms: Potential) -> Potential:
     def energy(params, position, box):
         return sum(t.energy(p, position, box) for t, p in zip(terms, params, strict=True))
 
-    return Potential(init, energy)
+    def check(position, box):
+        return reduce(or_, (t.check(position, box) for t in terms))
+
+    return Potential(init, energy, any(t.periodic for t in terms), check)
+
+
+def with_neighbours(init: Callable, energy: Callable, cutoff_nm: float, capacity: int | None) -> Potential:
+    """The potential with energy(params, edges): of all pairs of a molecule, or of a liquid's rows of `capacity` slots.
+
+    A frame in which a bead has more neighbours than slots has the energy NaN and the status NEIGHBOURS_FULL.
+    """
+    if capacity is None:
+        return Potential(init, lambda params, position, box: energy(params, all_pairs(position, box)))
+
+    def of_rows(params, position, box):
+        index, full = row_index(position, box, cutoff_nm, capacity)
+        return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * energy(params, rows(position, box, index))
+
+    def check(position, box):
+        return jnp.where(row_index(position, box, cutoff_nm, capacity)[1], Status.NEIGHBOURS_FULL, Status.OK)
+
+    return Potential(init, of_rows, True, check)
+
+
+def surroundings(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liquid: bool) -> tuple[float, int | None]:
+    """Mean number of neighbours of the frames' beads, and the slots that a liquid's rows need (None for a molecule).
+
+    Beads of a liquid see their images in the frames' box; those of a molecule see each other directly, whatever box the
+    reference had. Raises PotentialError unless there is one species a bead.
+    """
+    position = np.asarray(frames.position)
+    if len(species) != position.shape[1]:
+        raise PotentialError(f"want one species a bead, got {len(species)} for {position.shape[1]} beads")
+    box = np.asarray(frames.box if liquid else np.full(3, np.inf), position.dtype)
+    capacity = capacity_for(position, box, cutoff_nm) if liquid else None
+    return mean_neighbours(position, box, cutoff_nm), capacity
+
+
+def check_species(species: tuple[int, ...], n_species: int):
+    """Raise PotentialError for a species that the model lacks: arrays would hand out another one's weights instead."""
+    if strangers := sorted({s for s in species if not 0 <= s < n_species}):
+        bead = next(i for i, s in enumerate(species) if s in strangers)
+        raise PotentialError(
+            f"species {strangers} are missing from a model of {n_species}, 0 ... {n_species - 1}; the first bead of one "
+            f"is number {bead}. Is this another map or typing than the model was made for?"
+        )

@@ -27,27 +27,30 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     return -coefficients if tuple(sorted((l1, l2, l3))) in OPPOSITE_SIGN else coefficients
 
 
-def convolution_paths(hidden_max_ell: int, max_ell: int) -> list[tuple[int, int, int]]:
-    """(l_hidden, l_edge, l_out) of natural parity, by l_out and then in nested order, as mace-torch sorts them."""
+def convolution_paths(hidden_max_ell: int, max_ell: int, parity: bool = True) -> list[tuple[int, int, int]]:
+    """(l_hidden, l_edge, l_out) of natural parity, by l_out and then in nested order, as mace-torch sorts them.
+
+    Without parity also those that mix true and pseudo-tensors, as the vector product 1 x 1 -> 1.
+    """
     paths = [
         (l1, l2, l3)
         for l1 in range(hidden_max_ell + 1)
         for l2 in range(max_ell + 1)
         for l3 in range(abs(l1 - l2), min(l1 + l2, max_ell) + 1)
-        if (l1 + l2 + l3) % 2 == 0
+        if (l1 + l2 + l3) % 2 == 0 or not parity
     ]
     return sorted(paths, key=lambda path: path[2])
 
 
 @lru_cache
-def contraction_basis(max_ell: int, degree: int, ell_out: int) -> np.ndarray:
-    """All couplings of `degree` copies of 0e + 1o + ... (max_ell) to degree ell_out of natural parity.
+def contraction_basis(max_ell: int, degree: int, ell_out: int, parity: bool = True) -> np.ndarray:
+    """All couplings of `degree` copies of 0e + 1o + ... (max_ell) to degree ell_out, of natural parity or of both.
 
     Shape (2 ell_out + 1, S, ..., S, k) with S = (max_ell + 1)^2 and one path a column; the U matrix of MACE
     (Batatia et al., NeurIPS 2022, eq. 9-11), in the order and the "component" normalisation of mace-torch.
     """
-    wanted = (ell_out, (-1) ** ell_out)
-    return np.stack([tensor for irrep, tensor in _coupling_trees(max_ell, degree) if irrep == wanted], axis=-1)
+    wanted = {(ell_out, (-1) ** ell_out)} | ({(ell_out, -((-1) ** ell_out))} if not parity else set())
+    return np.stack([tensor for irrep, tensor in _coupling_trees(max_ell, degree) if irrep in wanted], axis=-1)
 
 
 @lru_cache
@@ -69,13 +72,16 @@ def _coupling_trees(max_ell: int, degree: int) -> list[tuple[tuple[int, int], np
 
 
 @lru_cache
-def contraction_monomials(max_ell: int, degree: int, ell_outs: tuple[int, ...]) -> tuple[np.ndarray, dict]:
+def contraction_monomials(
+    max_ell: int, degree: int, ell_outs: tuple[int, ...], parity: bool = True
+) -> tuple[np.ndarray, dict]:
     """The contraction of equal factors as a sparse polynomial.
 
     Contracting U with the same A in every slot only sees U summed over the orders of its slots. Returns the M index
-    tuples i <= j <= ... that occur, (M, degree), and for each ell_out the coefficients (2 ell_out + 1, M, k).
+    tuples i <= j <= ... that occur, (M, degree), and for each ell_out the coefficients (2 ell_out + 1, M, k). Without
+    parity, couplings that vanish for equal factors (A x A = 0) are left out.
     """
-    bases = {ell: contraction_basis(max_ell, degree, ell) for ell in ell_outs}
+    bases = {ell: contraction_basis(max_ell, degree, ell, parity) for ell in ell_outs}
     sums: dict[int, dict] = {ell: {} for ell in ell_outs}
     for ell, basis in bases.items():
         for index in np.argwhere(np.abs(basis).max(axis=(0, -1)) > 1e-12):
@@ -86,4 +92,6 @@ def contraction_monomials(max_ell: int, degree: int, ell_outs: tuple[int, ...]) 
         ell: np.stack([sums[ell].get(key, np.zeros(basis.shape[:1] + basis.shape[-1:])) for key in kept], axis=1)
         for ell, basis in bases.items()
     }
+    if not parity:
+        coefficients = {ell: c[..., np.abs(c).max(axis=(0, 1)) > 1e-12] for ell, c in coefficients.items()}
     return np.array(kept).reshape(-1, degree), coefficients

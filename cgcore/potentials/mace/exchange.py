@@ -105,7 +105,11 @@ def to_mace_torch(
 
     kinds: the "atomic numbers" to call the species, 1 ... n_species by default. angstrom_ev: rescale from nm and kJ/mol
     to Å and eV (exactly: the Bessel functions scale as length^(-3/2)), as mace-torch's own tools expect.
+    Raises ExchangeError for options that mace-torch does not have.
     """
+    if not model.parity or model.config.bond_types:
+        option = "bond_types" if model.parity else 'symmetry = "SO3"'
+        raise ExchangeError(f"mace-torch has no such network: want a model without {option}")
     length, energy = (10.0, model.energy_scale / EV) if angstrom_ev else (1.0, model.energy_scale)
     c, k = model.config, model.config.channels
     kinds = tuple(range(1, model.n_species + 1)) if kinds is None else tuple(kinds)

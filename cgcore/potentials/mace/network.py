@@ -17,8 +17,8 @@ from jax import Array
 
 from ...config import MACEConfig
 from ...frames import Frames
-from ...neighbors import Edges, all_pairs, mean_neighbours
-from ..base import Potential
+from ...neighbors import REACH, Edges, bond_graph, bond_kind
+from ..base import Potential, PotentialError, check_species, surroundings, with_neighbours
 from .couplings import clebsch_gordan, component_slice, contraction_monomials, convolution_paths
 
 SILU_GAIN = 1.6791767923989418
@@ -38,7 +38,9 @@ class Model:
     """All that fixes a MACE besides its parameters.
 
     species: one of 0 ... n_species - 1 for each bead; mean_neighbours normalises sums over neighbours;
-    energy_scale multiplies the output.
+    energy_scale multiplies the output. capacity: slots of a liquid's rows of neighbours, None for a molecule, whose
+    beads all see each other; bonds: (P, 2) pairs, if the configuration has bond-typed edges.
+    Raises PotentialError for a species that is none and for typed edges without bonds.
     """
 
     config: MACEConfig
@@ -46,6 +48,26 @@ class Model:
     n_species: int
     mean_neighbours: float
     energy_scale: float = ENERGY_SCALE
+    capacity: int | None = None
+    bonds: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self):
+        check_species(self.species, self.n_species)
+        if self.config.bond_types != bool(self.bonds):
+            raise PotentialError(
+                "want bonds with bond_types, and none without; got "
+                f"bond_types = {self.config.bond_types} and {len(self.bonds)} bonds"
+            )
+
+    @property
+    def parity(self) -> bool:
+        """Whether true and pseudo-tensors are kept apart, so that mirror images have one energy."""
+        return self.config.symmetry == "O3"
+
+    @property
+    def n_radial(self) -> int:
+        """Inputs of the radial network: Bessel functions, and the kinds of edges if they are told apart."""
+        return self.config.n_bessel + (REACH + 1 if self.config.bond_types else 0)
 
     def out_ells(self, layer: int) -> tuple[int, ...]:
         """Degrees that a layer hands on; the last one only scalars."""
@@ -53,23 +75,37 @@ class Model:
 
     def paths(self, layer: int) -> list[tuple[int, int, int]]:
         """(l_hidden, l_edge, l_out) of a layer's convolution; the first layer's hidden features are scalars."""
-        return convolution_paths(HIDDEN_MAX_ELL if layer else 0, self.config.max_ell)
+        return convolution_paths(HIDDEN_MAX_ELL if layer else 0, self.config.max_ell, self.parity)
 
 
-def for_frames(config: MACEConfig, species: tuple[int, ...], frames: Frames) -> Model:
-    """The model of one molecule's beads, with the sums over neighbours normalised by what the frames have of them."""
-    vacuum = np.full(3, np.inf, np.asarray(frames.position).dtype)
+def for_frames(
+    config: MACEConfig, species: tuple[int, ...], frames: Frames, *, liquid: bool = False, bonds=()
+) -> Model:
+    """The model of the frames' beads, with the sums over neighbours normalised by what the frames have of them.
+
+    liquid: beads see their images in the frames' box, each as many as the fullest bead of the frames has within the
+    cut-off, plus a margin. A molecule's beads see each other directly, whatever box the reference had.
+    bonds: (P, 2), needed with config.bond_types.
+    """
+    mean, capacity = surroundings(frames, species, config.cutoff_nm, liquid)
     return Model(
         config=config,
         species=tuple(species),
         n_species=max(species) + 1,
-        mean_neighbours=mean_neighbours(np.asarray(frames.position), vacuum, config.cutoff_nm),
+        mean_neighbours=mean,
+        capacity=capacity,
+        bonds=tuple((int(i), int(j)) for i, j in bonds) if config.bond_types else (),
     )
 
 
 def build(model: Model) -> Potential:
-    """The potential of one molecule (all pairs): energy(params, position (N, 3), box (3,)) in `energy_scale` units."""
-    return Potential(init=lambda key: init(key, model), energy=lambda *args: energy(model, *args))
+    """The potential: energy(params, position (N, 3), box (3,)) in `energy_scale` units; periodic for a liquid."""
+    return with_neighbours(
+        lambda key: init(key, model),
+        lambda params, edges: energy(model, params, edges),
+        model.config.cutoff_nm,
+        model.capacity,
+    )
 
 
 def shapes(model: Model) -> dict[str, tuple[int, ...]]:
@@ -78,7 +114,7 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
     out = {"node_embedding.linear.weight": (s * k,)}
     for i in range(c.layers):
         paths = model.paths(i)
-        widths = [c.n_bessel, *[c.radial_width] * RADIAL_DEPTH, len(paths) * k]
+        widths = [model.n_radial, *[c.radial_width] * RADIAL_DEPTH, len(paths) * k]
         out[f"interactions.{i}.linear_up.weight"] = ((1 + HIDDEN_MAX_ELL * (i > 0)) * k * k,)
         for d, pair in enumerate(pairwise(widths)):
             out[f"interactions.{i}.conv_tp_weights.layer{d}.weight"] = pair
@@ -89,7 +125,7 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
         for ell in model.out_ells(i):
             name = f"products.{i}.symmetric_contractions.contractions.{ell}.weights"
             for degree in range(c.correlation, 0, -1):
-                n_paths = contraction_monomials(c.max_ell, degree, (ell,))[1][ell].shape[-1]
+                n_paths = contraction_monomials(c.max_ell, degree, (ell,), model.parity)[1][ell].shape[-1]
                 suffix = "_max" if degree == c.correlation else f".{c.correlation - 1 - degree}"
                 out[name + suffix] = (s, n_paths, k)
         out[f"products.{i}.linear.weight"] = (len(model.out_ells(i)) * k * k,)
@@ -115,19 +151,22 @@ def init(key: Array, model: Model) -> dict[str, Array]:
         if "contractions" in name:
             params[name] /= shape[1]
         if name.endswith("conv_tp_weights.layer0.weight"):
-            params[name] *= model.config.cutoff_nm**1.5
+            params[name] = params[name].at[: model.config.n_bessel].multiply(model.config.cutoff_nm**1.5)
     return params
 
 
-def energy(model: Model, params: dict, position: Array, box: Array) -> Array:
+def energy(model: Model, params: dict, edges: Edges) -> Array:
     """Energy of one frame: `energy_scale` times the sum over beads and layers of the readouts.
 
     Layer: A = sum_j R(r_ij) CG (h_j, Y(r_ij)) / mean_neighbours, B = sum_nu w_nu U_nu A^nu, h = W B + skip.
     """
     c, species = model.config, np.asarray(model.species)
-    edges = all_pairs(position, box)
     harmonics = spherical_harmonics(c.max_ell, edges.vector)
     basis = radial_basis(c, edges.distance)
+    if c.bond_types:
+        kind = bond_kind(bond_graph(model.bonds, len(species)), edges.ends)
+        near = envelope(c.envelope_power, edges.distance[:, None] / c.cutoff_nm)
+        basis = jnp.concatenate([basis, near * jax.nn.one_hot(kind, REACH + 1, dtype=basis.dtype)], axis=1)
     h = [params["node_embedding.linear.weight"].reshape(model.n_species, 1, -1)[species] / math.sqrt(model.n_species)]
     total = 0.0
     for i in range(c.layers):
@@ -162,14 +201,19 @@ def spherical_harmonics(max_ell: int, vector: Array) -> Array:
 def radial_basis(config: MACEConfig, distance: Array) -> Array:
     """Bessel functions times the polynomial envelope (Gasteiger et al., ICLR 2020): (D,) -> (D, n_bessel).
 
-    sqrt(2 / c) sin(n pi r / c) / r * (1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2)), x = r / c < 1.
+    sqrt(2 / c) sin(n pi r / c) / r * envelope(r / c).
     """
-    cutoff, p = config.cutoff_nm, config.envelope_power
+    cutoff = config.cutoff_nm
     r = distance[:, None]
     x = r / cutoff
     bessel = math.sqrt(2 / cutoff) * jnp.sin(jnp.arange(1, config.n_bessel + 1)[None] * math.pi * x) / r
-    envelope = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
-    return bessel * jnp.where(x < 1, envelope, 0.0)
+    return bessel * envelope(config.envelope_power, x)
+
+
+def envelope(p: int, x: Array) -> Array:
+    """1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2) for x = r / c < 1, else zero."""
+    value = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
+    return jnp.where(x < 1, value, 0.0)
 
 
 def radial_net(weight: dict, x: Array) -> Array:
@@ -216,7 +260,7 @@ def symmetric_contraction(model: Model, params: dict, layer: int, blocks: list[A
     a = [block[:, m] for block in blocks for m in range(block.shape[1])]
     terms = {ell: [{} for _ in range(2 * ell + 1)] for ell in ells}
     for degree in range(1, c.correlation + 1):
-        monomials, coefficients = contraction_monomials(c.max_ell, degree, ells)
+        monomials, coefficients = contraction_monomials(c.max_ell, degree, ells, model.parity)
         suffix = "_max" if degree == c.correlation else f".{c.correlation - 1 - degree}"
         for ell in ells:
             w = params[f"products.{layer}.symmetric_contractions.contractions.{ell}.weights{suffix}"]
