@@ -61,7 +61,7 @@ class ResultNumber(SphinxRole):
 
     def run(self):
         place, _, key = self.text.partition(":")
-        system, _, run = place.partition("/")
+        system, _, run = place.rpartition("/")
         folder = Path(self.env.srcdir) / "results" / system
         found = results.load(folder)
         self.env.note_dependency(str(folder / f"{run}.json"))

@@ -128,8 +128,11 @@ class Spline:
         return pieces
 
 
-def build(splines: tuple[Spline, ...]) -> Potential:
-    """The sum of the terms over all their members; in a periodic box by minimum image. Zero as initialised."""
+def build(splines: tuple[Spline, ...], *, liquid: bool = False) -> Potential:
+    """The sum of the terms over all their members; in a periodic box by minimum image. Zero as initialised.
+
+    liquid: whether training hands it the frames' box, as pairs between molecules need.
+    """
 
     def init(key):
         return {s.term.name: jnp.zeros(len(s.counts) + DEGREE) for s in splines}
@@ -137,7 +140,7 @@ def build(splines: tuple[Spline, ...]) -> Potential:
     def energy(params, position, box):
         return sum(jnp.sum(s.energy(params[s.term.name], coordinates(s.term, position, box))) for s in splines)
 
-    return Potential(init, energy)
+    return Potential(init, energy, liquid)
 
 
 def for_frames(
