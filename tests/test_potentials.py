@@ -74,7 +74,7 @@ POTENTIALS |= {
     "sum": Kind(lambda: add(mace(1, 1), mace(2, 1))),
     "mace-rows": Kind(lambda: mace(2, 2, capacity=5)),
     "mace-SO3": Kind(lambda: mace(2, 2, symmetry="SO3"), group="SO3"),
-    "mace-bonds": Kind(lambda: mace(2, 2, bonds=BONDS), order=3),
+    "mace-bonds": Kind(lambda: mace(2, 2, bonds=BONDS)),
     "nequip": Kind(lambda: nequip(2), order=3, lone=True),
     "nequip-SO3-rows": Kind(lambda: nequip(3, "SO3", capacity=5), group="SO3", order=3, lone=True),
 }
@@ -188,8 +188,8 @@ def test_far_apart_energies_add_up(case):
 def test_smooth_at_the_cutoff(case):
     """A pair that parts: energy and force go to what they are apart, and stay there.
 
-    MACE's envelope ends as (1 - x)^3, x = r / r_c, and so do its bond types; NequIP's ends as (1 - x)^2; each Bessel
-    function adds a (1 - x). Twice the way inside the cut-off gives 2^order times the energy, half of that the force.
+    MACE's envelope ends as (1 - x)^3, NequIP's as (1 - x)^2, and each Bessel function as (1 - x), x = r / r_c: to leading
+    order twice the way inside the cut-off gives 2^order times the energy and half of that times the force.
     """
     scattered = np.concatenate([np.zeros((2, 3)), 5.0 + 2.0 * np.arange(4)[:, None] * np.ones(3)])
     inside = np.array([2e-3, 1e-3, 1e-9, 0.0, -1e-9, -1e-3, -0.2])

@@ -151,7 +151,7 @@ def init(key: Array, model: Model) -> dict[str, Array]:
         if "contractions" in name:
             params[name] /= shape[1]
         if name.endswith("conv_tp_weights.layer0.weight"):
-            params[name] = params[name].at[: model.config.n_bessel].multiply(model.config.cutoff_nm**1.5)
+            params[name] *= model.config.cutoff_nm**1.5
     return params
 
 
@@ -165,8 +165,8 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
     basis = radial_basis(c, edges.distance)
     if c.bond_types:
         kind = bond_kind(bond_graph(model.bonds, len(species)), edges.ends)
-        near = envelope(c.envelope_power, edges.distance[:, None] / c.cutoff_nm)
-        basis = jnp.concatenate([basis, near * jax.nn.one_hot(kind, REACH + 1, dtype=basis.dtype)], axis=1)
+        # Times a Bessel function, for the network has no biases: what is zero at the cut-off stays smooth there.
+        basis = jnp.concatenate([basis, basis[:, :1] * jax.nn.one_hot(kind, REACH + 1, dtype=basis.dtype)], axis=1)
     h = [params["node_embedding.linear.weight"].reshape(model.n_species, 1, -1)[species] / math.sqrt(model.n_species)]
     total = 0.0
     for i in range(c.layers):
@@ -201,19 +201,14 @@ def spherical_harmonics(max_ell: int, vector: Array) -> Array:
 def radial_basis(config: MACEConfig, distance: Array) -> Array:
     """Bessel functions times the polynomial envelope (Gasteiger et al., ICLR 2020): (D,) -> (D, n_bessel).
 
-    sqrt(2 / c) sin(n pi r / c) / r * envelope(r / c).
+    sqrt(2 / c) sin(n pi r / c) / r * (1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2)), x = r / c < 1.
     """
-    cutoff = config.cutoff_nm
+    cutoff, p = config.cutoff_nm, config.envelope_power
     r = distance[:, None]
     x = r / cutoff
     bessel = math.sqrt(2 / cutoff) * jnp.sin(jnp.arange(1, config.n_bessel + 1)[None] * math.pi * x) / r
-    return bessel * envelope(config.envelope_power, x)
-
-
-def envelope(p: int, x: Array) -> Array:
-    """1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2) for x = r / c < 1, else zero."""
-    value = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
-    return jnp.where(x < 1, value, 0.0)
+    envelope = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
+    return bessel * jnp.where(x < 1, envelope, 0.0)
 
 
 def radial_net(weight: dict, x: Array) -> Array:
