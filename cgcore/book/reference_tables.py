@@ -149,8 +149,10 @@ def draw(folder: Path) -> list[Path]:
                 arrays, label = store.read_npz(path), store.read_json(path.with_suffix(".json"))["label"]
                 mesh = plots.ramachandran(ax, arrays["F"], arrays["edges"], title=label, vmax=VMAX, colourbar=False)
                 ax.label_outer()
-            for ax in axes.flat[len(surfaces_of) :]:
+            for above, ax in zip(axes.flat[len(surfaces_of) - columns :], axes.flat[len(surfaces_of) :], strict=False):
                 ax.set_visible(False)
+                above.tick_params(labelbottom=True)
+                above.set_xlabel(plots.PHI)
             plots.free_energy_bar(list(axes.flat), mesh)
         written.append(_save(figure, folder / "dipeptides.png"))
     for path in sorted((folder / CHAINS).glob("*.npz")):
