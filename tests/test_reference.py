@@ -245,6 +245,9 @@ def test_replicas_differ_and_seeds_repeat(tmp_path):
     assert (a / "replica_00.trr").read_bytes() != (a / "replica_01.trr").read_bytes()
     manifest = json.loads((a / "manifest.json").read_text())
     assert manifest["length_ns"] == 0.001 and manifest["versions"]["openmm"] and manifest["frames"] == 5
+    simulate(wanted, 0.0014, tmp_path / "a", progress=False, jobs=1)
+    sittings = json.loads((tmp_path / "a" / "manifest.json").read_text())["sittings"]
+    assert [s["frames"] for s in sittings] == [10, 4] and all(s["wall_s"] > 0 for s in sittings)
 
 
 def test_a_constraint_between_beads_is_refused(tmp_path):

@@ -149,7 +149,11 @@ class Recorder:
 def write_manifest(
     folder: Path, protocol: Protocol, n_frames: int, new: int, wall_s: float, platform: str, engine: dict[str, str]
 ):
-    """What made a finished run: n_frames of each replica, `new` of them all in the last wall_s seconds; engine: version."""
+    """What made a finished run of n_frames a replica; engine: version.
+
+    A run may be made in several sittings: the last one made `new` frames, all replicas together, in wall_s seconds.
+    """
+    before = read_json(folder / MANIFEST).get("sittings", []) if (folder / MANIFEST).is_file() else []
     logs = [
         np.loadtxt(Recorder(folder, r, 1).log, delimiter=",", skiprows=1, ndmin=2) for r in range(protocol.replicas)
     ]
@@ -166,9 +170,15 @@ def write_manifest(
             "git": git_state(),
             "device": device(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "wall_s": wall_s,
+            "sittings": [
+                *before,
+                {
+                    "frames": new,
+                    "wall_s": wall_s,
+                    "ns_per_day": ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None,
+                },
+            ],
             "results": {
-                "ns_per_day": ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None,
                 "mean_temperature_K": float(temperature.mean()),
                 "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
             },
