@@ -9,7 +9,6 @@ that are nearly alike. All per Cartesian component, kJ^2/mol^2/nm^2.
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
 
 from cgcore.analysis.blocks import Estimate
 from cgcore.data import DataError
@@ -62,10 +61,9 @@ def from_neighbours(frames: Frames, residual: np.ndarray, *, gap_ps: float) -> E
     if residual.shape != position.shape:
         raise DataError(f"noise from neighbours: want residuals {position.shape}, got {residual.shape}")
     first, second, distance2 = _pairs(position, np.asarray(frames.time), gap_ps)
-    difference = np.empty(len(first))
-    for k, (a, b) in enumerate(zip(first, second, strict=True)):
-        turn, _ = Rotation.align_vectors(position[a] - position[a].mean(0), position[b] - position[b].mean(0))
-        difference[k] = np.mean(np.square(residual[a] - turn.apply(residual[b]))) / 2
+    turn = _turns(position, first, second)
+    turned = np.einsum("pij,pnj->pni", turn, residual[second])
+    difference = np.mean(np.square(residual[first] - turned), axis=(1, 2)) / 2
     block = first * BLOCKS // len(position)
     value = _at_zero(distance2, difference)
     left_out = np.array([_at_zero(distance2[block != b], difference[block != b]) for b in range(BLOCKS)])
@@ -90,6 +88,14 @@ def _pairs(position: np.ndarray, time: np.ndarray, gap_ps: float):
             f"{10 * BINS}, so a longer trajectory or a shorter gap"
         )
     return first[keep], second[keep], d[keep] ** 2
+
+
+def _turns(position: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(P, 3, 3) proper rotations that lay the second frame best onto the first: Kabsch, Acta Cryst. A 34, 827 (1978)."""
+    centred = position - position.mean(axis=1, keepdims=True)
+    u, _, vt = np.linalg.svd(np.einsum("pni,pnj->pij", centred[first], centred[second]))
+    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    return u @ vt
 
 
 def _volume(position: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from .errors import ReferenceError, check_disk
 from .gmx import find_gmx, has_gpu, version
 from .gromacs_inputs import production
 from .gromacs_setup import Replica, build, edge_nm, equilibrate, equilibrated, read_xvg
-from .output import TOPOLOGY, Recorder, open_folder, write_manifest, write_topology
+from .output import TOPOLOGY, Recorder, open_folder, working_in, write_manifest, write_topology
 from .progress import Progress
 from .protocol import Protocol, system
 from .system import check_box, start
@@ -65,24 +65,27 @@ def run(
     solute = start(protocol, 0)
     check_box(protocol, np.array([edge_nm(protocol, start(protocol, r)) for r in range(protocol.replicas)]))
     folder = open_folder(Path(folder), protocol)
-    write_topology(folder / TOPOLOGY, solute, _constrained(protocol, solute))
-    cores = os.cpu_count() or 1
-    jobs = min(protocol.replicas, jobs or cores)
-    missing = [max(0, n_frames - Recorder(folder, r, solute.topology.n_atoms).frames) for r in range(protocol.replicas)]
-    check_disk(folder, disk_bytes(protocol, solute, missing, jobs))
-    stop, threads, started = Event(), max(1, cores // jobs), time.perf_counter()
-    total_ps = protocol.replicas * (2 * protocol.equilibration_ps + n_frames * protocol.frame_ps)
-    with Progress(protocol.system, total_ps, shown=progress) as bar:
+    with working_in(folder):
+        write_topology(folder / TOPOLOGY, solute, _constrained(protocol, solute))
+        cores = os.cpu_count() or 1
+        jobs = min(protocol.replicas, jobs or cores)
+        missing = [
+            max(0, n_frames - Recorder(folder, r, solute.topology.n_atoms).frames) for r in range(protocol.replicas)
+        ]
+        check_disk(folder, disk_bytes(protocol, solute, missing, jobs))
+        stop, threads, started = Event(), max(1, cores // jobs), time.perf_counter()
+        total_ps = protocol.replicas * (2 * protocol.equilibration_ps + n_frames * protocol.frame_ps)
+        with Progress(protocol.system, total_ps, shown=progress) as bar:
 
-        def one(number: int) -> int:
-            def report(ps: float, stage: str):
-                bar.report(number, ps, stage)
+            def one(number: int) -> int:
+                def report(ps: float, stage: str):
+                    bar.report(number, ps, stage)
 
-            return produce(Replica(gmx, protocol, number, folder, threads, device, report, stop), n_frames)
+                return produce(Replica(gmx, protocol, number, folder, threads, device, report, stop), n_frames)
 
-        _all(one, protocol.replicas, jobs, stop)
-    wall_s = time.perf_counter() - started
-    write_manifest(folder, protocol, n_frames, sum(missing), wall_s, device, {"gromacs": version(gmx)})
+            _all(one, protocol.replicas, jobs, stop)
+        wall_s = time.perf_counter() - started
+        write_manifest(folder, protocol, n_frames, sum(missing), wall_s, device, {"gromacs": version(gmx)})
     return folder
 
 

@@ -40,8 +40,7 @@ def simulate(
     full disk, a missing GPU, and after all other replicas have ended for those that failed.
     """
     engine = gromacs.run if protocol.engine == "gromacs" else _by_openmm
-    with working_in(Path(out)):
-        return engine(protocol, length_ns, Path(out), device=device, jobs=jobs, progress=progress)
+    return engine(protocol, length_ns, Path(out), device=device, jobs=jobs, progress=progress)
 
 
 def _by_openmm(protocol: Protocol, length_ns: float, out: Path, *, device: str, jobs: int | None, progress: bool):
@@ -52,28 +51,29 @@ def _by_openmm(protocol: Protocol, length_ns: float, out: Path, *, device: str, 
     solute = prepared.structure.topology.n_atoms
     name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
     folder = open_folder(out, protocol)
-    write_topology(folder / TOPOLOGY, prepared.structure, solute_constraints(prepared))
-    before = [Recorder(folder, r, solute).frames for r in range(protocol.replicas)]
-    check_disk(folder, sum(max(0, n_frames - n) for n in before) * solute * ATOM_BYTES)
-    cores = os.cpu_count() or 1
-    jobs = min(protocol.replicas, jobs or (1 if name == "CUDA" else cores))
-    started = time.perf_counter()
-    common = {"device": device, "threads": max(1, cores // jobs)}
-    missing = [(r, n) for r, n in enumerate(before) if n < n_frames]
-    with tqdm(
-        total=n_frames * protocol.replicas,
-        initial=sum(min(n, n_frames) for n in before),
-        unit="frame",
-        desc=f"{protocol.system}, {name}",
-        disable=not progress,
-    ) as bar:
-        tasks = [(protocol, r, n_frames, folder) for r, _ in missing]
-        ticks = _ticks(bar, protocol.frame_ps)
-        errors = _in_turn(tasks, common, ticks) if jobs == 1 else _side_by_side(tasks, common, ticks, jobs)
-    if errors:
-        raise ReferenceError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
-    new, wall_s = sum(max(0, n_frames - n) for n in before), time.perf_counter() - started
-    write_manifest(folder, protocol, n_frames, new, wall_s, name, {"openmm": version()})
+    with working_in(folder):
+        write_topology(folder / TOPOLOGY, prepared.structure, solute_constraints(prepared))
+        before = [Recorder(folder, r, solute).frames for r in range(protocol.replicas)]
+        check_disk(folder, sum(max(0, n_frames - n) for n in before) * solute * ATOM_BYTES)
+        cores = os.cpu_count() or 1
+        jobs = min(protocol.replicas, jobs or (1 if name == "CUDA" else cores))
+        started = time.perf_counter()
+        common = {"device": device, "threads": max(1, cores // jobs)}
+        missing = [(r, n) for r, n in enumerate(before) if n < n_frames]
+        with tqdm(
+            total=n_frames * protocol.replicas,
+            initial=sum(min(n, n_frames) for n in before),
+            unit="frame",
+            desc=f"{protocol.system}, {name}",
+            disable=not progress,
+        ) as bar:
+            tasks = [(protocol, r, n_frames, folder) for r, _ in missing]
+            ticks = _ticks(bar, protocol.frame_ps)
+            errors = _in_turn(tasks, common, ticks) if jobs == 1 else _side_by_side(tasks, common, ticks, jobs)
+        if errors:
+            raise ReferenceError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
+        new, wall_s = sum(max(0, n_frames - n) for n in before), time.perf_counter() - started
+        write_manifest(folder, protocol, n_frames, new, wall_s, name, {"openmm": version()})
     return folder
 
 
