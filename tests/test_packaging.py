@@ -120,6 +120,9 @@ def test_what_does_not_belong_in_git_is_not_there(tracked):
 def test_a_wheel_carries_the_maps_and_the_sample():
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["cgcore"]
+    assert set(wheel["force-include"]) == {
+        f"notebooks/data/{p.parent.name}" for p in ROOT.glob("notebooks/data/*/SHA256SUMS")
+    }
     for source, target in wheel["force-include"].items():
         assert (ROOT / source / "SHA256SUMS").is_file() and target == source.replace("notebooks", "cgcore")
     assert list((ROOT / "cgcore" / "maps").glob("*.toml")) and (ROOT / "cgcore" / "viewer.html").is_file()
