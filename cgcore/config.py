@@ -150,12 +150,13 @@ class MDConfig:
     dt_ps: float = 0.002
     temperature_K: float = 300.0
     friction_per_ps: float = 100.0
-    bond_tolerance_nm: float = 0.05  # a bond further than this from its reference mean counts as broken
+    bond_tolerance_nm: float = 0.05  # a molecule's bond further than this from its reference mean counts as broken
+    thermal_limit_kJ_mol: float = 5.0  # a liquid of this thermal energy, twice that of 300 K, counts as failed
     seed: int = 0
 
     def __post_init__(self):
         positive(self, "replicas", "n_frames", "steps_per_frame", "dt_ps", "temperature_K", "friction_per_ps")
-        positive(self, "bond_tolerance_nm")
+        positive(self, "bond_tolerance_nm", "thermal_limit_kJ_mol")
 
     @property
     def frame_ps(self) -> float:

@@ -65,6 +65,7 @@ class Status(enum.IntFlag):
     NONFINITE = 1
     NEIGHBOURS_FULL = 2
     BOND_BROKEN = 4
+    OVERHEATED = 8
 
 
 @pytree

@@ -1,4 +1,4 @@
-"""Langevin dynamics of many replicas of one molecule at once, on JAX-MD's integrator, resumable.
+"""Langevin dynamics of many replicas of one molecule or liquid at once, on JAX-MD's integrator, resumable.
 
 dp = F dt - gamma p dt + sqrt(2 gamma m kT) dW in the BAOAB splitting (Leimkuhler & Matthews 2013), one force evaluation
 a step. Frames go to the host after every chunk of steps, into arrays on disk; the state follows, so that a killed run
@@ -6,7 +6,7 @@ goes on from its last chunk and is the same as an unbroken one.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import jax
@@ -17,7 +17,7 @@ from jax_md import simulate as jax_md_simulate
 from jax_md import space
 from tqdm import tqdm
 
-from .analysis.stability import bond_deviation
+from .analysis.stability import bond_deviation, thermal_energy
 from .config import MDConfig
 from .frames import Ensemble, Status
 from .potentials.base import Potential
@@ -36,13 +36,19 @@ class SimulationError(RuntimeError):
 class Molecule:
     """What a simulation knows of its N beads besides the potential.
 
-    mass: (N,) g/mol; bonds: (P, 2) and their reference lengths (P,) nm serve the status only.
+    mass: (N,) g/mol; bonds: (P, 2) and their reference lengths (P,) nm serve the status of a molecule only;
+    box: (3,) nm of a liquid, inf where not periodic.
     """
 
     names: tuple[str, ...]
     mass: np.ndarray
     bonds: np.ndarray
     bond_length: np.ndarray
+    box: np.ndarray = field(default_factory=lambda: np.full(3, np.inf))
+
+    @property
+    def liquid(self) -> bool:
+        return bool(np.isfinite(self.box).any())
 
 
 def run(
@@ -57,19 +63,22 @@ def run(
 ) -> tuple[Ensemble, dict]:
     """Simulate config.replicas replicas from `starts` (C, N, 3) nm; the ensemble and its small table.
 
-    A replica fails when it is not finite or a bond is further than config.bond_tolerance_nm from its reference length;
-    it runs on, but its frames from then on do not count. Raises SimulationError for starts that do not fit the
-    configuration or are not finite.
+    A replica fails when it is not finite, when the potential says that it has no energy for a frame, and by the study's
+    criteria: a molecule's when a bond is further than config.bond_tolerance_nm from its reference length, a liquid's
+    when its thermal energy 2 <K> / 3N reaches config.thermal_limit_kJ_mol. It runs on, but its frames from then on do not
+    count. Positions of a liquid are not wrapped, so that its molecules stay whole.
+    Raises SimulationError for starts that do not fit the configuration or are not finite, and for a liquid's
+    potential without a box.
     """
     starts = jnp.asarray(starts)
-    _check(starts, molecule, config)
-    init, chunk = _simulator(potential, jnp.asarray(molecule.mass, starts.dtype), config)
+    _check(potential, starts, molecule, config)
+    init, chunk = _simulator(potential, molecule, starts.dtype, config)
     frames = _open_frames(folder, starts.shape, config)
     state, done, seconds = _resume(folder, init, params, starts, config)
     if done:
         words = "done" if done == config.n_frames else f"going on after {done} of {config.n_frames} frames"
         tqdm.write(f"{folder.folder}: {words}")
-    failed = _failed(frames["position"][:, :done], molecule, config)
+    failed = _bits(frames, slice(0, done), molecule, config).any(1)
     with tqdm(total=config.n_frames, initial=done, unit="frame", desc="simulate", disable=not progress) as bar:
         while done < config.n_frames:
             n = min(FRAMES_PER_CHUNK, config.n_frames - done)
@@ -79,7 +88,7 @@ def run(
                 frames[name][:, done : done + n] = np.moveaxis(np.asarray(values), 0, 1)
                 frames[name].flush()
             seconds = np.append(seconds, (time.perf_counter() - start) / n)
-            failed |= _failed(frames["position"][:, done : done + n], molecule, config)
+            failed |= _bits(frames, slice(done, done + n), molecule, config).any(1)
             done += n
             _save(folder, state, done, seconds)
             rate = ns_per_day(config.frame_ps * config.replicas, float(np.median(seconds)))
@@ -95,16 +104,17 @@ def table(ensemble: Ensemble, config: MDConfig, seconds_per_frame: np.ndarray) -
     counted = int(valid.sum())
     kinetic = float(np.mean(ensemble.kinetic[valid])) if counted else float("nan")
     rate = ns_per_day(config.frame_ps * config.replicas, float(np.median(seconds_per_frame)))
-    return {
+    out = {
         "replicas": config.replicas,
         "length_ps": config.length_ps,
         "ns": counted * config.frame_ps / 1000,
         "n_frames": counted,
         "n_frames_excluded": int(valid.size - counted),
         "n_replicas_failed": ensemble.n_failed,
-        "n_nonfinite": int(np.count_nonzero(ensemble.status & Status.NONFINITE)),
-        "n_bond_broken": int(np.count_nonzero(ensemble.status & Status.BOND_BROKEN)),
-        "temperature_K": 2 * kinetic / (3 * n_beads) / kT(1.0),
+    }
+    out |= {f"n_{bit.name.lower()}": int(np.count_nonzero(ensemble.status & bit)) for bit in Status}
+    return out | {
+        "temperature_K": float(thermal_energy(kinetic, n_beads)) / kT(1.0),
         "ns_per_day_aggregate": rate,
         "ns_per_day_per_replica": rate / config.replicas,
         "steps_per_s": config.steps_per_frame / float(np.median(seconds_per_frame)),
@@ -124,7 +134,7 @@ def require_ok(ensemble: Ensemble) -> Ensemble:
     return ensemble
 
 
-def _check(starts: Array, molecule: Molecule, config: MDConfig):
+def _check(potential: Potential, starts: Array, molecule: Molecule, config: MDConfig):
     if starts.ndim != 3 or starts.shape[2] != 3 or starts.shape[0] != config.replicas:
         raise SimulationError(f"starts: want ({config.replicas}, N, 3), got {starts.shape}")
     if np.shape(molecule.mass) != (len(molecule.names),) or starts.shape[1] != len(molecule.names):
@@ -134,16 +144,18 @@ def _check(starts: Array, molecule: Molecule, config: MDConfig):
         )
     if not np.isfinite(starts).all():
         raise SimulationError("starts: some positions are not finite")
+    if potential.periodic and not molecule.liquid:
+        raise SimulationError("the potential is of a liquid: want a molecule with its box, got none")
 
 
-def _simulator(potential: Potential, mass: Array, config: MDConfig):
-    """init(params, keys, starts) -> state and chunk(params, state, n) -> state, (positions, energies, kinetic)."""
-    vacuum = jnp.full(3, jnp.inf, mass.dtype)
+def _simulator(potential: Potential, molecule: Molecule, dtype, config: MDConfig):
+    """init(params, keys, starts) -> state and chunk(params, state, n) -> state, frames (see `_open_frames`)."""
+    mass, box = jnp.asarray(molecule.mass, dtype), jnp.asarray(molecule.box, dtype)
     _, shift = space.free()
 
     def integrator(params):
         return jax_md_simulate.nvt_langevin(
-            lambda position: potential.energy(params, position, vacuum),
+            lambda position: potential.energy(params, position, box),
             shift,
             dt=config.dt_ps,
             kT=kT(config.temperature_K),
@@ -157,9 +169,10 @@ def _simulator(potential: Potential, mass: Array, config: MDConfig):
     def frame(params, state):
         step = jax.vmap(integrator(params)[1])
         state = jax.lax.fori_loop(0, config.steps_per_frame, lambda _, s: step(s), state)
-        energy = jax.vmap(lambda x: potential.energy(params, x, vacuum))(state.position)
+        energy = jax.vmap(lambda x: potential.energy(params, x, box))(state.position)
+        check = jax.vmap(lambda x: jnp.asarray(potential.check(x, box), jnp.int32))(state.position)
         kinetic = 0.5 * jnp.sum(state.momentum**2 / mass[:, None], axis=(1, 2))
-        return state, (state.position, energy, kinetic)
+        return state, (state.position, energy, kinetic, check)
 
     @partial(jax.jit, static_argnums=2)
     def chunk(params, state, n):
@@ -169,15 +182,16 @@ def _simulator(potential: Potential, mass: Array, config: MDConfig):
 
 
 def _open_frames(folder: Run, shape: tuple, config: MDConfig) -> dict[str, np.memmap]:
-    """Arrays on disk, chain by chain: position (C, T, N, 3), energy and kinetic (C, T)."""
+    """Arrays on disk, chain by chain: position (C, T, N, 3), energy, kinetic and the potential's check (C, T)."""
     chains, beads, _ = shape
     shapes = {"position": (chains, config.n_frames, beads, 3)}
-    shapes |= dict.fromkeys(("energy", "kinetic"), (chains, config.n_frames))
+    shapes |= dict.fromkeys(("energy", "kinetic", "check"), (chains, config.n_frames))
     arrays = {}
     for name, wanted in shapes.items():
+        dtype = np.int32 if name == "check" else np.float32
         path = folder.path(f"{name}.npy")
         mode = "r+" if path.is_file() else "w+"
-        arrays[name] = np.lib.format.open_memmap(path, mode=mode, dtype=np.float32, shape=wanted)
+        arrays[name] = np.lib.format.open_memmap(path, mode=mode, dtype=dtype, shape=wanted)
         if arrays[name].shape != wanted:
             raise SimulationError(f"{path}: want shape {wanted}, found {arrays[name].shape}; remove the folder")
     return arrays
@@ -205,23 +219,27 @@ def _save(folder: Run, state, done: int, seconds: np.ndarray):
     write_npz(folder.path(STATE), **arrays, rng=rng, done=np.array(done), seconds=seconds)
 
 
-def _failed(position: np.ndarray, molecule: Molecule, config: MDConfig) -> np.ndarray:
-    """(C,) true where a replica failed within these frames."""
-    return (bond_deviation(position, molecule.bonds, molecule.bond_length) > config.bond_tolerance_nm).any(-1)
+def _bits(frames: dict, part: slice, molecule: Molecule, config: MDConfig) -> np.ndarray:
+    """(C, T) Status bits of each of these frames."""
+    position, kinetic = frames["position"][:, part], frames["kinetic"][:, part]
+    finite = np.isfinite(position).all((2, 3))
+    if molecule.liquid:
+        hot = ~(thermal_energy(kinetic, position.shape[2]) < config.thermal_limit_kJ_mol)
+        failed = np.where(finite & hot, Status.OVERHEATED, Status.OK)
+    else:
+        deviation = bond_deviation(position, molecule.bonds, molecule.bond_length)
+        failed = np.where(finite & (deviation > config.bond_tolerance_nm), Status.BOND_BROKEN, Status.OK)
+    return failed | np.where(finite, Status.OK, Status.NONFINITE) | frames["check"][:, part]
 
 
 def _ensemble(frames: dict, molecule: Molecule, config: MDConfig) -> Ensemble:
-    deviation = bond_deviation(frames["position"], molecule.bonds, molecule.bond_length)
-    bad = deviation > config.bond_tolerance_nm
-    first_bad = np.where(bad.any(-1), bad.argmax(-1), config.n_frames)
-    status = np.where(np.isinf(deviation).any(-1), Status.NONFINITE, Status.OK)
-    status = status | np.where((bad & np.isfinite(deviation)).any(-1), Status.BOND_BROKEN, Status.OK)
+    bits = _bits(frames, slice(None), molecule, config)
     return Ensemble(
         position=np.asarray(frames["position"]),
         energy=np.asarray(frames["energy"]),
         kinetic=np.asarray(frames["kinetic"]),
         time=config.frame_ps * np.arange(1, config.n_frames + 1),
-        status=status,
-        first_bad=first_bad,
+        status=np.bitwise_or.reduce(bits, axis=1),
+        first_bad=np.where(bits.any(1), (bits != 0).argmax(1), config.n_frames),
         names=molecule.names,
     )

@@ -1,7 +1,7 @@
-"""The study's stability criterion for molecules, after Fu et al. (arXiv 2210.07237).
+"""The study's stability criteria; a bad frame and all later ones of its replica are excluded.
 
-A frame is bad when a bonded distance is more than 0.05 nm off the mean of the reference; it and all later frames of the
-replica are excluded.
+A molecule's frame is bad when a bonded distance is more than 0.05 nm off the mean of the reference (Fu et al., arXiv
+2210.07237), a liquid's when its thermal energy is not below 5 kJ/mol.
 """
 
 import numpy as np
@@ -24,6 +24,11 @@ def bond_deviation(position: np.ndarray, bonds: np.ndarray, equilibrium: np.ndar
     finite = np.isfinite(position).all((-1, -2))
     length = distances(np.where(finite[..., None, None], position, 0.0), bonds, np.full(3, np.inf))
     return np.where(finite, np.abs(np.asarray(length) - equilibrium).max(-1), np.inf)
+
+
+def thermal_energy(kinetic: np.ndarray, n_beads: int) -> np.ndarray:
+    """k_B T of a frame's momenta, 2 K / 3N: (...) kJ/mol -> (...) kJ/mol."""
+    return 2 * np.asarray(kinetic) / (3 * n_beads)
 
 
 def first_bad_frame(
