@@ -142,7 +142,10 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MDConfig:
-    """Langevin dynamics of many replicas; a frame every `steps_per_frame` steps, the start not included."""
+    """Dynamics of many replicas; a frame every `steps_per_frame` steps, the start not included.
+
+    ensemble: "nvt", Langevin dynamics, or "nve", constant energy from velocities of the temperature.
+    """
 
     replicas: int = 100
     n_frames: int = 10_000
@@ -153,8 +156,11 @@ class MDConfig:
     bond_tolerance_nm: float = 0.05  # a molecule's bond further than this from its reference mean counts as broken
     thermal_limit_kJ_mol: float = 5.0  # a liquid of this thermal energy, twice that of 300 K, counts as failed
     seed: int = 0
+    ensemble: str = "nvt"
 
     def __post_init__(self):
+        if self.ensemble not in ("nvt", "nve"):
+            raise ConfigError(f"MDConfig.ensemble: want 'nvt' (Langevin) or 'nve', got {self.ensemble!r}")
         positive(self, "replicas", "n_frames", "steps_per_frame", "dt_ps", "temperature_K", "friction_per_ps")
         positive(self, "bond_tolerance_nm", "thermal_limit_kJ_mol")
 

@@ -1,9 +1,8 @@
 """Who sees whom: the pairs of one frame, laid out densely by receiver so that messages are sums over an axis.
 
 Two layouts with one contract (`Edges`): all pairs, for molecules, and padded rows of what is within the cut-off, for
-liquids. `row_index` finds the rows in O(N^2), which for some hundred beads costs less than keeping a list up to date and
-has no state that could be stale. Ten thousand beads and more need a cell list: the table that `rows` takes is that of
-`jax_md.partition` in its Dense format, so such a list can take the place of `row_index`.
+liquids. Rows come from all beads (`row_index`, O(N^2)), from the cells around a bead (`cell_index`, O(N)), or from longer
+rows that were found a few steps before (`narrow`).
 """
 
 import math
@@ -14,7 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax_md import partition
 from scipy.sparse import coo_array, eye_array
+from scipy.spatial import KDTree
 
 from .geometry import displacement
 
@@ -23,6 +24,9 @@ MARGIN = 1.15
 
 CHUNK = 2_000_000
 """Distances that are in memory at once."""
+
+SORTED = 64
+"""Rows up to so long are sorted to narrow them; of longer ones the CPU selects the largest faster than it sorts."""
 
 REACH = 3
 """Bonds away up to which beads count as bonded: partners, and the ends of angles and dihedrals."""
@@ -102,12 +106,55 @@ def row_index(position: Array, box: Array, cutoff: float, capacity: int) -> tupl
 
     The flag is true where a bead has more neighbours than slots: those that come last are then missing.
     """
+    index, fullest = all_rows(position, box, cutoff, capacity)
+    return index, fullest > capacity
+
+
+def all_rows(position: Array, box: Array, cutoff: float, capacity: int) -> tuple[Array, Array]:
+    """Rows as `row_index` has them, and how many neighbours the bead with the most has."""
     n = position.shape[0]
     within = _within(position, box, cutoff)
+    index = _first(jnp.where(within, jnp.arange(n)[None], n), n, capacity)
+    return index, jnp.max(jnp.sum(within, axis=1, dtype=jnp.int32))
+
+
+def narrow(position: Array, box: Array, index: Array, cutoff: float, capacity: int) -> tuple[Array, Array]:
+    """Of listed beads (N, J), N in empty slots, those within the cut-off: rows (N, capacity) and the fullest's number.
+
+    Each bead may be listed once in a row, and in any order.
+    """
+    n = position.shape[0]
+    there = index < n
+    position = jax.lax.stop_gradient(position)
+    d = displacement(position[jnp.where(there, index, 0)], position[:, None], box)
+    near = there & (jnp.sum(d * d, axis=-1) < cutoff**2)
+    return _first(jnp.where(near, index, n), n, capacity), jnp.max(jnp.sum(near, axis=1, dtype=jnp.int32))
+
+
+def cell_index(position: Array, box: Array, cells: tuple[int, int, int], capacity: int) -> tuple[Array, Array]:
+    """All beads in the 27 cells around each (N, 27 * capacity), itself left out, N in empty slots; the overflow flag.
+
+    The box is cut into `cells`, at least three along each axis, of which each must be as long as the cut-off wanted.
+    """
+    n, shape = position.shape[0], np.array(cells)
+    fraction = jax.lax.stop_gradient(position) / box
+    grid = (fraction - jnp.floor(fraction)) * shape.astype(position.dtype)
+    table = partition.cell_list(shape.astype(float), 1.0).update(grid, capacity)
+    beads = table.id_buffer.reshape(-1, capacity)
+    around = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(1, 27, 3)
+    cell = (table.particle_cell_id[:, None] + around) % shape
+    # JAX-MD counts cells with the first axis fastest.
+    found = beads[cell @ np.array([1, cells[0], cells[0] * cells[1]])].reshape(n, -1)
+    return jnp.where(found == jnp.arange(n)[:, None], n, found), table.did_buffer_overflow
+
+
+def _first(index: Array, n: int, capacity: int) -> Array:
+    """The smallest `capacity` numbers of each row (N, J), in rising order; none is larger than n."""
+    capacity = min(capacity, index.shape[1])
+    if index.shape[1] <= SORTED:
+        return jnp.sort(index, axis=1)[:, :capacity]
     # Single precision holds bead numbers up to 2^24 and has a fast selection of the largest on the CPU.
-    score = jnp.where(within, -jnp.arange(n, dtype=jnp.float32)[None], -float(n))
-    index = -jax.lax.top_k(score, min(capacity, n))[0]
-    return index.astype(int), jnp.max(jnp.sum(within, axis=1)) > capacity
+    return -jax.lax.top_k(-index.astype(jnp.float32), capacity)[0].astype(index.dtype)
 
 
 def _within(position: Array, box: Array, cutoff: float) -> Array:
@@ -130,6 +177,28 @@ def neighbour_counts(position: np.ndarray, box: np.ndarray, cutoff: float) -> np
         square[:, first, second] = np.linalg.norm(d, axis=-1) < cutoff
         counts[start : start + size] = square.sum(axis=1) + square.sum(axis=2)
     return counts
+
+
+def fullest_row(position: np.ndarray, box: np.ndarray, cutoff: float) -> int:
+    """Neighbours of the bead that has most of them in frames (C, N, 3) nm, in O(N) memory."""
+    side = np.where(np.isinf(box), 0.0, box).astype(float)
+    periodic = side > 0
+
+    def counts(frame):
+        frame = np.asarray(frame, float)
+        frame = np.where(periodic, frame % np.where(periodic, side, 1.0), frame)
+        frame = np.where(periodic & (frame >= side), 0.0, frame)
+        return KDTree(frame, boxsize=side).query_ball_point(frame, cutoff, return_length=True)
+
+    return max(int(np.max(counts(frame))) for frame in position) - 1
+
+
+def fullest_cell(position: np.ndarray, box: np.ndarray, cells: tuple[int, int, int]) -> int:
+    """Beads in the fullest of the cells that a box is cut into, over frames (C, N, 3) nm."""
+    fraction = np.asarray(position, float) / box
+    which = np.minimum(((fraction - np.floor(fraction)) * cells).astype(int), np.array(cells) - 1)
+    flat = which @ np.array([1, cells[0], cells[0] * cells[1]])
+    return max(int(np.bincount(frame).max()) for frame in flat)
 
 
 def mean_neighbours(position: np.ndarray, box: np.ndarray, cutoff: float) -> float:

@@ -16,7 +16,8 @@ from cgcore.frames import Status
 from cgcore.geometry import distances
 from cgcore.potentials.base import Potential
 from cgcore.simulate import Molecule, SimulationError, require_ok, run
-from cgcore.store import Run, read_npz
+from cgcore.simulate.cost import Cost
+from cgcore.store import Run, load_tree
 from cgcore.units import kT
 
 BONDS = np.array([[0, 1], [1, 2]])
@@ -66,7 +67,7 @@ def unbroken(tmp_path_factory):
 
 def test_springs_obey_boltzmann(tmp_path):
     """<K> = 3/2 N kT and <(r - r0)^2> of p(r) ~ r^2 exp(-k (r - r0)^2 / 2 kT), each within four standard errors."""
-    ensemble, table = short(tmp_path, replicas=32, n_frames=600, steps_per_frame=25)
+    ensemble, table = short(tmp_path, replicas=32, n_frames=800, steps_per_frame=25)
     thermal = kT(300.0)
     kinetic = block_mean(ensemble.kinetic[:, 100:])
     assert abs(kinetic.value - 4.5 * thermal) < 4 * kinetic.error < 0.1 * thermal
@@ -86,7 +87,7 @@ def test_momenta_are_maxwell_distributed(tmp_path):
     """After ten times 1 / friction, of every bead whatever its mass: p^2 / 2 m has 3/2 kT and p / sqrt(m kT) is normal."""
     n = 2000
     short(tmp_path, replicas=n, n_frames=2, steps_per_frame=250)
-    momentum = read_npz(tmp_path / "state.npz")["momentum"]
+    momentum = load_tree(tmp_path / "state.npz")["state"]["momentum"]
     scaled = momentum / np.sqrt(MASS[:, None] * kT(300.0))
     per_bead = (scaled**2).sum(-1)
     error = np.sqrt(6 / n)  # chi^2 of 3 degrees of freedom: mean 3, variance 6
@@ -97,31 +98,31 @@ def test_momenta_are_maxwell_distributed(tmp_path):
     assert np.abs(correlation - np.eye(9)).max() < 5 / np.sqrt(n)
 
 
-@pytest.mark.parametrize("saved", [True, False], ids=["after saving", "before saving"])
-def test_a_killed_run_goes_on_as_if_unbroken(unbroken, tmp_path, monkeypatch, saved):
-    save = simulate._save
+@pytest.mark.parametrize("every_s", [0.0, 1e9], ids=["saved", "never saved"])
+def test_an_interrupted_run_goes_on_as_if_unbroken(unbroken, tmp_path, monkeypatch, every_s):
+    """Stopped while frame 7 is written, with a state after frame 6 or none at all."""
+    write = simulate.record.Record.write
 
-    def killed(folder, state, done, seconds):
-        if done < 8 or saved:
-            save(folder, state, done, seconds)
-        if done >= 8:
+    def interrupted(record, number, *what):
+        if number == 7:
             raise KeyboardInterrupt
+        write(record, number, *what)
 
+    monkeypatch.setattr(simulate.driver, "CHECKPOINT_S", every_s)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(simulate, "_save", killed)
+        patch.setattr(simulate.record.Record, "write", interrupted)
         short(tmp_path)
-    chunks = []
-    monkeypatch.setattr(simulate, "_save", lambda *args: chunks.append(args[2]) or save(*args))
+    written = []
+    monkeypatch.setattr(simulate.record.Record, "write", lambda r, n, *what: written.append(n) or write(r, n, *what))
     ensemble, table = short(tmp_path)
-    assert chunks == ([10] if saved else [8, 10])
+    assert written[0] == (0 if every_s else 7)
     same(ensemble, unbroken[0])
     assert table["ns"] == unbroken[1]["ns"]
 
 
 def test_a_finished_run_is_only_read(unbroken, tmp_path, monkeypatch):
     short(tmp_path)
-    simulator = simulate._simulator
-    monkeypatch.setattr(simulate, "_simulator", lambda *args: (simulator(*args)[0], None))
+    monkeypatch.delattr(simulate.engine, "_compiled")
     ensemble, table = short(tmp_path)
     same(ensemble, unbroken[0])
     assert table["n_frames"] == 30
@@ -196,7 +197,7 @@ def test_frames_of_failed_replicas_are_counted_out(failing):
     assert table["ns"] == pytest.approx(9 * settings.frame_ps / 1000)
     assert table["temperature_K"] == pytest.approx(2 * ensemble.kinetic[0].mean() / 9 / kT(1.0))
     nothing = replace(ensemble, first_bad=np.zeros(3, int))
-    empty = simulate.table(nothing, settings, np.ones(2))
+    empty = simulate.table.table(nothing, settings, Cost(seconds=np.ones(2)))
     assert empty["ns"] == 0 and np.isnan(empty["temperature_K"])
 
 

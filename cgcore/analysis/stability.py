@@ -4,31 +4,42 @@ A molecule's frame is bad when a bonded distance is more than 0.05 nm off the me
 2210.07237), a liquid's when its thermal energy is not below 5 kJ/mol.
 """
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from cgcore.geometry import distances
 from cgcore.units import PS_PER_NS
 
 
-def bond_deviation(position: np.ndarray, bonds: np.ndarray, equilibrium: np.ndarray) -> np.ndarray:
+def bond_deviation(position: Array, bonds: Array, equilibrium: Array) -> Array:
     """Largest |bond length - equilibrium| of each frame: (..., T, N, 3) nm, (P, 2), (P,) nm -> (..., T) nm.
 
     inf where a position is not finite. Molecules are whole, so no box.
     """
-    bonds, equilibrium = np.asarray(bonds).reshape(-1, 2), np.asarray(equilibrium)
+    bonds, equilibrium = jnp.asarray(bonds).reshape(-1, 2), jnp.asarray(equilibrium)
     if equilibrium.shape != bonds.shape[:1]:
         raise ValueError(f"equilibrium: want one length in nm for each of {len(bonds)} bonds, got {equilibrium.shape}")
     if not len(bonds):
         raise ValueError("no bonds: want at least one to judge stability by")
-    position = np.asarray(position)
-    finite = np.isfinite(position).all((-1, -2))
-    length = distances(np.where(finite[..., None, None], position, 0.0), bonds, np.full(3, np.inf))
-    return np.where(finite, np.abs(np.asarray(length) - equilibrium).max(-1), np.inf)
+    finite = jnp.isfinite(position).all((-1, -2))
+    i, j = bonds.T
+    ends = jnp.where(finite[..., None, None], position, 0.0)
+    length = jnp.linalg.norm(ends[..., j, :] - ends[..., i, :], axis=-1)
+    return jnp.where(finite, jnp.abs(length - equilibrium).max(-1), jnp.inf)
 
 
-def thermal_energy(kinetic: np.ndarray, n_beads: int) -> np.ndarray:
+def thermal_energy(kinetic, n_beads: int):
     """k_B T of a frame's momenta, 2 K / 3N: (...) kJ/mol -> (...) kJ/mol."""
-    return 2 * np.asarray(kinetic) / (3 * n_beads)
+    return 2 * kinetic / (3 * n_beads)
+
+
+def energy_drift(total: np.ndarray, time_ps: np.ndarray, valid: np.ndarray) -> float:
+    """How fast total energies (C, T) kJ/mol go up or down at constant energy: kJ/mol/ns, the median over replicas.
+
+    The slope of a straight line through the frames that count, of replicas with three of them or more; else nan.
+    """
+    slopes = [np.polyfit(time_ps[v], e[v], 1)[0] for e, v in zip(total, valid, strict=True) if v.sum() >= 3]
+    return float(np.median(np.abs(slopes)) * PS_PER_NS) if slopes else float("nan")
 
 
 def first_bad_frame(

@@ -23,18 +23,33 @@ def sound(position: Array, box: Array) -> int:
     return int(Status.OK)
 
 
+class Listed(NamedTuple):
+    """The energy of a frame whose neighbours are known, for loops that keep lists of them.
+
+    energy(params, position (N, 3), box (3,), index (N, K)) -> kJ/mol, where each bead's row holds all others within
+    cutoff_nm, and perhaps some beyond, in rising order and then N in empty slots; K is for the caller to choose.
+    check as in `Potential`, except for neighbours, which the caller has seen to.
+    """
+
+    cutoff_nm: float
+    energy: Callable
+    check: Callable = sound
+
+
 class Potential(NamedTuple):
     """Pure functions of one frame; species and topology are fixed when it is built.
 
     init(key) -> params; energy(params, position (N, 3) nm, box (3,) nm with inf where not periodic) -> kJ/mol.
     periodic: whether it is meant for a liquid in its box; the beads of a molecule see each other directly.
     check(position, box) -> `frames.Status` bits: whether the energy of this frame can be had; where not it is NaN.
+    listed: the same energy from neighbours that are handed in; None where it needs none.
     """
 
     init: Callable
     energy: Callable
     periodic: bool = False
     check: Callable = sound
+    listed: Listed | None = None
 
 
 def force(potential: Potential, params, position: Array, box: Array) -> Array:
@@ -54,7 +69,24 @@ def add(*terms: Potential) -> Potential:
     def check(position, box):
         return reduce(or_, (t.check(position, box) for t in terms))
 
-    return Potential(init, energy, any(t.periodic for t in terms), check)
+    return Potential(init, energy, any(t.periodic for t in terms), check, _add_listed(terms))
+
+
+def _add_listed(terms: tuple[Potential, ...]) -> Listed | None:
+    """The sum from one list, as long as the longest cut-off asks for; terms that need none ignore it."""
+    if not any(t.listed for t in terms):
+        return None
+
+    def energy(params, position, box, index):
+        return sum(
+            t.listed.energy(p, position, box, index) if t.listed else t.energy(p, position, box)
+            for t, p in zip(terms, params, strict=True)
+        )
+
+    def check(position, box):
+        return reduce(or_, ((t.listed or t).check(position, box) for t in terms))
+
+    return Listed(max(t.listed.cutoff_nm for t in terms if t.listed), energy, check)
 
 
 def with_neighbours(init: Callable, energy: Callable, cutoff_nm: float, capacity: int | None) -> Potential:
@@ -65,14 +97,17 @@ def with_neighbours(init: Callable, energy: Callable, cutoff_nm: float, capacity
     if capacity is None:
         return Potential(init, lambda params, position, box: energy(params, all_pairs(position, box)))
 
+    def of_list(params, position, box, index):
+        return energy(params, rows(position, box, index))
+
     def of_rows(params, position, box):
         index, full = row_index(position, box, cutoff_nm, capacity)
-        return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * energy(params, rows(position, box, index))
+        return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * of_list(params, position, box, index)
 
     def check(position, box):
         return jnp.where(row_index(position, box, cutoff_nm, capacity)[1], Status.NEIGHBOURS_FULL, Status.OK)
 
-    return Potential(init, of_rows, True, check)
+    return Potential(init, of_rows, True, check, Listed(cutoff_nm, of_list))
 
 
 def surroundings(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liquid: bool) -> tuple[float, int | None]:

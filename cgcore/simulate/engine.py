@@ -1,0 +1,124 @@
+"""One frame of all replicas as one compiled program, the replicas spread over the devices."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ..config import MDConfig
+from ..potentials.base import Potential
+from .dynamics import State, kinetic, maxwell, noise, step
+from .lists import Need, Plan, neighbours, nothing, widest
+from .system import Molecule, status
+
+ALL, REPLICAS = PartitionSpec(), PartitionSpec("replicas")
+
+
+class Frame(NamedTuple):
+    """What a frame of C replicas leaves: the state at its end, kJ/mol and Status bits (C,), and what lists had to hold."""
+
+    state: State
+    kinetic: Array
+    status: Array
+    need: Need
+
+
+class Engine:
+    """The dynamics of one potential and its parameters. compile_s: seconds that went into compiling so far.
+
+    Replicas are divided among as many devices as divide their number. Noise is drawn from the seed, the number of the
+    replica and that of the step, so that neither frames nor devices nor lists change it.
+    """
+
+    def __init__(self, potential: Potential, params, molecule: Molecule, config: MDConfig, dtype):
+        self.potential, self.config = potential, config
+        self.liquid, self.n_beads = molecule.liquid, len(molecule.names)
+        devices = jax.devices()
+        self.n_devices = max(n for n in range(1, len(devices) + 1) if config.replicas % n == 0)
+        self.mesh = Mesh(np.array(devices[: self.n_devices]), ("replicas",))
+        self.params, self.system = jax.device_put((params, molecule.system(dtype)), NamedSharding(self.mesh, ALL))
+        replicas = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(config.seed), np.arange(config.replicas))
+        self.momentum_keys, self.noise_keys = self.spread(jax.vmap(jax.random.split, out_axes=1)(replicas))
+        self.compile_s = 0.0
+
+    def begin(self, plan: Plan, starts: Array) -> State:
+        """The state at the starts (C, N, 3) nm: momenta of the temperature, and forces, by steps of no length."""
+        draw = jax.vmap(lambda key: maxwell(key, self.system.mass, starts.shape[1:], self.config))
+        empty = jnp.zeros(len(starts), starts.dtype)
+        state = State(starts, draw(self.momentum_keys), jnp.zeros_like(starts), empty)
+        return self._run(plan, self.spread(state), 0, 1, 0.0).state
+
+    def frame(self, plan: Plan, state: State, number: int) -> Frame:
+        """Frame `number`, from the state at the end of the one before it. Returns at once, before it is computed."""
+        steps = self.config.steps_per_frame
+        frame = self._run(plan, state, number * steps, steps // plan.interval, self.config.dt_ps)
+        jax.tree.map(lambda array: array.copy_to_host_async(), frame)
+        return frame
+
+    def spread(self, tree):
+        """Arrays (C, ...) on the devices of their replicas."""
+        return jax.device_put(tree, NamedSharding(self.mesh, REPLICAS))
+
+    def _run(self, plan: Plan, state: State, first_step: int, blocks: int, dt_ps: float) -> Frame:
+        scalars = (np.int32(first_step), np.int32(blocks), state.position.dtype.type(dt_ps))
+        arguments = (self.params, self.system, self.noise_keys, state, *scalars)
+        leaves, tree = jax.tree.flatten(arguments)
+        shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)) for x in leaves)
+        start = time.perf_counter()
+        of_a_frame = replace(self.config, n_frames=1, seed=0)
+        program = _compiled(self.potential, plan, of_a_frame, self.liquid, self.mesh, tree, shapes)
+        self.compile_s += time.perf_counter() - start
+        return program(*arguments)
+
+
+@lru_cache(maxsize=16)
+def _compiled(potential: Potential, plan: Plan, config: MDConfig, liquid: bool, mesh: Mesh, tree, shapes: tuple):
+    """The program of one frame for arguments of these shapes."""
+    one = partial(_frame, potential, plan, config, liquid)
+    # A liquid keeps a processor busy by itself, and its numbers stay in the cache.
+    in_turn = liquid and jax.default_backend() == "cpu"
+    replicas = _one_after_the_other(one) if in_turn else jax.vmap(one, AXES)
+    specs = tuple(ALL if axis is None else REPLICAS for axis in AXES)
+    program = jax.shard_map(replicas, mesh=mesh, in_specs=specs, out_specs=REPLICAS, check_vma=False)
+    return jax.jit(program).lower(*jax.tree.unflatten(tree, shapes)).compile()
+
+
+def _one_after_the_other(one: Callable) -> Callable:
+    def replicas(params, system, keys, states, *rest):
+        return jax.lax.map(lambda replica: one(params, system, *replica, *rest), (keys, states))
+
+    return replicas
+
+
+AXES = (None, None, 0, 0, None, None, None)
+"""Where the replicas are in the arguments of `_frame` from params on."""
+
+
+def _frame(potential, plan, config, liquid, params, system, key, state, first_step, blocks, dt) -> Frame:
+    """`blocks` times plan.interval steps of one replica; neighbours are found and noise is drawn once a block."""
+    shape, dtype = state.position.shape, state.position.dtype
+    find, evaluate = neighbours(potential, plan, params, system.box)
+
+    def block(number, carry):
+        found = find(carry[0].position)
+        first = first_step + number * plan.interval
+        xi = noise(key, first, plan.interval, shape, dtype) if config.ensemble == "nvt" else None
+
+        def one_step(carry, xi):
+            state, need = step(carry[0], xi, lambda x: evaluate(x, found), system.mass, dt, config)
+            return (state, widest(carry[1], need)), None
+
+        return jax.lax.scan(one_step, carry, xi, length=plan.interval)[0]
+
+    state, need = jax.lax.fori_loop(0, blocks, block, (state, nothing(dtype)))
+    energy = kinetic(state.momentum, system.mass)
+    bits = status(state.position, energy, system, config, liquid)
+    bits = bits | jnp.asarray((potential.listed or potential).check(state.position, system.box), bits.dtype)
+    return Frame(state, energy, bits, need)

@@ -1,0 +1,169 @@
+"""For how long a liquid's neighbours last, and how much room they need.
+
+Candidates, all beads within cut-off + skin, are found every `interval` steps; before each energy those within the
+cut-off are picked from them, in rising order, so that the list behind them leaves no trace in the numbers. A list holds
+while no bead has moved by more than half the skin. What a frame needed is measured on the way; a frame that needed more
+than its plan has is computed again, by a wider plan.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from ..config import MDConfig
+from ..neighbors import all_rows, cell_index, fullest_cell, fullest_row, narrow
+from ..potentials.base import Potential
+from ..units import kT
+
+CELLS_FROM = 2_000
+"""Beads from which on neighbours are looked for in cells only."""
+
+SIGMAS = 7
+"""Standard deviations that a bead may move before its list is made anew: more in one of 10^9 cases."""
+
+SKIN = 0.2
+"""Longest skin, as a part of the cut-off."""
+
+MARGIN = 1.1
+"""Slots for each that is needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How neighbours are found; hashable, since programs are compiled for it.
+
+    interval: steps between lists; candidates, capacity: slots of a row within cut-off + skin and within the cut-off;
+    cells: into which the box is cut, each with cell_capacity slots, None where all beads are looked at.
+    """
+
+    interval: int
+    skin_nm: float = 0.0
+    candidates: int = 0
+    capacity: int = 0
+    cells: tuple[int, int, int] | None = None
+    cell_capacity: int = 0
+
+    def numbers(self) -> dict:
+        """For a table; nothing where there is no list."""
+        names = {"list_interval": self.interval, "list_skin_nm": self.skin_nm, "list_slots": self.capacity}
+        return names if self.capacity else {}
+
+
+class Need(NamedTuple):
+    """What a list had to hold: nm moved by the fastest bead, longest rows; and whether cells overflowed."""
+
+    moved: Array
+    candidates: Array
+    capacity: Array
+    cells: Array
+
+
+def nothing(dtype) -> Need:
+    """The need of no step."""
+    none = jnp.zeros((), jnp.int32)
+    return Need(moved=jnp.zeros((), dtype), candidates=none, capacity=none, cells=jnp.zeros((), bool))
+
+
+def first_plan(cutoff_nm: float | None, starts: np.ndarray, mass, box, config: MDConfig) -> Plan:
+    """The plan to begin with: the longest interval whose thermal motion a short skin holds, room as the starts need.
+
+    Without a cut-off there is no list, and the interval is that at which noise is drawn.
+    """
+    intervals = [n for n in range(1, config.steps_per_frame + 1) if config.steps_per_frame % n == 0]
+    if cutoff_nm is None:
+        return Plan(interval=max(n for n in intervals if n <= 50))
+    skins = {n: 2 * SIGMAS * thermal_motion(n * config.dt_ps, float(np.min(mass)), config) for n in intervals}
+    interval = max((n for n in intervals if skins[n] <= SKIN * cutoff_nm), default=1)
+    n = starts.shape[1]
+    box, reach = np.asarray(box, float), cutoff_nm + skins[interval]
+    plan = Plan(
+        interval=interval,
+        skin_nm=skins[interval],
+        candidates=_room(fullest_row(starts, box, reach), n),
+        capacity=_room(fullest_row(starts, box, cutoff_nm), n),
+    )
+    if n < CELLS_FROM or np.isinf(box).any() or (box < 3 * reach).any():
+        return plan
+    cells = tuple(int(side) for side in box // reach)
+    return replace(plan, cells=cells, cell_capacity=_room(fullest_cell(starts, box, cells), n))
+
+
+def thermal_motion(time_ps: float, mass: float, config: MDConfig) -> float:
+    """Standard deviation (nm, one direction) of a free bead's displacement.
+
+    sqrt(2 kT / m) / gamma * sqrt(gamma t - 1 + exp(-gamma t)), without friction sqrt(kT / m) t.
+    """
+    thermal = kT(config.temperature_K) / mass
+    x = 0.0 if config.ensemble == "nve" else config.friction_per_ps * time_ps
+    return time_ps * math.sqrt(thermal) * (math.sqrt(2 * (x + math.expm1(-x))) / x if x > 1e-3 else 1.0)
+
+
+def neighbours(potential: Potential, plan: Plan, params, box: Array) -> tuple[Callable, Callable]:
+    """find(position (N, 3)) -> found, and evaluate(position, found) -> energy, force (N, 3), what the list had to hold."""
+    if potential.listed is None:
+        direct = jax.value_and_grad(lambda position: potential.energy(params, position, box))
+
+        def evaluate_all(position, found):
+            energy, slope = direct(position)
+            return energy, -slope, nothing(position.dtype)
+
+        return lambda position: None, evaluate_all
+
+    cutoff = potential.listed.cutoff_nm
+    reach = cutoff + plan.skin_nm
+    of_rows = jax.value_and_grad(lambda position, index: potential.listed.energy(params, position, box, index))
+
+    def find(position):
+        if plan.cells is None:
+            return position, *all_rows(position, box, reach, plan.candidates), jnp.zeros((), bool)
+        around, full = cell_index(position, box, plan.cells, plan.cell_capacity)
+        return position, *narrow(position, box, around, reach, plan.candidates), full
+
+    def evaluate(position, found):
+        start, candidates, longest, full = found
+        moved = jnp.sqrt(jnp.max(jnp.sum((position - start) ** 2, axis=-1)))
+        index, fullest = narrow(position, box, candidates, cutoff, plan.capacity)
+        energy, slope = of_rows(position, index)
+        return energy, -slope, Need(moved, longest, fullest, full)
+
+    return find, evaluate
+
+
+def may_have_missed(plan: Plan, need: Need, status: np.ndarray) -> np.ndarray:
+    """(C,) where neighbours may have been missed: more of them than slots, or a bead that moved by half the skin.
+
+    The latter is let pass in frames of a failed status: what comes near unseen is at the cut-off, where no force is, so
+    the failure made the bead fast and not the reverse.
+    """
+    short = (need.candidates > plan.candidates) | (need.capacity > plan.capacity) | need.cells
+    return (plan.capacity > 0) & (short | ((need.moved > plan.skin_nm / 2) & (status == 0)))
+
+
+def wider(plan: Plan, need: Need, missed: np.ndarray, n_beads: int, config: MDConfig) -> Plan:
+    """The plan that replicas which `missed` neighbours need; the same one where there are none or it cannot be had."""
+    if not missed.any():
+        return plan
+    need = Need(*(array[missed].max() for array in need))
+    shorter = [n for n in range(1, plan.interval) if config.steps_per_frame % n == 0]
+    return replace(
+        plan,
+        interval=max(shorter, default=1) if need.moved > plan.skin_nm / 2 else plan.interval,
+        candidates=max(plan.candidates, _room(need.candidates, n_beads) if need.candidates > plan.candidates else 0),
+        capacity=max(plan.capacity, _room(need.capacity, n_beads) if need.capacity > plan.capacity else 0),
+        cell_capacity=_room(plan.cell_capacity, n_beads) if need.cells else plan.cell_capacity,
+    )
+
+
+def widest(need: Need, other: Need) -> Need:
+    """The larger of each."""
+    return Need(*map(jnp.maximum, need, other))
+
+
+def _room(needed: int, n_beads: int) -> int:
+    return min(math.ceil(MARGIN * int(needed)) + 1, max(n_beads - 1, 1))
