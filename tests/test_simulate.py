@@ -6,17 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax_md import simulate as jax_md_simulate
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from cgcore import simulate
 from cgcore.analysis.blocks import block_mean
+from cgcore.analysis.stability import energy_drift
 from cgcore.config import MDConfig
 from cgcore.frames import Status
 from cgcore.geometry import distances
 from cgcore.potentials.base import Potential
 from cgcore.simulate import Molecule, SimulationError, require_ok, run
 from cgcore.simulate.cost import Cost
+from cgcore.simulate.dynamics import State, step
 from cgcore.store import Run, load_tree
 from cgcore.units import kT
 
@@ -96,6 +99,61 @@ def test_momenta_are_maxwell_distributed(tmp_path):
     assert stats.kstest(per_bead[:, 0], stats.chi2(3).cdf).pvalue > 1e-3
     correlation = np.corrcoef(scaled.reshape(n, -1).T)
     assert np.abs(correlation - np.eye(9)).max() < 5 / np.sqrt(n)
+
+
+def test_an_oscillator_is_sampled_exactly(tmp_path):
+    """<x^2> = kT / k at a step as long as w dt = 1.4: BAOAB has no error in the positions of a harmonic oscillator."""
+    k, one = (
+        1000.0,
+        replace(CHAIN, names=("A",), mass=np.array([2.0]), bonds=np.array([[0, 0]]), bond_length=np.zeros(1)),
+    )
+    bowl = Potential(lambda key: None, lambda k, x, box: 0.5 * k * jnp.sum(x**2))
+    settings = config(replicas=64, n_frames=300, steps_per_frame=20, dt_ps=1.4 * np.sqrt(2.0 / k), friction_per_ps=5.0)
+    ensemble, _ = run(bowl, jnp.array(k), one, np.zeros((64, 1, 3)), settings, new_run(tmp_path), progress=False)
+    got = block_mean((np.asarray(ensemble.position, float)[:, 20:] ** 2).mean((2, 3)))
+    assert abs(got.value - kT(300.0) / k) < 4 * got.error < 0.05 * kT(300.0) / k
+
+
+def test_a_step_is_that_of_jax_md():
+    """Without noise: ten steps of damped motion by either."""
+    settings = config(temperature_K=1e-30, friction_per_ps=100.0)
+    mass, box = jnp.asarray(MASS), jnp.full(3, jnp.inf)
+    x, p = jnp.asarray(1.3 * START), jnp.asarray(np.random.default_rng(0).normal(size=(3, 3)))
+    energy_and_slope = jax.value_and_grad(lambda x: SPRINGS.energy(K, x, box))
+
+    def evaluate(x):
+        energy, slope = energy_and_slope(x)
+        return energy, -slope, None
+
+    init, apply = jax_md_simulate.nvt_langevin(
+        lambda x, **_: SPRINGS.energy(K, x, box), lambda x, dx, **_: x + dx, settings.dt_ps, 1e-30, 100.0
+    )
+    theirs = init(jax.random.key(0), x, mass=mass, momenta=p)
+    energy, force, _ = evaluate(x)
+    ours = State(x, p, force, energy)
+    for _ in range(10):
+        theirs = apply(theirs)
+        ours, _ = step(ours, jnp.zeros((3, 3)), evaluate, mass, settings.dt_ps, settings)
+    assert_allclose(ours.position, theirs.position, rtol=1e-11)
+    assert_allclose(ours.momentum, theirs.momentum, rtol=1e-9, atol=1e-12)
+    assert np.abs(ours.position - x).max() > 0.01
+
+
+def test_energy_is_constant_without_a_thermostat(tmp_path):
+    """Total energy stays within 1e-3 kT, drifts nowhere, and falls as dt^2; the molecule does not fly away."""
+    spread = {}
+    for dt in (0.0005, 0.001):
+        settings = config(ensemble="nve", dt_ps=dt, n_frames=40, steps_per_frame=round(0.02 / dt), replicas=4)
+        ensemble, table = run(
+            SPRINGS, jnp.array(K), CHAIN, starts(4), settings, new_run(tmp_path / str(dt)), progress=False
+        )
+        total = np.asarray(ensemble.energy, float) + ensemble.kinetic
+        spread[dt] = total.std(1).mean()
+        assert table["energy_drift_kJ_mol_ns"] < 1e3 * 0.02 * kT(300.0)
+        momentum = load_tree(tmp_path / str(dt) / "state.npz")["state"]["momentum"]
+        assert np.abs(momentum.sum(1)).max() < 1e-10
+    assert spread[0.0005] < spread[0.001] / 2.5 < 0.01 * kT(300.0)
+    assert np.isnan(energy_drift(total, ensemble.time, np.zeros_like(total, bool)))
 
 
 @pytest.mark.parametrize("every_s", [0.0, 1e9], ids=["saved", "never saved"])
