@@ -1,0 +1,5 @@
+"""MACE as machine code for the CPU: trained weights packed for inference, and loops that Numba compiles."""
+
+from .pack import Packed, PackError, pack
+
+__all__ = ["PackError", "Packed", "pack"]

@@ -1,0 +1,171 @@
+"""A trained MACE packed for simulations on the CPU, checked against the model that it stands for."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from ....frames import Frames
+from ....neighbors import neighbour_counts, row_index
+from ...base import Listed, Potential, PotentialError, force
+from ..network import Model, build
+from .call import kernel_call
+from .lanes import LANES
+from .weights import Weights, weights
+
+KNOTS = (512, 1024, 2048, 4096)
+TOLERANCE = 1e-5
+CHECKED = 32
+STIFFNESS = 1e5
+"""kJ/mol/nm^2 of the wall below the shortest distance of the frames that a model was trained on."""
+
+
+class PackError(PotentialError):
+    """A model that cannot be packed, with what was wanted and what was found."""
+
+
+class Packed(NamedTuple):
+    """potential and weights, to be handed on as potential and params; knots of its tables; relative errors of the worst of
+    32 frames, of forces as root mean squares."""
+
+    potential: Potential
+    weights: Weights
+    knots: int
+    energy_error: float
+    force_error: float
+
+
+def pack(model: Model, params: dict, frames: Frames, *, tolerance: float = TOLERANCE) -> Packed:
+    """The potential of a trained MACE as machine code for the CPU, in single precision.
+
+    Its tables get knots until energies and forces are those of the model in double precision to `tolerance` on 32 of
+    the frames, which should be those of the training: two beads closer than any in them repel each other harmonically.
+    Raises PackError where the tolerance is not met, and for models of other sizes than the study's: one or two layers,
+    32 channels, harmonics to degree 3, nu up to 3, no bond-typed edges; and where JAX does not compute on the CPU.
+    """
+    _require(model)
+    position = np.asarray(frames.position)
+    box = np.asarray(frames.box if model.capacity else np.full(3, np.inf), np.float64)
+    chosen = position[np.unique(np.linspace(0, len(position) - 1, CHECKED).round().astype(int))]
+    with jax.enable_x64(True):
+        exact = _on_frames(build(model), jax.tree.map(np.float64, params), chosen.astype(np.float64), box)
+        wall, potential = (_closest(position, box), STIFFNESS), _potential(model)
+        for knots in KNOTS:
+            packed = weights(model, params, knots, wall)
+            found = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
+            errors = tuple(_error(*both) for both in zip(found, exact, strict=True))
+            if max(errors) <= tolerance:
+                return Packed(potential, jax.tree.map(jnp.asarray, packed), knots, *errors)
+    raise PackError(
+        f"packed energies and forces differ from the model's by {errors[0]:.1e} and {errors[1]:.1e} with {knots} knots; "
+        f"want at most {tolerance:.0e}. Was the model trained on these frames?"
+    )
+
+
+def _require(model: Model):
+    c = model.config
+    for name, found, wanted in (
+        ("channels", c.channels, (LANES,)),
+        ("max_ell", c.max_ell, (3,)),
+        ("layers", c.layers, (1, 2)),
+        ("correlation", c.correlation, (1, 2, 3)),
+        ("bond_types", c.bond_types, (False,)),
+    ):
+        if found not in wanted:
+            raise PackError(f"want {name} of {' or '.join(map(str, wanted))} to pack a model, got {found}")
+    if jax.default_backend() != "cpu":
+        raise PackError(f"packed models run on the CPU, JAX computes on {jax.default_backend()}")
+
+
+def _potential(model: Model) -> Potential:
+    cutoff, n = model.config.cutoff_nm, len(model.species)
+    others = np.array([[j for j in range(n) if j != i] for i in range(n)], np.int32) if model.capacity is None else None
+
+    def init(key):
+        raise PackError("packed weights are not drawn: take those that came with the potential")
+
+    if others is not None:
+        return Potential(init, lambda params, position, box: energy(params, position, jnp.full(3, jnp.inf), others))
+
+    def of_rows(params, position, box):
+        index, full = row_index(position, box, cutoff, model.capacity)
+        return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * energy(params, position, box, index)
+
+    plain = build(model)
+    return Potential(init, of_rows, True, plain.check, Listed(cutoff, energy))
+
+
+@jax.custom_vjp
+def energy(params: Weights, position: Array, box: Array, index: Array) -> Array:
+    """kJ/mol of one frame (N, 3) nm with neighbours (N, K), N in empty slots; its gradient comes with it."""
+    return _evaluate(params, position, box, index)[0]
+
+
+def _forward(params, position, box, index):
+    value, forces = _evaluate(params, position, box, index)
+    return value, (forces, params, box)
+
+
+def _backward(kept, change):
+    forces, params, box = kept
+    return jax.tree.map(_no_change, params), -change * forces, jnp.zeros_like(box), None
+
+
+def _no_change(array):
+    return (
+        jnp.zeros_like(array) if jnp.issubdtype(array.dtype, jnp.floating) else np.zeros(array.shape, jax.dtypes.float0)
+    )
+
+
+energy.defvjp(_forward, _backward)
+
+
+@jax.custom_batching.custom_vmap
+def _evaluate(params, position, box, index):
+    value, forces = _frames(params, position[None], box, index)
+    return value[0], forces[0]
+
+
+@_evaluate.def_vmap
+def _batched(size, batched, params, position, box, index):
+    if any(jax.tree.leaves(batched[0])) or batched[2]:
+        raise PackError("want one set of weights and one box for all frames of a batch")
+    position = position if batched[1] else jnp.broadcast_to(position, (size, *position.shape))
+    return _frames(params, position, box, index), (True, True)
+
+
+def _frames(params: Weights, position: Array, box: Array, index: Array) -> tuple[Array, Array]:
+    """Energies (B,) and forces (B, N, 3) of frames with one list (N, K) or each with its own (B, N, K)."""
+    results = (jax.ShapeDtypeStruct(position.shape[:1], jnp.float32), jax.ShapeDtypeStruct(position.shape, jnp.float32))
+    period = jnp.where(jnp.isinf(box), 0.0, box).astype(jnp.float32)
+    index = jnp.asarray(index, jnp.int32)
+    index = index[None] if index.ndim == 2 else index
+    # Numba's threads are shared by all of JAX's devices: with several of these, each has one frame after the other.
+    call = kernel_call(threads=len(position) > 1 and jax.device_count() == 1)
+    found = call(results, position.astype(jnp.float32), period, index, *params)
+    return tuple(array.astype(position.dtype) for array in found)
+
+
+def _on_frames(potential: Potential, params, position: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Energies and forces of frames in the precision of their positions."""
+    both = jax.jit(lambda x: (potential.energy(params, x, box), force(potential, params, x, box)))
+    energies, forces = zip(*(both(x) for x in position), strict=True)
+    return np.asarray(energies, np.float64), np.asarray(forces, np.float64)
+
+
+def _error(found: np.ndarray, exact: np.ndarray) -> float:
+    """Largest of the frames' relative errors, by their Euclidean norms."""
+    found, exact = found.reshape(len(found), -1), exact.reshape(len(exact), -1)
+    return float(np.max(np.linalg.norm(found - exact, axis=1) / np.linalg.norm(exact, axis=1)))
+
+
+def _closest(position: np.ndarray, box: np.ndarray) -> float:
+    """Shortest distance of two beads in all frames, nm."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        none = not neighbour_counts(position, box, middle).any()
+        low, high = (middle, high) if none else (low, middle)
+    return low

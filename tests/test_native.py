@@ -1,0 +1,127 @@
+"""MACE packed as machine code against the model in double precision."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from cgcore import io, mapping, store
+from cgcore.config import MACEConfig
+from cgcore.frames import Frames
+from cgcore.potentials import mace
+from cgcore.potentials.base import PotentialError, force
+from cgcore.potentials.mace.native import PackError, pack
+from cgcore.potentials.mace.native.kernel import harmonics, pull_harmonics
+
+HEXANE = store.data_file("hexane/topology.pdb")
+
+
+@pytest.fixture(scope="module")
+def frames() -> tuple[Frames, tuple[int, ...]]:
+    """Four frames of liquid hexane as three beads a molecule."""
+    atoms = io.read(store.data_file("hexane/replica_00.h5"), topology := io.read_topology(HEXANE))
+    beads = mapping.load("three_site", topology, residue="hex")
+    return mapping.apply(beads, atoms[np.arange(0, 600, 150)]), beads.species
+
+
+@pytest.fixture(scope="module")
+def molecule() -> tuple[Frames, tuple[int, ...]]:
+    """Seven beads of three species along a bent chain, shaken, without a box."""
+    random = np.random.default_rng(5)
+    line = np.cumsum(np.tile([[0.11, 0.07, 0.02], [0.10, -0.06, 0.05]], (4, 1)), axis=0)[:7]
+    position = line + 0.01 * random.normal(size=(6, 7, 3))
+    names = tuple(f"B{i}" for i in range(7))
+    box = np.full(3, np.inf)
+    return Frames(position=position, force=None, box=box, time=np.arange(6.0), names=names), (0, 1, 2, 1, 0, 1, 2)
+
+
+def model_of(sample, is_liquid: bool, **options) -> tuple[mace.Model, dict]:
+    model = mace.for_frames(MACEConfig(cutoff_nm=0.5, **options), sample[1], sample[0], liquid=is_liquid)
+    return model, mace.build(model).init(jax.random.key(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("liquid", dict(correlation=2)),
+        ("molecule", dict(correlation=1, layers=1)),
+        ("molecule", dict(correlation=3, layers=1)),
+        ("molecule", dict(correlation=1)),
+        ("molecule", dict(correlation=2)),
+        ("molecule", dict(correlation=3)),
+        ("molecule", dict(correlation=2, symmetry="SO3")),
+    ],
+    ids=str,
+)
+def test_packed_energies_and_forces_are_the_models(frames, molecule, kind, options):
+    """To 1e-5, for orders, layers and symmetries; errors measured here, not those that the pack reports."""
+    sample = frames if kind == "liquid" else molecule
+    model, params = model_of(sample, kind == "liquid", **options)
+    packed = pack(model, params, sample[0])
+    plain, box = mace.build(model), jnp.asarray(sample[0].box)
+    for x in sample[0].position[:2]:
+        wanted = force(plain, params, jnp.asarray(x), box)
+        found = force(packed.potential, packed.weights, jnp.asarray(x), box)
+        assert np.linalg.norm(found - wanted) < 1e-5 * np.linalg.norm(wanted)
+        energies = [p.energy(q, jnp.asarray(x), box) for p, q in ((packed.potential, packed.weights), (plain, params))]
+        assert_allclose(*energies, rtol=1e-5)
+
+
+def test_batches_and_lists_that_are_too_long_change_nothing(frames):
+    """Frames side by side as one after the other, and with the neighbours of a longer cut-off in the rows."""
+    from cgcore.neighbors import row_index
+
+    model, params = model_of(frames, True)
+    packed = pack(model, params, frames[0])
+    box, x = jnp.asarray(frames[0].box), jnp.asarray(frames[0].position[:2])
+
+    def listed(x):
+        return packed.potential.listed.energy(packed.weights, x, box, row_index(x, box, 0.6, 40)[0])
+
+    singles = np.stack([jax.grad(listed)(frame) for frame in x])
+    direct = np.stack([-force(packed.potential, packed.weights, frame, box) for frame in x])
+    assert_allclose(jax.vmap(jax.grad(listed))(x), singles, rtol=0, atol=0)
+    assert_allclose(singles, direct, rtol=0, atol=1e-6 * np.abs(direct).max())
+
+
+def test_beads_closer_than_any_before_repel_each_other(molecule):
+    model, params = model_of(molecule, False)
+    packed = pack(model, params, molecule[0])
+    position = np.array(molecule[0].position[0])
+    nearest = min(np.linalg.norm(position[:, None] - position[None], axis=-1)[np.triu_indices(7, 1)])
+    direction = (position[1] - position[0]) / np.linalg.norm(position[1] - position[0])
+    assert packed.weights.wall[0] <= nearest
+    position[1] = position[0] + 0.5 * float(packed.weights.wall[0]) * direction
+    f = force(packed.potential, packed.weights, jnp.asarray(position), jnp.asarray(molecule[0].box))
+    assert f[1] @ direction > 0.9 * packed.weights.wall[1] * 0.5 * packed.weights.wall[0]
+    assert f[0] @ direction < 0
+
+
+def test_harmonics_and_their_gradients():
+    """Against e3nn-jax's, and the gradient of a sum of them and of r."""
+    from cgcore.potentials.mace.network import spherical_harmonics
+
+    random = np.random.default_rng(1)
+    weight = random.normal(size=17)
+
+    def total(v):
+        return spherical_harmonics(3, v) @ weight[:16] + weight[16] * jnp.linalg.norm(v)
+
+    for vector in random.normal(size=(5, 3)):
+        length = np.linalg.norm(vector)
+        y, pulled = np.zeros(16, np.float32), np.zeros(3, np.float32)
+        harmonics(vector.astype(np.float32), np.float32(length), y)
+        assert_allclose(y, spherical_harmonics(3, vector), rtol=1e-5, atol=1e-5)
+        change = weight.astype(np.float32)
+        pull_harmonics(vector.astype(np.float32), np.float32(length), change[:16], change[16], pulled)
+        assert_allclose(pulled, jax.grad(total)(vector), rtol=2e-5, atol=2e-5)
+
+
+def test_what_cannot_be_packed_is_refused(molecule):
+    model, params = model_of(molecule, False, channels=16)
+    with pytest.raises(PackError, match="want channels of 32 to pack a model, got 16"):
+        pack(model, params, molecule[0])
+    model, params = model_of(molecule, False)
+    with pytest.raises(PotentialError, match="differ from the model's by .* with 4096 knots; want at most 1e-12"):
+        pack(model, params, molecule[0], tolerance=1e-12)
