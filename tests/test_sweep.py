@@ -50,7 +50,8 @@ def template(tmp_path, monkeypatch):
     cell = nbformat.v4.new_code_cell
     cells = [cell(PARAMETERS, metadata={"tags": ["parameters"]}), cell(BODY)]
     path = Path("tiny.ipynb")
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
     return path
 
 
@@ -178,7 +179,7 @@ def test_a_sweep_of_another_version_is_refused(template):
     assert row.state == "new" and row.folder != executed.parent
 
 
-def wait_for(true, seconds=30):
+def wait_for(true, seconds=120):
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.1)
@@ -199,7 +200,7 @@ def test_a_stopped_sweep_takes_its_runs_along_and_a_killed_one_leaves_them_to_fi
     stopped = start()
     time.sleep(2)
     stopped.send_signal(signal.SIGINT)
-    stopped.communicate(timeout=20)
+    stopped.communicate(timeout=120)
     assert row.state in ("unfinished", "failed")
     killed = start()
     killed.kill()
@@ -259,6 +260,7 @@ def test_the_array_script_gives_each_task_its_row(tmp_path):
     assert failed.returncode and "submit with --array" in failed.stderr
 
 
+@pytest.mark.slow
 def test_snakemake_plans_a_job_for_each_row(tmp_path):
     if not (snakemake := shutil.which("snakemake")):
         pytest.skip("snakemake is not installed")

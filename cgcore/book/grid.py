@@ -41,7 +41,7 @@ def read_grid(path: Path, template: Path, *, check: Callable | None = None) -> l
             values.pop(OUT_DIR, None)
             if check is not None:
                 check(**values)
-        except ConfigError as error:
+        except ValueError as error:  # ConfigError, or MappingError from a check
             raise ConfigError(f"{path}, row {number} {given}: {error}") from error
         if values in found:
             raise ConfigError(

@@ -18,7 +18,7 @@ from cgcore.store import read_json, write_json
 SWEEP = "sweep.json"
 VERSION = ("template", "source", "code", "data")
 """Of a run's record, what must be one and the same in a sweep."""
-ERROR = "Error: "
+ERROR = "\nThe run failed: "
 DONE, FAILURE, RUNNING, UNFINISHED, NEW = "done", "failed", "running", "unfinished", "new"
 
 

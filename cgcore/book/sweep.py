@@ -103,9 +103,9 @@ def _log(folder: Path, row: Row) -> Path:
 
 def _why(row: Row, folder: Path) -> str:
     """What ended a run: its own words, or where to look."""
-    said = _log(folder, row).read_text(errors="replace")
-    if ERROR in said:
-        return said[said.rindex(ERROR) + len(ERROR) :].strip()
+    _, found, words = _log(folder, row).read_text(errors="replace").rpartition(ERROR)
+    if found:
+        return words.strip()
     return f"it ended without a word, see {_log(folder, row)}; out of memory?"
 
 
