@@ -87,14 +87,18 @@ def maps():
 @app.command()
 def results(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of finished runs: runs/amino_acids/<parameters>__<hash>.")
+        list[Path], typer.Argument(help="Folders of finished runs of one notebook: runs/hexane/<parameters>__<hash>.")
     ],
-    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/amino_acids"),
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the chapter reads them; book/results/<notebook> by default.")
+    ] = None,
 ):
-    """Gather the small tables, surfaces and pictures that the amino-acid chapter shows."""
-    from cgcore.book.collect import collect
+    """Gather the small tables and pictures that the chapter of a notebook shows."""
+    from cgcore.book import collect, hexane
 
-    for path in _said(collect, runs, folder):
+    system = runs[0].resolve().parent.name
+    gather = hexane.publish if system == "hexane" else collect.collect
+    for path in _said(gather, runs, folder or Path("book/results") / system):
         typer.echo(path)
 
 

@@ -230,9 +230,10 @@ def density(
     ax.autoscale(axis="y")  # a limit set by an earlier curve would stay
     ax.set(xlabel=f"{quantity} ({unit})", ylabel=f"Density (1/{unit})")
     ax.set_ylim(bottom=0)
-    if word == "dihedral":
-        ax.set_xlim(-180, 180)
-        ax.set_xticks(range(-180, 181, 90))
+    if angular:
+        first = -180 if word == "dihedral" else 0
+        ax.set_xlim(first, 180)
+        ax.set_xticks(range(first, 181, 90 if word == "dihedral" else 45))
 
 
 def helix_surface(ax: Axes, F: np.ndarray, chi_edges: np.ndarray, q_edges: np.ndarray, vmax: float = 20.0):

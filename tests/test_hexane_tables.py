@@ -7,15 +7,18 @@ import numpy as np
 import pretend
 import pytest
 from numpy.testing import assert_allclose
+from typer.testing import CliRunner
 
 from cgcore import store
 from cgcore.book import hexane_figures, hexane_table1, hexane_tables, results
 from cgcore.book.hexane_tables import setting
+from cgcore.cli import app
 
 
 @pytest.fixture
 def runs(tmp_path):
-    made = []
+    made, tmp_path = [], tmp_path / "hexane"
+    tmp_path.mkdir()
     for map in pretend.QUANTITIES:
         made.append(pretend.run(tmp_path, pretend.bells(map, 1.3), map=map, potential="spline"))
         made.append(pretend.run(tmp_path, pretend.bells(map, 1.05), map=map))
@@ -126,7 +129,9 @@ def test_figures_are_drawn_from_the_runs_that_are_there(runs, tmp_path):
     second = hexane_figures.figure_2(found)
     labels = [t.get_text() for t in second.legends[0].texts]
     assert labels == ["reference", "ν = 1, L = 1", "ν = 2, L = 2"]
-    assert [path.name for path in hexane_figures.draw(folder)] == ["figure1.png", "figure2.png"]
+    told = CliRunner().invoke(app, ["results", *map(str, runs), "--folder", str(folder)])
+    assert told.exit_code == 0 and "figure1.png" in told.output and "table1.csv" in told.output
+    assert (folder / "figure1.png").stat().st_size > 20_000 and (folder / "figure2.png").is_file()
     for path in folder.glob("two_site*"):
         path.unlink()
     fewer = hexane_tables.load(folder)

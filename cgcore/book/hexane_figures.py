@@ -38,7 +38,7 @@ def figure_1(found: dict):
     if not maps:
         return None
     with plots.style():
-        figure, axes = plt.subplots(2, len(maps), figsize=(3.4 * len(maps) + 0.2, 5.6), squeeze=False)
+        figure, axes = plt.subplots(2, len(maps), figsize=(3.05 * len(maps) + 0.1, 5.2), squeeze=False)
         for (above, below), map in zip(axes.T, maps, strict=True):
             name = QUANTITY[map]
             _density(above, name, _reference(found, map), label="reference", **REFERENCE_LINE)
@@ -54,10 +54,9 @@ def figure_1(found: dict):
             if map == "two_site":
                 above.set_xlabel("Bond or nearest neighbour (nm)")
             below.set_ylabel(r"$g_\mathrm{AA}(r)$")
-        for row in axes:
-            for ax in row[1:]:
-                ax.set_ylabel("" if ax in axes[1] else ax.get_ylabel())
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        for ax in axes[1, 1:]:
+            ax.set_ylabel("")
+        _legend(figure)
     return figure
 
 
@@ -71,7 +70,7 @@ def figure_2(found: dict):
     orders = sorted({order for m, _ in panels for order in runs[m]})
     looks = _looks(orders)
     with plots.style():
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.9 * len(panels), 3.9), squeeze=False)
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.8), squeeze=False)
         for ax, (map, letter) in zip(axes[0], panels, strict=True):
             for order, arrays in [(None, _reference(found, map)), *runs[map].items()]:
                 line = REFERENCE_LINE if order is None else looks[order]
@@ -82,11 +81,16 @@ def figure_2(found: dict):
                     _rdf(ax, arrays, label=label, **line)
                     ax.set_ylabel(r"$g_\mathrm{AA}(r)$")
             ax.set_title(f"({letter}) {MAPS[map]}", loc="left")
-        handles = {
-            label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=min(4, len(handles)))
+        _legend(figure)
     return figure
+
+
+def _legend(figure):
+    """Every label once, above the panels."""
+    handles = {}
+    for ax in figure.axes:
+        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=min(4, len(handles)))
 
 
 def _looks(orders: list[tuple[int, int]]) -> dict:
