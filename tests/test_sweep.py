@@ -132,6 +132,8 @@ def test_the_sweeps_that_come_along_can_be_run(path):
 # Runs
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # five kernels and as many processes, perhaps on a busy machine
 def test_a_sweep_keeps_what_failed_goes_on_and_resumes(template, capsys):
     path = grid("rows: [{size: 2}, {fail: true}, {size: 3, width: 0.5}]")
     assert [row.state for row in plan(template, path, Path("runs"))] == ["new"] * 3
@@ -179,7 +181,7 @@ def test_a_sweep_of_another_version_is_refused(template):
     assert row.state == "new" and row.folder != executed.parent
 
 
-def wait_for(true, seconds=120):
+def wait_for(true, seconds=400):
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.1)
@@ -187,6 +189,7 @@ def wait_for(true, seconds=120):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_stopped_sweep_takes_its_runs_along_and_a_killed_one_leaves_them_to_finish(template):
     path = grid("rows: [{size: 2, wait_s: 8}]")
     (row,) = plan(template, path, Path("runs"))
@@ -200,7 +203,7 @@ def test_a_stopped_sweep_takes_its_runs_along_and_a_killed_one_leaves_them_to_fi
     stopped = start()
     time.sleep(2)
     stopped.send_signal(signal.SIGINT)
-    stopped.communicate(timeout=120)
+    stopped.communicate(timeout=400)
     assert row.state in ("unfinished", "failed")
     killed = start()
     killed.kill()
