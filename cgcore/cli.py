@@ -49,6 +49,32 @@ def run(
 
 
 @app.command()
+def sweep(
+    notebook: Annotated[Path, typer.Argument(help="A template of notebooks/, such as notebooks/hexane.ipynb.")],
+    grid: Annotated[Path, typer.Argument(help="Which runs: a YAML file such as notebooks/sweeps/table1.yml.")],
+    jobs: Annotated[int, typer.Option(help="Runs at once; they share cores and graphics cards.")] = 1,
+    index: Annotated[int | None, typer.Option(help="Only this row, from 0: a task of an array job.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the rows with their states, run nothing.")] = False,
+    out: Out = Path("runs"),
+):
+    """Run many settings of one notebook; finished ones are skipped, failed ones kept, and the rest goes on."""
+    from cgcore.book import check_values
+    from cgcore.book import rows as one
+    from cgcore.book import sweep as many
+
+    def execute():
+        if dry_run:
+            return typer.echo(one.status_table(one.plan(notebook, grid, out, check=check_values)))
+        # A scheduler's SIGTERM ends a sweep as Ctrl-C does: with its processes.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if index is not None:
+            return typer.echo(f"Done: {one.run_row(notebook, grid, out, index, check=check_values)}")
+        return many.sweep(notebook, grid, out, jobs=jobs, check=check_values)
+
+    _said(execute)
+
+
+@app.command()
 def maps():
     """List the maps and typings of beads that come with the package."""
     from cgcore import mapping
@@ -61,14 +87,18 @@ def maps():
 @app.command()
 def results(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of finished runs: runs/amino_acids/<parameters>__<hash>.")
+        list[Path], typer.Argument(help="Folders of finished runs of one notebook: runs/hexane/<parameters>__<hash>.")
     ],
-    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/amino_acids"),
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the chapter reads them; book/results/<notebook> by default.")
+    ] = None,
 ):
-    """Gather the small tables, surfaces and pictures that the amino-acid chapter shows."""
-    from cgcore.book.collect import collect
+    """Gather the small tables and pictures that the chapter of a notebook shows."""
+    from cgcore.book import collect, hexane
 
-    for path in _said(collect, runs, folder):
+    system = runs[0].resolve().parent.name
+    gather = hexane.publish if system == "hexane" else collect.collect
+    for path in _said(gather, runs, folder or Path("book/results") / system):
         typer.echo(path)
 
 
@@ -154,6 +184,7 @@ def _said(function, *args):
     """Call, and turn the errors that explain themselves into one message and exit status 1."""
     from cgcore.book import NotebookFailed
     from cgcore.book.build import BuildFailed
+    from cgcore.book.sweep import SweepFailed
     from cgcore.config import ConfigError
     from cgcore.mapping import MappingError
     from cgcore.reference.errors import ReferenceError
@@ -166,6 +197,7 @@ def _said(function, *args):
         MappingError,
         NotebookFailed,
         BuildFailed,
+        SweepFailed,
         ReferenceError,
         StoreError,
         FileNotFoundError,

@@ -21,6 +21,8 @@ BASIN_LABELS = {
     "alpha_L": r"$\alpha_\mathrm{L}$",
     "mirror_beta": r"mirror $\beta$",
 }
+BONDED_LABELS = {"bond": "Bond", "angle": "Angle", "dihedral": "Dihedral", "nearest": "Nearest neighbour"}
+MODEL_COLOURS = {"spline": PALETTE[1], "mace": PALETTE[0], "nequip": PALETTE[2]}
 PHI, PSI = r"$\varphi$ (°)", r"$\psi$ (°)"
 
 
@@ -191,15 +193,47 @@ def marginals(
         ax.legend()
 
 
-def rdf(ax: Axes, r_nm: np.ndarray, g: np.ndarray, error: np.ndarray, label: str | None = None, color=None) -> None:
-    """g(r) (M,) over r in nm with its standard error as a band."""
-    (line,) = ax.plot(r_nm, g, label=label, color=color, linewidth=1.4)
-    ax.fill_between(r_nm, g - error, g + error, color=line.get_color(), alpha=0.25, linewidth=0)
+def rdf(
+    ax: Axes, r_nm: np.ndarray, g: np.ndarray, error: np.ndarray, label: str | None = None, legend: bool = True, **line
+) -> None:
+    """g(r) (M,) over r in nm with its standard error as a band. line: colour, style and width of the line."""
+    (drawn,) = ax.plot(r_nm, g, label=label, **{"linewidth": 1.4} | line)
+    ax.fill_between(r_nm, g - error, g + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
     ax.axhline(1, color="0.6", linewidth=0.8, linestyle=(0, (4, 4)))
     ax.set(xlabel="r (nm)", ylabel="g(r)", xlim=(0, r_nm[-1]))
     ax.set_ylim(bottom=0)
-    if label:
+    if label and legend:
         ax.legend(loc="lower right")
+
+
+def shades(n: int) -> list:
+    """n colours of one hue, from light to dark, all dark enough for lines on white."""
+    return sns.color_palette("crest", n)
+
+
+def density(
+    ax: Axes, name: str, edges: np.ndarray, values: np.ndarray, error: np.ndarray, label: str | None = None, **line
+) -> None:
+    """Density (M,) of a bonded quantity with an error band; name as in `analysis.liquid`: "angle_ABA", "nearest".
+
+    edges (M + 1,) in nm or rad; angles are drawn in degrees. line: colour, style and width of the line.
+    """
+    word, _, species = name.partition("_")
+    angular = word in ("angle", "dihedral")
+    scale = np.degrees(1.0) if angular else 1.0
+    middle = (edges[:-1] + edges[1:]) / 2 * scale
+    values, error = values / scale, error / scale
+    (drawn,) = ax.plot(middle, values, label=label, **{"linewidth": 1.4} | line)
+    ax.fill_between(middle, values - error, values + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
+    quantity = " ".join([BONDED_LABELS[word], "–".join(species)]).strip()
+    unit = "°" if angular else "nm"
+    ax.autoscale(axis="y")  # a limit set by an earlier curve would stay
+    ax.set(xlabel=f"{quantity} ({unit})", ylabel=f"Density (1/{unit})")
+    ax.set_ylim(bottom=0)
+    if angular:
+        first = -180 if word == "dihedral" else 0
+        ax.set_xlim(first, 180)
+        ax.set_xticks(range(first, 181, 90 if word == "dihedral" else 45))
 
 
 def helix_surface(ax: Axes, F: np.ndarray, chi_edges: np.ndarray, q_edges: np.ndarray, vmax: float = 20.0):

@@ -6,9 +6,6 @@ import numpy as np
 
 from .blocks import Estimate, jackknife
 
-CHUNK = 4_000_000
-"""Distances that are in memory at once."""
-
 
 class PairCounts(NamedTuple):
     """Histogram of distances in B blocks of frames.
@@ -49,24 +46,42 @@ def pair_counts(
     be the same. n_pairs counts pairs of different molecules only, so that g -> 1 however many beads a molecule has.
     Raises ValueError for r_max beyond half the box, or fewer frames than blocks.
     """
-    if not r_max <= min(box) / 2:
-        raise ValueError(f"rdf: want r_max up to half the box, {min(box) / 2:.3f} nm, got {r_max}")
     if len(position) < blocks:
         raise ValueError(f"rdf: want at least a frame for each of {blocks} blocks, got {len(position)}")
-    i, j = _pairs(np.asarray(molecule), np.asarray(first), np.asarray(second))
     edges = np.linspace(0.0, r_max, bins + 1)
+    return block_counts(np.array_split(np.asarray(position), blocks), box, molecule, first, second, edges)
+
+
+def block_counts(
+    blocks: list[np.ndarray],
+    box: np.ndarray,
+    molecule: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    edges: np.ndarray,
+) -> PairCounts:
+    """As `pair_counts`, for blocks of frames (t, N, 3) nm of any lengths, and equal bins from 0 with edges (M + 1,) nm."""
+    box, edges = np.asarray(box), np.asarray(edges)
+    if not edges[-1] <= min(box) / 2:
+        raise ValueError(f"rdf: want r_max up to half the box, {min(box) / 2:.3f} nm, got {edges[-1]}")
+    i, j = _pairs(np.asarray(molecule), np.asarray(first), np.asarray(second))
     shell = 4 / 3 * np.pi * np.diff(edges**3) / np.prod(box) * len(i)
-    counts, ideal = [], []
-    step = max(1, CHUNK // len(i))
-    for part in np.array_split(np.asarray(position), blocks):
-        total = np.zeros(bins)
-        for start in range(0, len(part), step):
-            d = part[start : start + step, i] - part[start : start + step, j]
-            d -= box * np.round(d / box)
-            total += np.histogram(np.linalg.norm(d, axis=-1), edges)[0]
-        counts.append(total)
-        ideal.append(len(part) * shell)
-    return PairCounts(edges, np.array(counts), np.array(ideal))
+    counts = [_counts(block, box, i, j, edges) for block in blocks]
+    return PairCounts(edges, np.array(counts), np.array([len(block) * shell for block in blocks]))
+
+
+def _counts(frames: np.ndarray, box: np.ndarray, i: np.ndarray, j: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(M,) distances of the pairs i, j in each bin, over frames (t, N, 3)."""
+    total, scale = np.zeros(len(edges) - 1), (len(edges) - 1) / edges[-1]
+    for x in np.moveaxis(frames, 2, 1):
+        square = 0.0
+        for along, length in zip(x, box, strict=True):  # one axis at a time is four times faster than vectors
+            d = along[i] - along[j]
+            d -= length * np.rint(d / length)
+            square = square + d * d
+        near = square[square < edges[-1] ** 2]
+        total += np.bincount((np.sqrt(near) * scale).astype(int), minlength=len(total))[: len(total)]
+    return total
 
 
 def _pairs(molecule, first, second):

@@ -17,6 +17,8 @@ from cgcore.book import provenance
 from cgcore.book.parameters import OUT_DIR, check_parameters, read_parameters
 from cgcore.store.runs import versions
 
+EXECUTED, FAILED = "executed.ipynb", "failed.ipynb"
+
 
 class NotebookFailed(RuntimeError):
     """A run that stopped with an error; its notebook is kept with the traceback."""
@@ -37,9 +39,9 @@ def run_notebook(template: Path, parameters: dict, out: Path, *, check: Callable
     values = {k: v for k, v in complete.items() if k != OUT_DIR}
     if check is not None:
         check(**values)
-    record = _record(template, values)
+    record = run_record(template, values)
     folder = Path(out) / template.stem / run_name(template, values, record)
-    executed = folder / "executed.ipynb"
+    executed = folder / EXECUTED
     if executed.exists():
         print(f"{folder.name}: finished before, reused", flush=True)
         return executed
@@ -49,14 +51,14 @@ def run_notebook(template: Path, parameters: dict, out: Path, *, check: Callable
         complete[OUT_DIR] = _portable(folder)
     started, clock = datetime.now(UTC), time.perf_counter()
     part = folder / "part.ipynb"
-    _execute(template, part, complete, failed=folder / "failed.ipynb")
+    _execute(template, part, complete, failed=folder / FAILED)
     record |= {"started": started.strftime("%Y-%m-%d %H:%M UTC"), "wall_s": round(time.perf_counter() - clock, 1)}
     record["device"] = provenance.device(folder)
     notebook = nbformat.read(part, as_version=4)
     notebook.metadata["cgcore"] = dict(notebook.metadata.get("cgcore", {})) | record
     nbformat.write(notebook, part)
     os.replace(part, executed)
-    (folder / "failed.ipynb").unlink(missing_ok=True)
+    (folder / FAILED).unlink(missing_ok=True)
     print(f"{folder.name}: done in {duration(record['wall_s'])}", flush=True)
     return executed
 
@@ -85,7 +87,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _record(template: Path, values: dict) -> dict:
+def run_record(template: Path, values: dict) -> dict:
     """What is known of a run before it starts."""
     data = provenance.data_hash(template.parent / "data")
     return {

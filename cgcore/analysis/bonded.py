@@ -1,0 +1,96 @@
+"""Densities of bonds, angles and dihedrals by species, of nearest-neighbour distances, and the gauche population."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from cgcore import geometry
+from cgcore.analysis.blocks import Estimate, filled, jackknife
+from cgcore.analysis.sample import Sample, wrapped
+from cgcore.analysis.surface import jensen_shannon, normalised
+
+GAUCHE_DEG = 120.0
+"""A dihedral nearer to cis than this is gauche; the maxima of hexane's torsional potential lie there."""
+LENGTH_BINS, ANGLE_BINS, DIHEDRAL_BINS = 100, 90, 72  # the last two 2 and 5 degrees
+MEASURES = {2: ("bond", geometry.distances), 3: ("angle", geometry.angles), 4: ("dihedral", geometry.dihedrals)}
+
+
+class Density(NamedTuple):
+    """Histogram of a quantity in B blocks. edges: (M + 1,) nm or rad; counts: (B, M + 1), the last those outside."""
+
+    edges: np.ndarray
+    counts: np.ndarray
+
+    def density(self) -> Estimate:
+        """(M,) per nm or rad, with its standard error over blocks; what lies outside counts in the norm."""
+        return jackknife(self._density, self.counts)
+
+    def spread(self) -> np.ndarray:
+        """(M,) standard deviation of the density over blocks."""
+        return np.std([self._density(n) for n in filled(self.counts)], axis=0, ddof=1)
+
+    def distance(self, other: "Density") -> Estimate:
+        """Jensen-Shannon divergence in bit to another histogram on the same edges, errors of both in quadrature."""
+        a = jackknife(lambda n: jensen_shannon(n, other.counts.sum(0)), self.counts)
+        b = jackknife(lambda n: jensen_shannon(n, self.counts.sum(0)), other.counts)
+        return Estimate(a.value, float(np.hypot(a.error, b.error)))
+
+    def _density(self, counts: np.ndarray) -> np.ndarray:
+        return normalised(counts)[:-1] / np.diff(self.edges)
+
+
+def kinds(species: tuple[str, ...], bonds: np.ndarray) -> dict[str, np.ndarray]:
+    """All bonds, angles and dihedrals along the bonds (P, 2), by name: "angle_ABA" -> (M, 3) bead indices.
+
+    species: N names; a chain and its reverse are the same kind, named by the earlier in the alphabet.
+    """
+    found: dict[str, list] = {}
+    for length, (word, _) in MEASURES.items():
+        for path in geometry.paths(bonds, len(species), length):
+            label = "".join(species[i] for i in path)
+            found.setdefault(f"{word}_{min(label, label[::-1])}", []).append(path)
+    return {name: np.array(paths) for name, paths in found.items()}
+
+
+def values(sample: Sample, paths: np.ndarray) -> list[np.ndarray]:
+    """Bond lengths (nm), angles or dihedrals (rad) along paths (M, 2 to 4), as blocks (t, M)."""
+    _, measure = MEASURES[paths.shape[1]]
+    return sample.per_frame(lambda x: measure(x, paths, sample.box))
+
+
+def nearest(sample: Sample) -> list[np.ndarray]:
+    """Distance of each bead to the nearest other, whichever it is, as blocks (t, N) nm."""
+    return sample.per_frame(lambda frames: np.array([_nearest(x, sample.box) for x in frames]))
+
+
+def edges_for(name: str, reference: list[np.ndarray]) -> np.ndarray:
+    """(M + 1,) bin edges: of angles and dihedrals their whole range, of lengths twice the range of the reference."""
+    if name.startswith("angle"):
+        return np.linspace(0, np.pi, ANGLE_BINS + 1)
+    if name.startswith("dihedral"):
+        return np.linspace(-np.pi, np.pi, DIHEDRAL_BINS + 1)
+    low, high = min(b.min() for b in reference), max(b.max() for b in reference)
+    margin = (high - low) / 2
+    return np.linspace(max(0.0, low - margin), high + margin, LENGTH_BINS + 1)
+
+
+def histogram(blocks: list[np.ndarray], edges: np.ndarray) -> Density:
+    """The histogram of values in blocks."""
+    inside = np.array([np.histogram(b, edges)[0] for b in blocks])
+    outside = np.array([b.size for b in blocks]) - inside.sum(1)
+    return Density(edges, np.concatenate([inside, outside[:, None]], axis=1))
+
+
+def mean(blocks: list[np.ndarray]) -> Estimate:
+    """Mean of values in blocks, each weighted by its size."""
+    return jackknife(lambda total: float(total[0] / total[1]), np.array([[b.sum(), b.size] for b in blocks]))
+
+
+def gauche(blocks: list[np.ndarray]) -> Estimate:
+    """Fraction of dihedrals in blocks (t, M) rad that are gauche: nearer to cis (0) than GAUCHE_DEG."""
+    return mean([(np.abs(b) < np.radians(GAUCHE_DEG)).astype(float) for b in blocks])
+
+
+def _nearest(x: np.ndarray, box: np.ndarray) -> np.ndarray:
+    return cKDTree(wrapped(x, box), boxsize=box).query(wrapped(x, box), k=2)[0][:, 1]

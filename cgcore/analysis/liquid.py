@@ -1,0 +1,158 @@
+"""The result of one run of a molecular liquid as one small table, beside the reference, every number with an error."""
+
+from itertools import combinations_with_replacement
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cgcore.analysis import bonded, partners
+from cgcore.analysis.blocks import Estimate, between_halves, filled
+from cgcore.analysis.diffusion import diffusion
+from cgcore.analysis.ramachandran import row
+from cgcore.analysis.rdf import PairCounts, block_counts
+from cgcore.analysis.sample import Sample, of_ensemble, of_frames
+from cgcore.analysis.stability import exclusions
+from cgcore.analysis.surface import jensen_shannon
+from cgcore.frames import Ensemble, Frames
+from cgcore.mapping import Mapping
+from cgcore.units import PS_PER_NS
+
+RDF_STEP_NM = 0.01
+MILLI = 1e3
+"""Table 1 of the study gives errors of g in units of 10^-3."""
+INSIDE = 3.0
+"""Standard errors within which two densities agree."""
+LEAST_FRAMES = 10
+"""Where fewer count, there is nothing to say but that."""
+
+
+def liquid(
+    run: Ensemble, reference: Frames, beads: Mapping, box, *, skip_ps: float = 0.0, hold_ps: float = 1.0
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """A run's structure and motion beside the reference's: a table of plain numbers, and the arrays to draw.
+
+    run: replicas (C, T, N, 3) nm in a box (3,) nm, wrapped or not; reference: mapped frames of one trajectory. Blocks are
+    the replicas, or pieces of a single one; frames from first_bad on, and the first skip_ps of each replica, do not
+    count. With the species' names in place of A and B:
+
+    - exclusions of `stability.exclusions`, and n_frames and ns after skip_ps;
+    - g_AB_mse, in 10^-3: mean over r of (g - g_ref)^2, mean over replicas as in table 1 of the study, with its standard
+      error _error and standard deviation _sd over replicas; g_AB_mse_all of all replicas together, beside
+      g_AB_mse_floor, what sampling noise alone would give there;
+    - bond_AB, angle_ABA, dihedral_ABBA: mean _mean (nm, rad) but for dihedrals; _js, Jensen-Shannon divergence in bit to
+      the reference, with _error and _floor (of noise alone); _inside, the part of the reference's density in bins where
+      both agree within three standard errors; gauche_ABBA; nearest, the same for the nearest other bead;
+    - stranger: fraction of bonds, seen from both ends, with a bead of another molecule, of the partner's species, nearer
+      than the partner; for molecules of two beads also the switching of bonds (`partners.switching`);
+    - diffusion in nm^2/ns (`diffusion.diffusion`).
+
+    A run of which fewer than LEAST_FRAMES frames count has only the exclusions, and no arrays.
+    "reference" holds the reference's own numbers. Pairs in one molecule, bonded or not, are left out of every g, by the
+    initial bonds: the study says "bonded beads are excluded", which its published code does for whole molecules.
+    Arrays: r, g_AB, _error, _sd over blocks; <quantity>_edges, <quantity> (1/nm or 1/rad), _error, _sd; msd, msd_lag;
+    switched over time; the reference's with "reference_" before the name.
+    """
+    ours, theirs = of_ensemble(run, box, skip_ps=skip_ps), of_frames(reference)
+    table = exclusions(run.first_bad, run.position.shape[1], ours.frame_ps)
+    table |= {"n_frames": ours.n_frames, "ns": ours.n_frames * ours.frame_ps / PS_PER_NS}
+    if ours.n_frames < LEAST_FRAMES:
+        return table | {"reference": {}}, {}
+    molecule, arrays, own = molecules(beads.bonds, len(beads.beads)), {}, {}
+    for name, (first, second) in species_pairs(beads).items():
+        table |= _rdf(name, ours, theirs, molecule, first, second, arrays)
+    labels = tuple(beads.species_names[s] for s in beads.species)
+    for name, paths in bonded.kinds(labels, beads.bonds).items():
+        blocks, reference_blocks = bonded.values(ours, paths), bonded.values(theirs, paths)
+        table |= _density(name, blocks, reference_blocks, arrays)
+        for into, values in ((table, blocks), (own, reference_blocks)):
+            into |= _own(name, values)
+    blocks, reference_blocks = bonded.nearest(ours), bonded.nearest(theirs)
+    table |= _density("nearest", blocks, reference_blocks, arrays)
+    for into, sample, values in ((table, ours, blocks), (own, theirs, reference_blocks)):
+        into |= _own("nearest", values) | _strangers(sample, beads, molecule)
+    for into, sample, prefix in ((table, ours, ""), (own, theirs, "reference_")):
+        found, curves = diffusion(sample)
+        into |= row("diffusion", found or Estimate(None, None))
+        arrays |= {prefix + key: value for key, value in curves.items()}
+    if partners.pairs_up(beads.bonds, len(beads.beads)):
+        # From the start, also where the rest skips it: switches are counted from the bonds that are known.
+        for into, sample, prefix in ((table, of_ensemble(run, box), ""), (own, theirs, "reference_")):
+            found, arrays[f"{prefix}switched"] = partners.switching(sample, beads.bonds, beads.species, hold_ps=hold_ps)
+            into |= found
+    return table | {"reference": own}, arrays
+
+
+def molecules(bonds: np.ndarray, n: int) -> np.ndarray:
+    """(n,) number of the molecule that each bead is in."""
+    i, j = np.asarray(bonds).T
+    return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
+
+
+def species_pairs(beads: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Bead indices of both species of each pair, by name: "g_AB" -> (beads A, beads B)."""
+    species = np.array(beads.species)
+    pairs = combinations_with_replacement(range(len(beads.species_names)), 2)
+    return {
+        "g_" + "".join(beads.species_names[s] for s in pair): tuple(np.flatnonzero(species == s) for s in pair)
+        for pair in pairs
+    }
+
+
+def rdf_edges(box: np.ndarray) -> np.ndarray:
+    """(M + 1,) nm: bins of 0.01 nm from zero to half the box, as in the study's published code."""
+    bins = int(np.floor(min(box) / 2 / RDF_STEP_NM + 1e-9))
+    return RDF_STEP_NM * np.arange(bins + 1)
+
+
+def _rdf(name, ours: Sample, theirs: Sample, molecule, first, second, arrays: dict) -> dict:
+    edges = rdf_edges(np.minimum(ours.box, theirs.box))
+    counts = [block_counts(s.blocks(), s.box, molecule, first, second, edges) for s in (ours, theirs)]
+    arrays["r"] = counts[0].centres
+    for prefix, counted in zip(("", "reference_"), counts, strict=True):
+        estimate = counted.g()
+        arrays |= {f"{prefix}{name}": estimate.value, f"{prefix}{name}_error": estimate.error}
+        arrays[f"{prefix}{name}_sd"] = spread(counted)
+    (g, error), (g_ref, error_ref) = (c.g() for c in counts)
+    each = np.mean((counts[0].counts / counts[0].ideal - g_ref) ** 2, axis=1) * MILLI
+    return {
+        **row(f"{name}_mse", Estimate(float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))))),
+        f"{name}_mse_sd": float(each.std(ddof=1)),
+        f"{name}_mse_all": float(np.mean((g - g_ref) ** 2)) * MILLI,
+        f"{name}_mse_floor": float(np.mean(error**2 + error_ref**2)) * MILLI,
+    }
+
+
+def spread(counted: PairCounts) -> np.ndarray:
+    """(M,) standard deviation of g over blocks."""
+    return np.std(counted.counts / counted.ideal, axis=0, ddof=1)
+
+
+def _density(name, blocks, reference_blocks, arrays: dict) -> dict:
+    edges = bonded.edges_for(name, reference_blocks)
+    ours, theirs = bonded.histogram(blocks, edges), bonded.histogram(reference_blocks, edges)
+    arrays[f"{name}_edges"] = edges
+    for prefix, histogram in (("", ours), ("reference_", theirs)):
+        density, error = histogram.density()
+        arrays |= {f"{prefix}{name}": density, f"{prefix}{name}_error": error, f"{prefix}{name}_sd": histogram.spread()}
+    (p, error), (q, error_ref) = ours.density(), theirs.density()
+    agree = np.abs(p - q) <= INSIDE * np.hypot(error, error_ref)
+    halves = [between_halves(jensen_shannon, h.counts) for h in (ours, theirs)]
+    return {
+        **row(f"{name}_js", ours.distance(theirs)),
+        f"{name}_js_floor": sum(halves) / 4,
+        f"{name}_inside": float(np.sum(q[agree]) / np.sum(q)),
+        f"{name}_outside_range": float(filled(ours.counts).sum(0)[-1] / ours.counts.sum()),
+    }
+
+
+def _own(name: str, values: list[np.ndarray]) -> dict:
+    """Numbers of one ensemble alone."""
+    if name.startswith("dihedral"):
+        return row(name.replace("dihedral", "gauche"), bonded.gauche(values))
+    return row(f"{name}_mean", bonded.mean(values))
+
+
+def _strangers(sample: Sample, beads: Mapping, molecule: np.ndarray) -> dict:
+    found = partners.nearer_strangers(sample, beads.bonds, beads.species, molecule)
+    return row("stranger", bonded.mean([b.astype(float) for b in found]))

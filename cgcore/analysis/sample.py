@@ -1,0 +1,80 @@
+"""Frames that count, of replicas or of one trajectory, and the blocks that error bars come from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgcore.frames import Ensemble, Frames
+
+PIECES = 10
+"""Blocks that a single trajectory is cut into."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Replicas of a periodic system on a common clock.
+
+    position: (C, T, N, 3) nm, wrapped or not; valid: (C, T), true where a frame counts; box: (3,) nm; frame_ps: time
+    between frames.
+    """
+
+    position: np.ndarray
+    valid: np.ndarray
+    box: np.ndarray
+    frame_ps: float
+
+    @property
+    def n_frames(self) -> int:
+        """Frames that count, of all replicas."""
+        return int(np.count_nonzero(self.valid))
+
+    def replicas(self) -> list[np.ndarray]:
+        """The frames that count of each replica that has any, (t, N, 3) each."""
+        return [x[v] for x, v in zip(self.position, self.valid, strict=True) if v.any()]
+
+    def blocks(self) -> list[np.ndarray]:
+        """Nearly independent sets of frames (t, N, 3): the replicas, or contiguous pieces where there is only one."""
+        return _cut(self.replicas())
+
+    def per_frame(self, values) -> list[np.ndarray]:
+        """`values(position)` (T, ...) of each replica's frames (T, N, 3), those that count, cut as `blocks`.
+
+        Frames that do not count are zero when `values` sees them, so that it meets one shape and finite numbers.
+        """
+        pairs = zip(self.position, self.valid, strict=True)
+        return _cut([np.asarray(values(np.where(v[:, None, None], x, 0.0)))[v] for x, v in pairs if v.any()])
+
+
+def of_ensemble(run: Ensemble, box, *, skip_ps: float = 0.0) -> Sample:
+    """The frames of a simulation before its replicas failed, without the first `skip_ps` of each.
+
+    Raises ValueError for a box that is not periodic.
+    """
+    time = np.asarray(run.time)
+    valid = run.valid & (time > time[0] + skip_ps - 1e-9)[None, :] if skip_ps else run.valid
+    return _checked(np.asarray(run.position), valid, box, time)
+
+
+def of_frames(frames: Frames) -> Sample:
+    """One trajectory, all of whose frames count."""
+    position = np.asarray(frames.position)[None]
+    return _checked(position, np.ones(position.shape[:2], bool), frames.box, np.asarray(frames.time))
+
+
+def wrapped(x: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Positions (..., 3) nm inside the box, below its upper edge."""
+    x = np.mod(np.asarray(x, float), box)
+    return np.where(x < box, x, 0.0)  # the remainder of a tiny negative number rounds to the box itself
+
+
+def _cut(replicas: list[np.ndarray]) -> list[np.ndarray]:
+    return replicas if len(replicas) > 1 else np.array_split(replicas[0], min(PIECES, len(replicas[0])))
+
+
+def _checked(position, valid, box, time) -> Sample:
+    box = np.asarray(box, float)
+    if not np.isfinite(box).all():
+        raise ValueError(f"a liquid: want a periodic box in nm, got {box}")
+    if len(time) < 2:
+        raise ValueError(f"a liquid: want at least two frames, got {len(time)}")
+    return Sample(position=position, valid=valid, box=box, frame_ps=float(np.median(np.diff(time))))

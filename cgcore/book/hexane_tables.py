@@ -1,0 +1,165 @@
+"""From finished runs of the hexane notebook to what the chapter reads: a small table and densities for each."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nbformat
+import numpy as np
+
+from cgcore import store
+from cgcore.book.collect import FIT_KEYS, manifests
+from cgcore.book.run import EXECUTED
+
+REFERENCE = "reference"
+ARRAYS = "hexane.npz"
+MAPS = {"four_site": "Four-site", "three_site": "Three-site", "two_site": "Two-site", "six_site": "Six-site"}
+POTENTIALS = {"spline": "splines", "mace": "MACE", "nequip": "NequIP"}
+WIDE_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80}
+"""The larger cut-off of table 1, the notebook's default."""
+LAYERS = {"mace": 2, "nequip": 3}
+MD_KEYS = ("temperature_K", "ns_per_day_per_replica", "ns_per_day_aggregate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What tells one run of the chapter from another; None where it has no meaning for the potential."""
+
+    map: str
+    potential: str
+    nu: int | None = None
+    layers: int | None = None
+    cutoff_nm: float | None = None
+    extras: tuple[str, ...] = ()  # in words: bond types, prior, optimal forces, typing
+
+    @property
+    def stem(self) -> str:
+        """Its name among files: three_site_mace_nu2_l2_r0.70."""
+        parts = {"nu": self.nu, "l": self.layers, "r": self.cutoff_nm and f"{self.cutoff_nm:.2f}"}
+        told = [f"{key}{value}" for key, value in parts.items() if value is not None]
+        return "_".join([self.map, self.potential, *told, *(e.replace(" ", "_") for e in self.extras)])
+
+    @property
+    def label(self) -> str:
+        """Its name in tables, as "Three-site, MACE, 2 layers, 0.70 nm"."""
+        told = [MAPS[self.map], POTENTIALS[self.potential]]
+        told += [f"ν = {self.nu}"] if self.nu is not None else []
+        told += [f"{self.layers} {'layer' if self.layers == 1 else 'layers'}"] if self.layers is not None else []
+        told += [f"{self.cutoff_nm:.2f} nm"] if self.cutoff_nm is not None else []
+        return ", ".join([*told, *self.extras])
+
+    @property
+    def plain(self) -> bool:
+        """A potential as in the study, without additions."""
+        return not self.extras
+
+
+def setting(parameters: dict) -> Setting:
+    """The setting of a run from its notebook's parameters."""
+    map, potential = parameters["map"], parameters["potential"]
+    extras = ["bond types"] if parameters.get("bond_types") else []
+    extras += ["bonded prior"] if parameters.get("prior", "none") != "none" else []
+    extras += ["optimal forces"] if parameters.get("force_map", "sum") != "sum" else []
+    extras += [parameters["typing"]] if parameters.get("typing", "study") != "study" else []
+    network = potential in LAYERS
+    return Setting(
+        map=map,
+        potential=potential,
+        nu=parameters["nu"] if potential == "mace" else None,
+        layers=(parameters["layers"] or LAYERS[potential]) if network else None,
+        cutoff_nm=(parameters["cutoff_nm"] or WIDE_NM.get(map)) if network else None,
+        extras=tuple(extras),
+    )
+
+
+def collect(runs: list[Path], folder: Path) -> list[Path]:
+    """Write table and arrays of every finished run, and of the reference they share; what was written.
+
+    runs: folders of `run_notebook` with result.json, fit/ and md/, the latter with results "liquid" and "dynamics" in
+    its manifest and hexane.npz. Raises StoreError for a run that is not finished, and for two of one setting.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written, seen = [], {}
+    for run in runs:
+        fit, md = manifests(run)
+        parameters = nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]["parameters"]
+        which = setting(parameters)
+        if which.stem in seen:
+            raise store.StoreError(f"{run} and {seen[which.stem]} are both {which.label}; want one of them")
+        seen[which.stem] = run
+        arrays = {k: _short(a) for k, a in store.read_npz(run / "md" / md["id"] / ARRAYS).items()}
+        ours = {k: a for k, a in arrays.items() if not k.startswith(f"{REFERENCE}_")}
+        theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in arrays.items() if k not in ours}
+        theirs |= {k: a for k, a in ours.items() if k == "r" or k.endswith("_edges")}
+        written += _write(folder, which.stem, _result(which, parameters, fit, md), ours)
+        if md["results"]["liquid"][REFERENCE]:
+            written += _write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
+    return sorted(set(written))
+
+
+def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
+    """Tables and arrays of the collected runs by setting, in their order; the reference's have the potential
+    "reference"."""
+    found = {}
+    for path in sorted(Path(folder).glob("*.json"), key=lambda p: (store.read_json(p)["order"], p.name)):
+        result = store.read_json(path)
+        raw = result["manifest"]["setting"]
+        which = Setting(**raw | {"extras": tuple(raw["extras"])})
+        found[which] = (result["table"], store.read_npz(path.with_suffix(".npz")))
+    return found
+
+
+def _result(which: Setting, parameters: dict, fit: dict, md: dict) -> dict:
+    liquid, dynamics = md["results"]["liquid"], md["results"]["dynamics"]
+    numbers = {k: v for k, v in liquid.items() if k != REFERENCE}
+    numbers |= {k: fit["results"][k] for k in FIT_KEYS if k in fit["results"]}
+    numbers |= {k: dynamics[k] for k in MD_KEYS if k in dynamics}
+    numbers |= {"training_s": fit["results"].get("wall_s", fit["wall_s"]), "simulation_s": dynamics["wall_s"]}
+    sampling = (
+        f"{dynamics['replicas']} replicas of {dynamics['length_ps']:g} ps, {liquid['n_frames_excluded']} of "
+        f"{round(dynamics['replicas'] * dynamics['length_ps'] / _frame_ps(liquid))} frames excluded"
+    )
+    made = {"fit": fit, "md": {k: v for k, v in md.items() if k != "results"}}
+    about = {"setting": asdict(which), "parameters": parameters}
+    return {
+        "label": which.label,
+        "order": _order(which),
+        "sampling": sampling,
+        "table": numbers,
+        "manifest": about | made,
+    }
+
+
+def _reference(map: str, md: dict) -> dict:
+    which = Setting(map=map, potential=REFERENCE)
+    about = {"setting": asdict(which), "data": md["data"], "versions": md["versions"], "git": md["git"]}
+    return {
+        "label": f"{MAPS[map]}, reference",
+        "order": 1000 * list(MAPS).index(map) + 999,
+        "sampling": "one atomistic simulation",
+        "table": md["results"]["liquid"][REFERENCE],
+        "manifest": about,
+    }
+
+
+def _order(which: Setting) -> int:
+    """By map, potential, what was added, cut-off, nu and layers."""
+    digits = (which.plain is False, round(10 * (which.cutoff_nm or 0)), which.nu or 0, which.layers or 0)
+    place = 300 * list(POTENTIALS).index(which.potential)
+    return 1000 * list(MAPS).index(which.map) + place + sum(d * n for d, n in zip(digits, (150, 15, 3, 1), strict=True))
+
+
+def _frame_ps(liquid: dict) -> float:
+    """Time between frames, from the frames that count and their time."""
+    return 1000 * liquid["ns"] / liquid["n_frames"] if liquid["n_frames"] else 0.5
+
+
+def _short(array: np.ndarray) -> np.ndarray:
+    """Single precision, which halves what the chapter keeps in the repository."""
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def _write(folder: Path, stem: str, result: dict, arrays: dict) -> list[Path]:
+    paths = [folder / f"{stem}.json", folder / f"{stem}.npz"]
+    store.write_json(paths[0], result)
+    store.write_npz(paths[1], **arrays)
+    return paths

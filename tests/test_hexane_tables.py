@@ -1,0 +1,139 @@
+"""The chapter on hexane: runs to tables, table 1 beside the published one, figures from whatever is there."""
+
+import csv
+import json
+
+import numpy as np
+import pretend
+import pytest
+from numpy.testing import assert_allclose
+from typer.testing import CliRunner
+
+from cgcore import store
+from cgcore.book import hexane_figures, hexane_table1, hexane_tables, results
+from cgcore.book.hexane_tables import setting
+from cgcore.cli import app
+
+
+@pytest.fixture
+def runs(tmp_path):
+    made, tmp_path = [], tmp_path / "hexane"
+    tmp_path.mkdir()
+    for map in pretend.QUANTITIES:
+        made.append(pretend.run(tmp_path, pretend.bells(map, 1.3), map=map, potential="spline"))
+        made.append(pretend.run(tmp_path, pretend.bells(map, 1.05), map=map))
+    made.append(pretend.run(tmp_path, pretend.bells("three_site", 2.0), nu=1, layers=1))
+    made.append(pretend.run(tmp_path, pretend.bells("three_site", 1.1), nu=1, cutoff_nm=0.55))
+    made.append(pretend.run(tmp_path, pretend.bells("two_site", 1.1), map="two_site", bond_types=True))
+    return made
+
+
+def test_published_numbers_are_those_of_the_study():
+    cells = {(c["map"], c["cutoff_nm"], c["nu"]): c for c in hexane_table1.published()}
+    assert len(cells) == 18
+    starred = cells["four_site", 0.65, 2]
+    assert (starred["force"], starred["stability"], starred["speed"], starred["g_AA"]) == (771.8, 579, 78.1, 0.2)
+    assert cells["four_site", 0.55, 1]["g_BB"] is None and cells["four_site", 0.65, 1]["g_BB_sd"] == 31.3
+    assert cells["three_site", 0.70, 3]["g_BB_sd"] == 1.8 and cells["three_site", 0.55, 1]["force"] == 418.2
+    assert cells["two_site", 0.80, 1]["g_AA"] == 20.8 and "g_AB" not in cells["two_site", 0.80, 1]
+    assert {c["neighbours"] for c in cells.values() if c["cutoff_nm"] < 0.6} == {10}
+    assert all(c["speed"] < 180 and 411 < c["force"] < 773 for c in cells.values())
+
+
+def test_a_setting_is_told_from_its_parameters():
+    mace = setting(pretend.PARAMETERS)
+    assert (mace.nu, mace.layers, mace.cutoff_nm, mace.extras) == (2, 2, 0.70, ())
+    assert mace.stem == "three_site_mace_nu2_l2_r0.70" and mace.label == "Three-site, MACE, ν = 2, 2 layers, 0.70 nm"
+    spline = setting(pretend.PARAMETERS | {"potential": "spline", "map": "two_site"})
+    assert spline.stem == "two_site_spline" and spline.label == "Two-site, splines"
+    nequip = setting(pretend.PARAMETERS | {"potential": "nequip", "prior": "bonded", "layers": 1})
+    assert nequip.stem == "three_site_nequip_l1_r0.70_bonded_prior" and "1 layer," in nequip.label
+    assert nequip.nu is None and not nequip.plain
+
+
+def test_runs_become_results_and_share_their_reference(runs, tmp_path):
+    folder = tmp_path / "results"
+    written = hexane_tables.collect(runs, folder)
+    assert len(written) == 2 * (9 + 3)
+    found = results.load(folder)
+    assert list(found)[:3] == ["four_site_spline", "four_site_mace_nu2_l2_r0.65", "reference_four_site"]
+    mace = found["three_site_mace_nu2_l2_r0.70"]
+    assert mace.table["force_mae_meV_per_A"] == 415 and mace.table["g_AA_mse"] == 0.4
+    assert mace.sampling == "4 replicas of 50 ps, 10 of 400 frames excluded"
+    assert mace.manifest["parameters"]["map"] == "three_site" and mace.text("g_AA_mse") == "0.400 ± 0.050"
+    assert found["reference_two_site"].table == {"gauche_ABBA": 0.17}
+    arrays = store.read_npz(folder / "three_site_mace_nu2_l2_r0.70.npz")
+    wanted = pretend.bells("three_site", 1.05)
+    assert_allclose(arrays["angle_ABA"], wanted["angle_ABA"], rtol=1e-6)
+    assert not any(k.startswith("reference_") for k in arrays) and arrays["r"].dtype == np.float32
+    theirs = store.read_npz(folder / "reference_three_site.npz")
+    assert_allclose(theirs["angle_ABA"], wanted["reference_angle_ABA"], rtol=1e-6)
+    assert {"r", "angle_ABA_edges", "g_AA_sd"} <= theirs.keys()
+
+
+def test_two_runs_of_one_setting_and_an_unfinished_one_are_refused(tmp_path):
+    twice = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), seed=seed) for seed in (1, 2)]
+    with pytest.raises(store.StoreError, match="both Three-site, MACE.*want one of them"):
+        hexane_tables.collect(twice, tmp_path / "results")
+    (twice[0] / "executed.ipynb").unlink()
+    with pytest.raises(store.StoreError, match="want a finished run"):
+        hexane_tables.collect(twice[:1], tmp_path / "results")
+
+
+def test_a_run_of_which_nothing_counts_keeps_its_row(tmp_path):
+    failed = {"n_frames": 0, "ns": 0.0, "n_frames_excluded": 400, "stable_ps": 0.0, "reference": {}}
+    hexane_tables.collect([pretend.run(tmp_path, {}, failed)], tmp_path / "results")
+    (result,) = results.load(tmp_path / "results").values()
+    assert result.sampling == "4 replicas of 50 ps, 400 of 400 frames excluded"
+    assert hexane_figures.draw(tmp_path / "results") == []
+
+
+def test_table_1_has_ours_beside_theirs(runs, tmp_path):
+    folder = tmp_path / "results"
+    hexane_tables.collect(runs, folder)
+    written = hexane_table1.write(folder)
+    assert len(written) == 20
+    lines = json.loads((folder / "download" / "table1.json").read_text())
+    line = lines[10]
+    assert (line["map"], line["cutoff_nm"], line["nu"]) == ("three_site", 0.7, 2)
+    assert (line["force"], line["force_published"]) == (415, 415.5)
+    assert (line["g_AA"], line["g_AA_sd"], line["g_AA_error"]) == (0.4, 0.1, 0.05)
+    assert (line["g_AA_published"], line["g_AA_published_sd"]) == (0.1, 0.3)
+    assert (line["speed"], line["speed_published"]) == (120.5, 99.3)
+    empty = lines[0]
+    assert empty["force"] is None and empty["force_published"] == 772.7 and empty["g_AA_published"] is None
+    with (folder / "download" / "table1.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 18 and table[10]["stability_published"] == "763.0" and table[0]["force"] == ""
+    shown = results.rows(results.load(folder / "table1"), ["force", "force_published", "g_AA", "g_AA_published"])
+    assert shown[10] == ["Three-site, 0.70 nm, ν = 2", "415", "416", "0.400 ± 0.050", "0.1"]
+    assert shown[0][1:] == ["–", "773", "–", "–"]
+
+
+def test_figures_are_drawn_from_the_runs_that_are_there(runs, tmp_path):
+    folder = tmp_path / "results"
+    hexane_tables.collect(runs, folder)
+    found = hexane_tables.load(folder)
+    first = hexane_figures.figure_1(found)
+    titles = [ax.get_title() for ax in first.axes]
+    assert titles == ["Four-site", "Three-site", "Two-site", "", "", ""]
+    dihedral, angle, bond, *g = first.axes
+    assert dihedral.get_xlabel() == "Dihedral A–B–B–A (°)" and angle.get_ylabel() == "Density (1/°)"
+    assert [len(ax.lines) for ax in (dihedral, angle, bond)] == [3, 3, 4]
+    assert all(ax.get_xlabel() == "r (nm)" for ax in g)
+    x, y = angle.lines[2].get_xydata().T
+    assert np.sum(y) * (x[1] - x[0]) == pytest.approx(1, rel=1e-5)
+    band = angle.collections[2].get_paths()[0].vertices[:, 1]
+    assert band.max() == pytest.approx(1.06 * y.max(), rel=1e-5)
+    assert [t.get_text() for t in first.legends[0].texts] == ["reference", "splines", "MACE"]
+    second = hexane_figures.figure_2(found)
+    labels = [t.get_text() for t in second.legends[0].texts]
+    assert labels == ["reference", "ν = 1, L = 1", "ν = 2, L = 2"]
+    told = CliRunner().invoke(app, ["results", *map(str, runs), "--folder", str(folder)])
+    assert told.exit_code == 0 and "figure1.png" in told.output and "table1.csv" in told.output
+    assert (folder / "figure1.png").stat().st_size > 20_000 and (folder / "figure2.png").is_file()
+    for path in folder.glob("two_site*"):
+        path.unlink()
+    fewer = hexane_tables.load(folder)
+    assert len(hexane_figures.figure_1(fewer).axes) == 4 and len(hexane_figures.figure_2(fewer).axes) == 1
+    assert hexane_figures.draw(tmp_path) == []
