@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh, PartitionSpec
 
 try:
     import resource
@@ -65,7 +66,37 @@ def build_trainer(potential: Potential, split: Split, state: dict, tx, config: T
     )
     trainer.state = trainer.state.replace(opt_state=state["opt_state"])
     trainer.train_batch_losses.extend(state["batch_losses"])
+    if jax.device_count() > 1:
+        _share(trainer, tx)
     return trainer
+
+
+def _share(trainer, tx):
+    """Give each of several devices an equal part of every batch, and all of them the mean of losses and gradients.
+
+    As chemtrain's own update does, which closes over the parameters; a present JAX differentiates only what it is handed.
+    """
+    from chemtrain.learn import max_likelihood  # late: after `chemtrain_trainers` has made it importable
+
+    mesh, all_of_it, part = Mesh(jax.devices(), ("batch",)), PartitionSpec(), PartitionSpec("batch")
+    loss_fn = max_likelihood._get_param_loss_fn(trainer._loss_fn, trainer.batched_model)
+
+    def update(params, opt_state, batch):
+        (loss, by_target), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params, batch)
+        loss, by_target, gradient = jax.lax.pmean((loss, by_target, gradient), "batch")
+        params, opt_state = max_likelihood.step_optimizer(params, opt_state, gradient, tx)
+        return params, opt_state, loss, gradient, by_target
+
+    def evaluate(params, batch, mask):
+        return jax.lax.pmean(loss_fn(params, batch, mask), "batch")
+
+    def shared(function, *specs):
+        # Each device differentiates its own part: without the check no sum over devices slips in before the mean.
+        return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=all_of_it, check_vma=False))
+
+    update, evaluate = shared(update, all_of_it, all_of_it, part), shared(evaluate, all_of_it, part, part)
+    trainer._update_fn = lambda params, opt_state, batch, per_target: update(params, opt_state, batch)
+    trainer._evaluate_fn = lambda params, batch, mask, per_target: evaluate(params, batch, mask)
 
 
 def one_frame_at_a_time(forces: Callable) -> Callable:

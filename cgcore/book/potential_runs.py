@@ -39,11 +39,16 @@ PUBLISHED = {
 """Force MAE in meV/Å of the study's table 1, for both cut-offs and nu = 1, 2, 3."""
 
 LIQUID = {
-    "laptop": TrainConfig(epochs=2, batch_size=1, learning_rate=3e-3, learning_rate_decay=0.03, seed=SEED),
+    "laptop": TrainConfig(epochs=2, batch_size=1, learning_rate=4e-3, learning_rate_decay=0.03, seed=SEED),
     "paper": TrainConfig(seed=SEED),
 }
-MOLECULE = {"laptop": TrainConfig(epochs=8, seed=SEED), "paper": TrainConfig(seed=SEED)}
+MOLECULE = {
+    "laptop": TrainConfig(epochs=10, learning_rate=4e-3, learning_rate_decay=0.05, seed=SEED),
+    "paper": TrainConfig(seed=SEED),
+}
 MOLECULE_FRAMES = {"laptop": 4_000, "paper": None}
+CURVES = {"splines": (3, 10, 30, 100, None), "alanine": (10, 30, 100, 400, None)}
+"""Training frames of the learning curves, None for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,12 +200,12 @@ def _splines(map: str, force_map: str = "sum") -> Task:
 
 
 def _spline_curve(map: str) -> Task:
-    config = CurveConfig(fit=_splines(map).config, frames=(3, 10, 30, 100, None))
+    config = CurveConfig(fit=_splines(map).config, frames=CURVES["splines"])
     return Task(f"{map}_splines_curve", f"{map.replace('_', '-')}, splines", "noise_floor", "hexane", config)
 
 
 def _alanine_curve(profile: str) -> Task:
-    config = CurveConfig(fit=_alanine(profile, MACEConfig()).config, frames=(10, 30, 100, 400, None))
+    config = CurveConfig(fit=_alanine(profile, MACEConfig()).config, frames=CURVES["alanine"])
     return Task("alanine_curve", "alanine, Core, MACE", "noise_floor", "ala2", config)
 
 
