@@ -41,6 +41,7 @@ def runs(tmp_path):
         mae, rmse = errors[:, 0].mean(), np.sqrt(errors[:, 1].mean())
         numbers = dict.fromkeys(("mapped_force_rms_meV_per_A", "pair_force_error", "s_per_epoch", "memory_GB"), 600.0)
         table = numbers | {"force_mae_meV_per_A": mae, "force_mae_meV_per_A_error": 2.0, "force_rmse_meV_per_A": rmse}
+        table |= {"force_rmse_meV_per_A_error": 2.0}
         finish(tmp_path, name, table, errors=errors)
         finish(tmp_path, "three_site_splines_optimal", table | {"pair_force_error": 300.0}, errors=errors)
     curve = [held_out(own) for own in (300.0, 100.0, 30.0, 20.0, 10.0)]
@@ -62,6 +63,7 @@ def test_tables_and_pictures_of_what_is_finished(runs, tmp_path):
     network = found["three_site_nu2_700pm"].table
     assert network["over_published"] == pytest.approx(100 * (network["force_mae_meV_per_A"] / 415.5 - 1))
     assert found["three_site_nu2_700pm"].manifest["id"]
+    assert results.load(folder / "splines")["three_site"].table["study_mace_mae"] == 415.5
     gain = results.load(folder / "force_map_gain")["three_site"].table
     assert gain["gain_pair_force_error"] == 2.0
     floor = results.load(folder / "noise_floor")["alanine_curve"].table

@@ -10,13 +10,14 @@ from cgcore.analysis import force_errors
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.noise_floor import AGREE
 from cgcore.analysis.ramachandran import row
-from cgcore.book.potential_runs import HELD_OUT, Task, fitted, tasks
+from cgcore.book.potential_runs import HELD_OUT, PUBLISHED, Task, fitted, tasks
 from cgcore.config import ConfigError, did_you_mean
 from cgcore.store.runs import MANIFEST
 from cgcore.units import MEV_PER_ANGSTROM
 
 MAPS = {"four_site": "four-site", "three_site": "three-site", "two_site": "two-site", "alanine": "alanine, Core"}
 KEPT = {"task", "said"}
+FORCE_MAP_KEYS = ("mapped_force_rms_meV_per_A", "force_rmse_meV_per_A", "force_mae_meV_per_A", "pair_force_error")
 
 
 def make(names: list[str], runs: Path, folder: Path, *, profile: str = "laptop", training: bool = True) -> list[Path]:
@@ -49,7 +50,7 @@ def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
                 table |= floors(table)
             written += write(folder / task.group, task, order, table, manifest, arrays)
     fits = {n: (known[n], *found) for n, found in done.items() if known[n].group in MAPS}
-    written += [*differences(fits, folder), *_force_maps(done, known, folder)]
+    written += [*differences(fits, folder), *_splines(done, known, folder)]
     return written + draw(folder)
 
 
@@ -106,10 +107,8 @@ def differences(fits: dict, folder: Path) -> list[Path]:
             "table": table,
             "manifest": {"runs": [manifest["id"], other_manifest["id"]]},
         }
-        path = folder / "differences" / f"{first}_{second}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store.write_json(path, result)
-        written.append(path)
+        written.append(folder / "differences" / f"{first}_{second}.json")
+        _write(written[-1], result)
     return written
 
 
@@ -124,29 +123,34 @@ def _pairs(fits: dict) -> list[tuple[str, str]]:
     ]
 
 
-def _force_maps(done: dict, known: dict[str, Task], folder: Path) -> list[Path]:
-    """What the least noisy linear force map gains over the plain sum: the same splines from the same frames."""
+def _splines(done: dict, known: dict[str, Task], folder: Path) -> list[Path]:
+    """The splines of all maps beside the study's MACE, and what the least noisy linear force map gains over the sum."""
     written = []
     for order, (map, label) in enumerate(MAPS.items()):
         names = (f"{map}_splines", f"{map}_splines_optimal")
-        if not set(names) <= done.keys():
+        if names[0] not in done:
             continue
-        plain, best = (done[name][0]["results"] for name in names)
-        table = {"train_frames": plain["train_frames"]}
-        for key in ("mapped_force_rms_meV_per_A", "force_rmse_meV_per_A", "force_mae_meV_per_A", "pair_force_error"):
-            table |= {f"sum_{key}": plain[key], f"optimal_{key}": best[key], f"gain_{key}": plain[key] / best[key]}
-        result = {
-            "label": label,
-            "order": order,
-            "sampling": f"{plain['train_frames']} frames to learn from, {plain['valid_frames']} held out",
-            "table": table,
-            "manifest": {"runs": [done[name][0]["id"] for name in names]},
-        }
-        path = folder / "force_map_gain" / f"{map}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store.write_json(path, result)
-        written.append(path)
+        plain, best = (done[n][0]["results"] if n in done else None for n in names)
+        manifest = {"runs": [done[n][0]["id"] for n in names if n in done]}
+        said = f"{plain['train_frames']} frames to learn from, {plain['valid_frames']} held out"
+        common = {"label": label, "order": order, "sampling": said, "manifest": manifest}
+        kept = {k: v for k, v in plain.items() if k not in KEPT}
+        written.append(folder / "splines" / f"{map}.json")
+        _write(written[-1], common | {"table": kept | {"study_mace_mae": PUBLISHED[map][1][1]}})
+        if best:
+            table = {"train_frames": plain["train_frames"]}
+            for key in FORCE_MAP_KEYS:
+                table |= {f"sum_{key}": plain[key], f"optimal_{key}": best[key], f"gain_{key}": plain[key] / best[key]}
+            for which, result in (("sum", plain), ("optimal", best)):
+                table |= {f"{which}_{k}_error": result[f"{k}_error"] for k in FORCE_MAP_KEYS if f"{k}_error" in result}
+            written.append(folder / "force_map_gain" / f"{map}.json")
+            _write(written[-1], common | {"table": table})
     return written
+
+
+def _write(path: Path, result: dict):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.write_json(path, result)
 
 
 def draw(folder: Path) -> list[Path]:
