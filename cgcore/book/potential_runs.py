@@ -47,7 +47,7 @@ MOLECULE = {
     "paper": TrainConfig(seed=SEED),
 }
 MOLECULE_FRAMES = {"laptop": 4_000, "paper": None}
-CURVES = {"splines": (3, 10, 30, 100, None), "alanine": (10, 30, 100, 400, None)}
+CURVES = {"splines": (10, 30, 100, 300, None), "alanine": (10, 30, 100, 400, None)}
 """Training frames of the learning curves, None for all."""
 
 
@@ -161,8 +161,9 @@ def _one(task: Task, beads: mapping.Mapping, split: data.Split, run: store.Run, 
 def _curve(task: Task, beads: mapping.Mapping, split: data.Split, run: store.Run, progress: bool) -> tuple[dict, dict]:
     """A learning curve, and the noise floor from its limit and, for a molecule, from frames that are nearly alike."""
     if isinstance(task.fit, SplineFitConfig):
-        knots = splines.for_frames(terms(beads), split.train, task.fit.splines)
-        fits = {}
+        fits, fewest = {}, data.thin(split.train, min(n for n in task.config.frames if n))
+        # Knots where the fewest frames have samples: more frames must not mean more to determine.
+        knots = splines.for_frames(terms(beads), fewest, task.fit.splines)
         for n in task.config.frames:
             few = data.thin(split.train, n)
             fits[few.n_frames] = train_splines.fit(knots, split._replace(train=few), blocks=min(10, few.n_frames))
