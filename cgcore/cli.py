@@ -166,6 +166,24 @@ def convergence(
 
 
 @app.command()
+def potentials(
+    names: Annotated[list[str] | None, typer.Argument(help="Which to fit; all where none is named.")] = None,
+    profile: Annotated[str, typer.Option(help="laptop, or paper for the study's own training.")] = "laptop",
+    training: Annotated[bool, typer.Option(help="Fit what is not finished, or only gather what is.")] = True,
+    out: Out = Path("runs/potentials"),
+    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/potentials"),
+):
+    """Fit the potentials of liquid hexane and alanine, and make the tables and pictures of their chapter."""
+    from cgcore.book.potential_tables import make
+
+    def execute():
+        return make(names or [], out, folder, profile=profile, training=training)
+
+    for path in _said(execute):
+        typer.echo(path)
+
+
+@app.command()
 def version():
     """Print the version."""
     typer.echo(__version__)

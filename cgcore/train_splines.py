@@ -17,8 +17,9 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse import csc_array
 
-from .analysis.blocks import jackknife
-from .data import DataError, ForceErrors, Split, force_errors
+from .analysis import force_errors
+from .analysis.blocks import Estimate, jackknife
+from .data import DataError, ForceErrors, Split
 from .frames import Frames
 from .potentials.base import force
 from .potentials.splines import Spline, SplineError, build
@@ -31,20 +32,35 @@ class SplineFit:
     """What the least squares leave behind.
 
     params: coefficients by term, for `splines.build`; tables: U and F of each term with errors, by term; train_rmse:
-    kJ/mol/nm per component; errors: of the held-out forces; wall_s: of both.
+    kJ/mol/nm per component; held_out: (T, 2) errors of the held-out frames, as `force_errors.by_frame`; wall_s: of both.
     """
 
     params: dict[str, np.ndarray]
     tables: dict[str, Table]
     train_rmse: float
-    errors: ForceErrors
+    held_out: np.ndarray
     wall_s: float
+
+    @property
+    def errors(self) -> ForceErrors:
+        return ForceErrors(mae=self.mae.value, rmse=self.rmse.value)
+
+    @property
+    def mae(self) -> Estimate:
+        """meV/Å, with the standard error over contiguous blocks of held-out frames."""
+        return force_errors.mae(self.held_out)
+
+    @property
+    def rmse(self) -> Estimate:
+        return force_errors.rmse(self.held_out)
 
     def table(self) -> dict:
         """The small numbers of a manifest."""
         return {
-            "force_mae_meV_per_A": self.errors.mae,
-            "force_rmse_meV_per_A": self.errors.rmse,
+            "force_mae_meV_per_A": self.mae.value,
+            "force_mae_meV_per_A_error": self.mae.error,
+            "force_rmse_meV_per_A": self.rmse.value,
+            "force_rmse_meV_per_A_error": self.rmse.error,
             "coefficients": sum(len(a) for a in self.params.values()),
             "wall_s": self.wall_s,
         }
@@ -79,7 +95,7 @@ def fit(splines: tuple[Spline, ...], split: Split, blocks: int = 10) -> SplineFi
         params=params,
         tables=_tables(splines, x, estimate),
         train_rmse=float(np.sqrt(max(square, 0.0) / split.train.force.size)),
-        errors=force_errors(predict(splines, params, split.valid), split.valid),
+        held_out=force_errors.by_frame(predict(splines, params, split.valid), split.valid),
         wall_s=time.perf_counter() - start,
     )
 

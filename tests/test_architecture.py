@@ -19,7 +19,8 @@ LAYERS = [
     "io neighbors",
     "mapping",
     "data potentials force_maps",
-    "train train_splines simulate",
+    "trainer train_splines simulate",
+    "train",
     "metadynamics doctor",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
@@ -45,7 +46,7 @@ def allowed(room: str) -> set[str]:
     level = next((i for i, row in enumerate(rows) if room in row), None)
     if level is None:
         raise AssertionError(f"cgcore.{room} has no place yet: give it one in {Path(__file__).name}")
-    beside = {"analysis"} if room in [*rows[-1], "train_splines", "simulate"] else set()
+    beside = {"analysis"} if room in [*rows[-1], "train", "train_splines", "simulate"] else set()
     return {name for row in rows[:level] for name in row} | {room} | beside
 
 

@@ -1,9 +1,12 @@
 """Noise floors where the noise is known."""
 
+import re
+
 import numpy as np
 import pytest
 
 from cgcore.analysis import noise_floor
+from cgcore.analysis.blocks import Estimate
 from cgcore.data import DataError
 from cgcore.frames import Frames
 from cgcore.units import kT
@@ -75,3 +78,20 @@ def test_bad_input_is_named(molecule):
         noise_floor.from_neighbours(frames, frames.force, gap_ps=1e6)
     with pytest.raises(DataError, match="want residuals"):
         noise_floor.from_neighbours(frames, frames.force[:5], gap_ps=1.0)
+
+
+def test_a_loss_stands_beside_what_can_be_had_of_its_floor(molecule):
+    frames, mean_force = molecule
+    curve = {n: Estimate(SIGMA**2 * (1 + 20 / n), 500.0) for n in (40, 200, 1000, 5000)}
+    both = noise_floor.floors(frames, frames.force - mean_force, gap_ps=0.5, curve=curve)
+    text = noise_floor.beside(Estimate(1.02 * SIGMA**2, 500.0), both)
+    assert "they agree" in text and "kJ²/mol²/nm²" in text
+    assert re.search(r"noise is 9[5-9]\.\d % of the loss|noise is 100", text)
+    wrong = {n: Estimate(2 * e.value, e.error) for n, e in curve.items()}
+    text = noise_floor.beside(
+        Estimate(SIGMA**2, 500.0), noise_floor.floors(frames, frames.force - mean_force, gap_ps=0.5, curve=wrong)
+    )
+    assert "do not agree" in text
+    alone = noise_floor.floors(frames, frames.force, gap_ps=1e6)
+    text = noise_floor.beside(Estimate(SIGMA**2, 500.0), alone)
+    assert text.count("not estimated") == 2 and "pairs of nearby frames" in text and "% of the loss" not in text

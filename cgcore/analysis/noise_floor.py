@@ -6,6 +6,8 @@ Two estimates that know nothing of each other: the limit of a learning curve, an
 that are nearly alike. All per Cartesian component, kJ^2/mol^2/nm^2.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
@@ -17,6 +19,57 @@ from cgcore.frames import Frames
 NEIGHBOURS = 12
 BINS = 12
 BLOCKS = 10
+AGREE = 3.0
+"""Standard errors that two estimates of one number may be apart."""
+
+
+class Floor(NamedTuple):
+    """One estimate of the noise floor, kJ^2/mol^2/nm^2; None where it cannot be had, and then why."""
+
+    method: str
+    estimate: Estimate | None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.estimate is None:
+            return f"{self.method}: not estimated ({self.reason})"
+        value, error = self.estimate
+        return f"{self.method}: {value:.4g} ± {error:.2g} kJ²/mol²/nm²"
+
+
+def floors(frames: Frames, residual: np.ndarray, *, gap_ps: float, curve=None) -> tuple[Floor, Floor]:
+    """Both estimates where they can be had: from neighbours, and from a learning curve.
+
+    frames, residual, gap_ps: as `from_neighbours`; curve: number of training frames -> held-out loss with its error.
+    """
+    found = []
+    for method, estimate in (
+        ("neighbours", lambda: from_neighbours(frames, residual, gap_ps=gap_ps)),
+        ("learning curve", lambda: _of_curve(curve or {})),
+    ):
+        try:
+            found.append(Floor(method, estimate()))
+        except DataError as error:
+            found.append(Floor(method, None, str(error)))
+    return tuple(found)
+
+
+def beside(loss: Estimate, found: tuple[Floor, Floor]) -> str:
+    """A loss with the noise floor beside it, in words: what remains to be learned, and whether the estimates agree."""
+    lines = [f"held-out loss: {loss.value:.4g} ± {loss.error:.2g} kJ²/mol²/nm²", *map(str, found)]
+    known = [f.estimate for f in found if f.estimate]
+    if known:
+        lines.append(f"noise is {100 * known[0].value / loss.value:.1f} % of the loss")
+    if len(known) == 2:
+        apart = abs(known[0].value - known[1].value) / np.hypot(known[0].error, known[1].error)
+        verdict = "agree" if apart < AGREE else "do not agree: one of them is wrong"
+        lines.append(f"the two estimates are {apart:.1f} standard errors apart, they {verdict}")
+    return "\n".join(lines)
+
+
+def _of_curve(curve: dict[int, Estimate]) -> Estimate:
+    n = sorted(curve)
+    return from_learning_curve(n, [curve[k].value for k in n], [curve[k].error for k in n])
 
 
 def from_learning_curve(n_frames: np.ndarray, loss: np.ndarray, error: np.ndarray) -> Estimate:

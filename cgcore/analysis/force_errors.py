@@ -1,0 +1,58 @@
+"""Held-out force errors with error bars: frame by frame, so that two models can be compared on the same frames.
+
+Most of a force error in coarse-graining is noise of the mapping, the same for every model. It cancels in the difference
+of two models on the same frames, whose error bar is far below that of either.
+"""
+
+import numpy as np
+
+from cgcore.analysis.blocks import Estimate, jackknife
+from cgcore.data import DataError, force_errors
+from cgcore.frames import Frames
+from cgcore.units import MEV_PER_ANGSTROM
+
+BLOCKS = 10
+"""Contiguous blocks of held-out frames, fewer where there are fewer frames."""
+
+
+def by_frame(predicted: np.ndarray, frames: Frames) -> np.ndarray:
+    """(T, 2) mean absolute (meV/Å) and mean square error ((meV/Å)^2) of each frame's force components.
+
+    predicted: (T, N, 3) kJ/mol/nm.
+    """
+    pairs = [force_errors(p[None], frames[k : k + 1]) for k, p in enumerate(np.asarray(predicted))]
+    return np.array([(e.mae, e.rmse**2) for e in pairs])
+
+
+def mae(errors: np.ndarray) -> Estimate:
+    """Mean absolute error in meV/Å of `by_frame`, with its standard error over contiguous blocks."""
+    return _over_blocks(errors[:, 0])
+
+
+def rmse(errors: np.ndarray) -> Estimate:
+    """Root mean square error in meV/Å of `by_frame`, with its standard error over contiguous blocks."""
+    return _over_blocks(errors[:, 1], np.sqrt)
+
+
+def loss(errors: np.ndarray) -> Estimate:
+    """Mean square error of `by_frame` in kJ^2/mol^2/nm^2, the unit of the loss, with its standard error."""
+    return _over_blocks(errors[:, 1], lambda mean: mean * MEV_PER_ANGSTROM**2)
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """MAE of the first model less that of the second on the same frames, meV/Å, with the paired standard error.
+
+    Raises DataError for errors of different numbers of frames.
+    """
+    if first.shape != second.shape:
+        raise DataError(f"want errors of two models on the same frames, got {len(first)} and {len(second)} frames")
+    return _over_blocks(first[:, 0] - second[:, 0])
+
+
+def _over_blocks(x: np.ndarray, function=lambda mean: mean) -> Estimate:
+    """A function of the mean of x (T,); with a single frame the error is unknown, NaN."""
+    blocks = np.array([(part.sum(), len(part)) for part in np.array_split(x, min(BLOCKS, len(x)))])
+    if len(blocks) < 2:
+        return Estimate(float(function(x.mean())), float("nan"))
+    value, error = jackknife(lambda total: function(total[0] / total[1]), blocks)
+    return Estimate(float(value), error)
