@@ -45,7 +45,7 @@ class Engine:
         self.mesh = Mesh(np.array(devices[: self.n_devices]), ("replicas",))
         self.params, self.system = jax.device_put((params, molecule.system(dtype)), NamedSharding(self.mesh, ALL))
         replicas = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(config.seed), np.arange(config.replicas))
-        self.momentum_keys, self.noise_keys = self.spread(jax.vmap(jax.random.split, out_axes=1)(replicas))
+        self.momentum_keys, self.noise_keys = self.spread(tuple(jax.vmap(jax.random.split, out_axes=1)(replicas)))
         self.compile_s = 0.0
 
     def begin(self, plan: Plan, starts: Array) -> State:
