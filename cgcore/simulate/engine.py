@@ -18,6 +18,9 @@ from .dynamics import State, kinetic, maxwell, noise, step
 from .lists import Need, Plan, neighbours, nothing, widest
 from .system import Molecule, status
 
+BEADS_AT_ONCE = 400
+"""Of how many beads a CPU computes energies at once; more spill from its cache."""
+
 ALL, REPLICAS = PartitionSpec(), PartitionSpec("replicas")
 
 
@@ -45,7 +48,7 @@ class Engine:
         self.mesh = Mesh(np.array(devices[: self.n_devices]), ("replicas",))
         self.params, self.system = jax.device_put((params, molecule.system(dtype)), NamedSharding(self.mesh, ALL))
         replicas = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(config.seed), np.arange(config.replicas))
-        self.momentum_keys, self.noise_keys = self.spread(jax.vmap(jax.random.split, out_axes=1)(replicas))
+        self.momentum_keys, self.noise_keys = self.spread(tuple(jax.vmap(jax.random.split, out_axes=1)(replicas)))
         self.compile_s = 0.0
 
     def begin(self, plan: Plan, starts: Array) -> State:
@@ -82,19 +85,24 @@ class Engine:
 def _compiled(potential: Potential, plan: Plan, config: MDConfig, liquid: bool, mesh: Mesh, tree, shapes: tuple):
     """The program of one frame for arguments of these shapes."""
     one = partial(_frame, potential, plan, config, liquid)
-    # A liquid keeps a processor busy by itself, and its numbers stay in the cache.
-    in_turn = liquid and jax.default_backend() == "cpu"
-    replicas = _one_after_the_other(one) if in_turn else jax.vmap(one, AXES)
+    batched = jax.vmap(one, AXES)
+    if jax.default_backend() == "cpu":
+        batched = _in_turns(one, config.replicas // mesh.size)
     specs = tuple(ALL if axis is None else REPLICAS for axis in AXES)
-    program = jax.shard_map(replicas, mesh=mesh, in_specs=specs, out_specs=REPLICAS, check_vma=False)
+    program = jax.shard_map(batched, mesh=mesh, in_specs=specs, out_specs=REPLICAS, check_vma=False)
     return jax.jit(program).lower(*jax.tree.unflatten(tree, shapes)).compile()
 
 
-def _one_after_the_other(one: Callable) -> Callable:
-    def replicas(params, system, keys, states, *rest):
-        return jax.lax.map(lambda replica: one(params, system, *replica, *rest), (keys, states))
+def _in_turns(one: Callable, replicas: int) -> Callable:
+    """`one` for so many replicas, some of them at once and the rest after them: a processor's cache holds few beads."""
 
-    return replicas
+    def run(params, system, keys, states, *rest):
+        most = max(1, BEADS_AT_ONCE // states.position.shape[1])
+        at_once = max(n for n in range(1, min(most, replicas) + 1) if replicas % n == 0)
+        batch = at_once if at_once > 1 else None
+        return jax.lax.map(lambda replica: one(params, system, *replica, *rest), (keys, states), batch_size=batch)
+
+    return run
 
 
 AXES = (None, None, 0, 0, None, None, None)
