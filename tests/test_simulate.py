@@ -13,7 +13,7 @@ from scipy import stats
 from cgcore import simulate
 from cgcore.analysis.blocks import block_mean
 from cgcore.analysis.stability import energy_drift
-from cgcore.config import MDConfig
+from cgcore.config import ConfigError, MDConfig
 from cgcore.frames import Status
 from cgcore.geometry import distances
 from cgcore.potentials.base import Potential
@@ -154,6 +154,11 @@ def test_energy_is_constant_without_a_thermostat(tmp_path):
         assert np.abs(momentum.sum(1)).max() < 1e-10
     assert spread[0.0005] < spread[0.001] / 2.5 < 0.01 * kT(300.0)
     assert np.isnan(energy_drift(total, ensemble.time, np.zeros_like(total, bool)))
+
+
+def test_an_unknown_ensemble_is_refused():
+    with pytest.raises(ConfigError, match=r"MDConfig.ensemble: want 'nvt' \(Langevin\) or 'nve', got 'npt'"):
+        config(ensemble="npt")
 
 
 @pytest.mark.parametrize("every_s", [0.0, 1e9], ids=["saved", "never saved"])
