@@ -1,0 +1,133 @@
+"""From a hexane notebook's parameters to configurations: one template, three profiles that differ in numbers alone."""
+
+from dataclasses import dataclass, field
+
+from .config import (
+    FRAME_PS,
+    ConfigError,
+    DataConfig,
+    MACEConfig,
+    MDConfig,
+    NequIPConfig,
+    SplineConfig,
+    TrainConfig,
+    check_type,
+    did_you_mean,
+    from_dict,
+)
+
+CUTOFF_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80, "six_site": 0.65}
+"""The larger of the study's two cut-offs for each map; the six-site map, which it has no table for, as the four-site."""
+
+POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
+FORCE_MAPS = ("sum", "optimal")
+
+HEXANE = {
+    "quick": dict(
+        frames=150,
+        train=dict(epochs=1, batch_size=1, learning_rate=4e-3, learning_rate_decay=0.03),
+        replicas=2,
+        length_ps=10.0,
+    ),
+    "laptop": dict(
+        frames=None,
+        train=dict(epochs=2, batch_size=1, learning_rate=4e-3, learning_rate_decay=0.03),
+        replicas=4,
+        length_ps=60.0,
+    ),
+    "paper": dict(frames=None, train=dict(epochs=50), replicas=50, length_ps=1000.0),
+}
+"""What the profiles set. A CPU is given few updates of one frame each, at a rate that falls further; `paper` has the
+study's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiquidFitConfig:
+    """All that a potential of the liquid depends on. force_map: "sum" of a bead's atoms, or the "optimal" one, of least
+    noise; potential: the configuration of one kind. Splines are not trained but solved for."""
+
+    data: DataConfig
+    potential: MACEConfig | NequIPConfig | SplineConfig
+    train: TrainConfig | None
+    force_map: str = "sum"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiquidConfig:
+    """One run of the hexane notebook."""
+
+    profile: str
+    kind: str
+    fit: LiquidFitConfig
+    md: MDConfig = field(default_factory=MDConfig)
+
+
+def hexane_config(
+    *,
+    profile: str = "quick",
+    map: str = "three_site",
+    typing: str = "study",
+    potential: str = "mace",
+    nu: int = 2,
+    layers: int | None = None,
+    cutoff_nm: float | None = None,
+    bond_types: bool = False,
+    force_map: str = "sum",
+    frames: int | None = None,
+    epochs: int | None = None,
+    replicas: int | None = None,
+    length_ps: float | None = None,
+    seed: int = 22,
+) -> LiquidConfig:
+    """A run's configuration from the notebook's parameters; None takes the profile's, the map's or the network's value.
+
+    nu and bond_types are of MACE only; splines have neither layers nor a cut-off to choose.
+    Raises ConfigError for an unknown profile, map or potential, and for values of the wrong type or range.
+    """
+    for name, value, known in (
+        ("profile", profile, HEXANE),
+        ("map", map, CUTOFF_NM),
+        ("potential", potential, POTENTIALS),
+        ("force_map", force_map, FORCE_MAPS),
+    ):
+        if value not in known:
+            raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
+    numbers = HEXANE[profile]
+    length_ps = numbers["length_ps"] if length_ps is None else length_ps
+    check_type("length_ps", length_ps, float)
+    if not FRAME_PS <= length_ps < float("inf"):
+        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
+    data = dict(residue="hex", map=map, typing=typing, valid_blocks=2)
+    train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
+    return LiquidConfig(
+        profile=profile,
+        kind=potential,
+        fit=LiquidFitConfig(
+            data=from_dict(DataConfig, data | dict(frames=numbers["frames"] if frames is None else frames)),
+            potential=_potential(potential, map, nu, layers, cutoff_nm, bond_types),
+            train=None if potential == "spline" else from_dict(TrainConfig, train),
+            force_map=force_map,
+        ),
+        md=from_dict(
+            MDConfig,
+            dict(
+                replicas=numbers["replicas"] if replicas is None else replicas,
+                n_frames=round(length_ps / FRAME_PS),
+                steps_per_frame=250,
+                seed=seed,
+            ),
+        ),
+    )
+
+
+def _potential(kind: str, map: str, nu: int, layers: int | None, cutoff_nm: float | None, bond_types: bool):
+    given = dict(nu=(nu, 2), layers=(layers, None), cutoff_nm=(cutoff_nm, None), bond_types=(bond_types, False))
+    meant = {"mace": set(given), "nequip": {"layers", "cutoff_nm"}, "spline": set()}[kind]
+    if foreign := {name: value for name, (value, default) in given.items() if name not in meant and value != default}:
+        raise ConfigError(f"{foreign}: no settings of {kind!r}; want their defaults")
+    if kind == "spline":
+        return SplineConfig()
+    raw = dict(cutoff_nm=CUTOFF_NM[map] if cutoff_nm is None else cutoff_nm)
+    raw |= {} if layers is None else dict(layers=layers)
+    raw |= dict(correlation=nu, bond_types=bond_types) if kind == "mace" else {}
+    return from_dict(POTENTIALS[kind], raw)
