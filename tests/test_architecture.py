@@ -14,7 +14,7 @@ FILES = sorted((ROOT / "cgcore").rglob("*.py"))
 LAYERS = [
     "units compat",
     "config",
-    "frames",
+    "frames profiles",
     "geometry store",
     "io neighbors",
     "mapping",

@@ -12,7 +12,7 @@ from cgcore.book import results
 from cgcore.book.build import BookRun, book_runs
 from cgcore.book.provenance import device
 from cgcore.book.run import duration, readable
-from cgcore.config import ConfigError, from_dict, run_config
+from cgcore.config import ConfigError, from_dict
 
 ROOT = Path(__file__).parents[1]
 TOY = Path(__file__).parent / "notebooks" / "toy.ipynb"
@@ -224,7 +224,7 @@ def test_what_cannot_be_a_page_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda p: p.stem)
-def test_templates_are_clean_and_take_what_run_config_takes(template):
+def test_templates_are_clean_and_take_parameters_that_can_be_run(template):
     notebook = nbformat.read(template, as_version=4)
     assert "widgets" not in notebook.metadata
     for cell in notebook.cells:
@@ -235,7 +235,8 @@ def test_templates_are_clean_and_take_what_run_config_takes(template):
         figure = cell.metadata.get("mystnb", {})
         assert not figure or (figure["figure"]["caption"] and figure["image"]["alt"])
     values = {k: p.default for k, p in book.read_parameters(template).items() if k != "out_dir"}
-    assert run_config(**values).profile == "quick"
+    book.check_values(**values)
+    assert values["profile"] == "quick"
     for parameter in book.read_parameters(template).values():
         assert parameter.help or parameter.name == "seed", f"say what {parameter.name} is, with its unit"
 
@@ -246,7 +247,7 @@ def test_every_listed_run_is_one_that_its_template_can_make():
     for run in runs:
         complete = book.check_parameters(ROOT / "notebooks" / f"{run.template}.ipynb", run.parameters)
         complete.pop("out_dir")
-        run_config(**complete)
+        book.check_values(**complete)
     assert len({(run.template, run.page) for run in runs}) == len(runs)
     with pytest.raises(ConfigError, match="unknown key 'pag'.*did you mean 'page'"):
         from_dict(BookRun, {"template": "x", "pag": "y", "title": "z"})

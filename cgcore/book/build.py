@@ -13,6 +13,7 @@ from cgcore.book.parameters import read_parameters
 from cgcore.book.publish import publish
 from cgcore.book.run import duration, run_notebook
 from cgcore.config import from_dict, run_config
+from cgcore.profiles import hexane_config
 
 
 class BuildFailed(RuntimeError):
@@ -74,7 +75,8 @@ def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("
 
 def check_values(**values):
     """Raise ConfigError or MappingError for parameters of a run that cannot be run; cheap, before any kernel starts."""
-    data = run_config(**values).data
+    # A template of amino acids names the residue; the liquid has but one.
+    data = run_config(**values).data if "residue" in values else hexane_config(**values).fit.data
     mapping.check(data.map, typing=data.typing, residue=data.residue)
 
 

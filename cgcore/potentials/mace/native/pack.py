@@ -64,6 +64,16 @@ def pack(model: Model, params: dict, frames: Frames, *, tolerance: float = TOLER
     )
 
 
+def for_simulation(model: Model, params: dict, frames: Frames) -> tuple[Potential, dict | Weights, str]:
+    """The fastest potential of a trained model that this machine can run, its params, and what it is in words."""
+    try:
+        packed = pack(model, params, frames)
+    except PackError as refusal:
+        return build(model), params, f"the model as trained ({refusal})"
+    said = f"forces within {packed.force_error:.1e} of the model in double precision"
+    return packed.potential, packed.weights, f"machine code for the CPU, {packed.knots} knots, {said}"
+
+
 def _require(model: Model):
     c = model.config
     for name, found, wanted in (
