@@ -15,6 +15,8 @@ from test_train import SPRINGS, config, frames, new_run
 from cgcore.data import Split
 from cgcore.train import fit
 
+pytestmark = pytest.mark.slow
+
 N_TRAIN, N_VALID = 64, 22  # the held-out frames do not fill batches
 
 SCRIPT = """
