@@ -147,7 +147,7 @@ def test_a_sweep_keeps_what_failed_goes_on_and_resumes(template, capsys):
     assert any(o.get("ename") == "ValueError" for c in cells for o in c.get("outputs", []))
 
     folder = Path("runs/sweeps/tiny_g")
-    lines = list(csv.DictReader((folder / "summary.csv").open()))
+    lines = list(csv.DictReader((folder / "summary.csv").read_text().splitlines()))
     assert [(line["index"], line["size"], line["md.area"], line["score"]) for line in lines] == [
         ("0", "2", "4.0", "3"),
         ("2", "3", "1.5", "3"),
@@ -196,18 +196,18 @@ def test_a_stopped_sweep_takes_its_runs_along_and_a_killed_one_leaves_them_to_fi
     code = f"from cgcore.book.sweep import sweep; from pathlib import Path; sweep(Path('{template}'), Path('g.yml'), Path('runs'))"
 
     def start():
-        found = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        found = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: row.state == "running")
         return found
 
     stopped = start()
     time.sleep(2)
     stopped.send_signal(signal.SIGINT)
-    stopped.communicate(timeout=400)
+    stopped.wait(timeout=400)
     assert row.state in ("unfinished", "failed")
     killed = start()
     killed.kill()
-    killed.communicate()
+    killed.wait()
     assert row.state == "running"
     assert "0 to do" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     with pytest.raises(ConfigError, match="another process is at this run"):
