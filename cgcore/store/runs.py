@@ -15,7 +15,7 @@ from cgcore.store.identity import ROOT, code_hash, run_id
 CONFIG, MANIFEST = "config.json", "manifest.json"
 MAKERS = {
     "fit": ("cgcore.io", "cgcore.mapping", "cgcore.potentials.mace", "cgcore.train"),
-    "md": ("cgcore.potentials.mace", "cgcore.simulate"),
+    "md": ("cgcore.potentials.mace", "cgcore.potentials.mace.native", "cgcore.simulate"),
 }
 """For each kind of run, the modules whose code, with all they import, makes its results."""
 RECORDED = ("jax", "jaxlib", "numpy", "chemtrain", "jax-md", "e3nn-jax", "mdtraj", "optax")
