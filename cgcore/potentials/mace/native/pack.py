@@ -27,8 +27,8 @@ class PackError(PotentialError):
 
 
 class Packed(NamedTuple):
-    """potential and weights, to be handed on as potential and params; knots of its tables; relative errors of the worst of
-    32 frames, of forces as root mean squares."""
+    """potential and weights, to be handed on as potential and params; knots of its tables; relative errors, root mean square
+    over 32 frames."""
 
     potential: Potential
     weights: Weights
@@ -55,7 +55,7 @@ def pack(model: Model, params: dict, frames: Frames, *, tolerance: float = TOLER
         for knots in KNOTS:
             packed = weights(model, params, knots, wall)
             found = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
-            errors = tuple(_error(*both) for both in zip(found, exact, strict=True))
+            errors = tuple(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(found, exact, strict=True))
             if max(errors) <= tolerance:
                 return Packed(potential, jax.tree.map(jnp.asarray, packed), knots, *errors)
     raise PackError(
@@ -163,12 +163,6 @@ def _on_frames(potential: Potential, params, position: np.ndarray, box: np.ndarr
     both = jax.jit(lambda x: (potential.energy(params, x, box), force(potential, params, x, box)))
     energies, forces = zip(*(both(x) for x in position), strict=True)
     return np.asarray(energies, np.float64), np.asarray(forces, np.float64)
-
-
-def _error(found: np.ndarray, exact: np.ndarray) -> float:
-    """Largest of the frames' relative errors, by their Euclidean norms."""
-    found, exact = found.reshape(len(found), -1), exact.reshape(len(exact), -1)
-    return float(np.max(np.linalg.norm(found - exact, axis=1) / np.linalg.norm(exact, axis=1)))
 
 
 def _closest(position: np.ndarray, box: np.ndarray) -> float:
