@@ -181,16 +181,23 @@ def neighbour_counts(position: np.ndarray, box: np.ndarray, cutoff: float) -> np
 
 def fullest_row(position: np.ndarray, box: np.ndarray, cutoff: float) -> int:
     """Neighbours of the bead that has most of them in frames (C, N, 3) nm, in O(N) memory."""
-    side = np.where(np.isinf(box), 0.0, box).astype(float)
+    trees = (_tree(frame, box) for frame in position)
+    return max(int(np.max(tree.query_ball_point(tree.data, cutoff, return_length=True))) for tree in trees) - 1
+
+
+def closest(position: np.ndarray, box: np.ndarray) -> float:
+    """Shortest distance of two beads in frames (C, N, 3) nm, nm."""
+    trees = (_tree(frame, box) for frame in position)
+    return min(float(tree.query(tree.data, k=2)[0][:, 1].min()) for tree in trees)
+
+
+def _tree(frame: np.ndarray, box: np.ndarray) -> KDTree:
+    """The beads of a frame (N, 3) nm, in their box where they have one."""
+    side = np.where(np.isinf(box), 0.0, box).astype(float)  # for scipy zero is no period
     periodic = side > 0
-
-    def counts(frame):
-        frame = np.asarray(frame, float)
-        frame = np.where(periodic, frame % np.where(periodic, side, 1.0), frame)
-        frame = np.where(periodic & (frame >= side), 0.0, frame)
-        return KDTree(frame, boxsize=side).query_ball_point(frame, cutoff, return_length=True)
-
-    return max(int(np.max(counts(frame))) for frame in position) - 1
+    frame = np.asarray(frame, float)
+    frame = np.where(periodic, frame % np.where(periodic, side, 1.0), frame)
+    return KDTree(np.where(periodic & (frame >= side), 0.0, frame), boxsize=side)
 
 
 def fullest_cell(position: np.ndarray, box: np.ndarray, cells: tuple[int, int, int]) -> int:

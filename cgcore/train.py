@@ -13,9 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from .analysis import force_errors
-from .analysis.blocks import Estimate
 from .config import TrainConfig
-from .data import DataError, ForceErrors, Split, thin
+from .data import DataError, Split, thin
 from .frames import Frames, Status
 from .potentials.base import Potential, force
 from .store import Run, load_tree, save_tree
@@ -32,13 +31,12 @@ class TrainingError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class Fit(force_errors.HeldOut):
     """What training leaves behind.
 
     params: those of the lowest held-out loss; train_loss, valid_loss: per epoch, kJ^2/mol^2/nm^2; epoch_s: of each epoch,
-    sittings before a resumption and compilation included; held_out: (T, 2) errors of the held-out frames, as
-    `force_errors.by_frame`; memory_GB: most that the process, and its device if that has memory of its own (else NaN),
-    held until the end.
+    sittings before a resumption and compilation included; memory_GB: most that the process, and its device if that has
+    memory of its own (else NaN), held until the end.
     """
 
     params: dict
@@ -46,26 +44,7 @@ class Fit:
     valid_loss: np.ndarray
     epoch_s: np.ndarray
     updates_per_epoch: int
-    held_out: np.ndarray
     memory_GB: tuple[float, float]
-
-    @property
-    def errors(self) -> ForceErrors:
-        return ForceErrors(mae=self.mae.value, rmse=self.rmse.value)
-
-    @property
-    def mae(self) -> Estimate:
-        """meV/Å, with the standard error over contiguous blocks of held-out frames."""
-        return force_errors.mae(self.held_out)
-
-    @property
-    def rmse(self) -> Estimate:
-        return force_errors.rmse(self.held_out)
-
-    @property
-    def loss(self) -> Estimate:
-        """Held-out loss, kJ^2/mol^2/nm^2, with its standard error."""
-        return force_errors.loss(self.held_out)
 
     @property
     def best_epoch(self) -> int:
@@ -81,11 +60,7 @@ class Fit:
 
     def table(self) -> dict:
         """The small numbers of a manifest."""
-        numbers = {
-            "force_mae_meV_per_A": self.mae.value,
-            "force_mae_meV_per_A_error": self.mae.error,
-            "force_rmse_meV_per_A": self.rmse.value,
-            "force_rmse_meV_per_A_error": self.rmse.error,
+        numbers = super().table() | {
             "best_epoch": self.best_epoch + 1,
             "epochs": len(self.valid_loss),
             "updates": self.updates_per_epoch * len(self.valid_loss),

@@ -18,8 +18,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse import csc_array
 
 from .analysis import force_errors
-from .analysis.blocks import Estimate, jackknife
-from .data import DataError, ForceErrors, Split
+from .analysis.blocks import jackknife
+from .data import DataError, Split
 from .frames import Frames
 from .potentials.base import force
 from .potentials.splines import Spline, SplineError, build
@@ -28,39 +28,21 @@ from .potentials.terms import chunks, evaluate
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplineFit:
+class SplineFit(force_errors.HeldOut):
     """What the least squares leave behind.
 
     params: coefficients by term, for `splines.build`; tables: U and F of each term with errors, by term; train_rmse:
-    kJ/mol/nm per component; held_out: (T, 2) errors of the held-out frames, as `force_errors.by_frame`; wall_s: of both.
+    kJ/mol/nm per component; wall_s: of solving and of the errors.
     """
 
     params: dict[str, np.ndarray]
     tables: dict[str, Table]
     train_rmse: float
-    held_out: np.ndarray
     wall_s: float
-
-    @property
-    def errors(self) -> ForceErrors:
-        return ForceErrors(mae=self.mae.value, rmse=self.rmse.value)
-
-    @property
-    def mae(self) -> Estimate:
-        """meV/Å, with the standard error over contiguous blocks of held-out frames."""
-        return force_errors.mae(self.held_out)
-
-    @property
-    def rmse(self) -> Estimate:
-        return force_errors.rmse(self.held_out)
 
     def table(self) -> dict:
         """The small numbers of a manifest."""
-        return {
-            "force_mae_meV_per_A": self.mae.value,
-            "force_mae_meV_per_A_error": self.mae.error,
-            "force_rmse_meV_per_A": self.rmse.value,
-            "force_rmse_meV_per_A_error": self.rmse.error,
+        return super().table() | {
             "coefficients": sum(len(a) for a in self.params.values()),
             "wall_s": self.wall_s,
         }

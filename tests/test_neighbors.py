@@ -12,6 +12,7 @@ from cgcore.neighbors import (
     bond_graph,
     bond_kind,
     capacity_for,
+    closest,
     mean_neighbours,
     neighbour_counts,
     row_index,
@@ -173,3 +174,10 @@ def test_bonds_between_beads():
     first, second = map(np.ravel, np.indices((10, 10)))
     assert_array_equal(bond_kind(bond_graph(bonds, 10), (first, second)).reshape(10, 10), wanted)
     assert_array_equal(bond_kind(bond_graph([], 3), (np.arange(3), np.array([1, 2, 0]))), 0)
+
+
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+def test_the_closest_pair_of_all_frames(liquid, box):
+    frames = np.stack([liquid, 1.1 * liquid])
+    apart = np.array([np.linalg.norm(shortest(x, box), axis=-1) + 9 * np.eye(len(x)) for x in frames])
+    assert closest(frames, box) == pytest.approx(apart.min(), rel=1e-12)

@@ -4,10 +4,12 @@ Most of a force error in coarse-graining is noise of the mapping, the same for e
 of two models on the same frames, whose error bar is far below that of either.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from cgcore.analysis.blocks import Estimate, jackknife
-from cgcore.data import DataError, force_errors
+from cgcore.data import DataError, ForceErrors, force_errors
 from cgcore.frames import Frames
 from cgcore.units import MEV_PER_ANGSTROM
 
@@ -56,3 +58,35 @@ def _over_blocks(x: np.ndarray, function=lambda mean: mean) -> Estimate:
         return Estimate(float(function(x.mean())), float("nan"))
     value, error = jackknife(lambda total: function(total[0] / total[1]), blocks)
     return Estimate(float(value), error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """What every fit keeps of its held-out frames: their errors (T, 2) as `by_frame`; estimates over contiguous blocks."""
+
+    held_out: np.ndarray
+
+    @property
+    def errors(self) -> ForceErrors:
+        return ForceErrors(mae=self.mae.value, rmse=self.rmse.value)
+
+    @property
+    def mae(self) -> Estimate:
+        return mae(self.held_out)
+
+    @property
+    def rmse(self) -> Estimate:
+        return rmse(self.held_out)
+
+    @property
+    def loss(self) -> Estimate:
+        return loss(self.held_out)
+
+    def table(self) -> dict:
+        """The small numbers of a manifest."""
+        return {
+            "force_mae_meV_per_A": self.mae.value,
+            "force_mae_meV_per_A_error": self.mae.error,
+            "force_rmse_meV_per_A": self.rmse.value,
+            "force_rmse_meV_per_A_error": self.rmse.error,
+        }

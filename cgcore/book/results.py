@@ -41,7 +41,7 @@ class Result:
         if isinstance(value, int):
             return f"{value:,}".replace(",", THIN_SPACE)
         if not error or not math.isfinite(error):
-            return f"{value:.3g}"
+            return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
         places = max(0, 1 - math.floor(math.log10(error)))
         return f"{value:.{places}f} ± {error:.{places}f}"
 

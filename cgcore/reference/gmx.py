@@ -16,7 +16,25 @@ OLDEST = 2021  # the first with stochastic cell rescaling
 CHECKPOINT_MINUTES = 2
 """Wall time between checkpoints: what a killed run loses at most."""
 
+ENDS_WITH_US = """
+exec 3<&0
+"$@" </dev/null 3<&- &
+run=$!
+{ read -r _; kill -TERM $run; } <&3 2>/dev/null &
+watch=$!
+wait $run
+status=$?
+kill $watch 2>/dev/null
+exit $status
+"""
+"""Shell that runs a program and tells it once to end when its own input closes, as it does when we are killed.
+
+mdrun writes a checkpoint at the first SIGTERM, but dies at the third; the kernel's own signal at a parent's death is sent
+for each of that parent's threads.
+"""
+
 POLL_S = 0.2
+SHELL_SIGNAL = 128  # a shell adds it to the number of the signal that ended its program
 TOLD = 20  # lines of the program's own output in an error
 
 SLIPS = {
@@ -112,19 +130,20 @@ def mdrun(
     out, log = folder / f"mdrun_{name}.out", folder / f"{name}.log"
     with open(out, "w") as file:
         child = subprocess.Popen(
-            [*_ends_with_us(), *_command(gmx, words)],
+            ["sh", "-c", ENDS_WITH_US, "sh", *_command(gmx, words)],
             cwd=folder,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
             env=_env(),
+            start_new_session=True,
         )
     try:
         while child.poll() is None and not stop.wait(POLL_S):
             if on_step:
                 on_step(last_step(log))
     finally:
-        child.terminate()  # writes a checkpoint; does nothing where it has ended
+        child.stdin.close()  # mdrun writes a checkpoint then; nothing happens where it has ended
         child.wait()
     ended = last is not None and last_step(log) >= last
     if stop.is_set():
@@ -157,17 +176,11 @@ def _env() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
 
 
-def _ends_with_us() -> list[str]:
-    """On Linux the kernel ends mdrun, with a checkpoint, when this process is killed."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
-
-
 def _failure(gmx: Path, words, status: int, out: Path) -> ReferenceError:
     said = _complaint(out.read_text(errors="replace"))
     slip = next((slip for pattern, slip in SLIPS.items() if re.search(pattern, said, re.IGNORECASE)), None)
-    if slip is None and status < 0:
-        slip = f"it was ended by signal {-status}; was memory short?"
+    if slip is None and (ended_by := -status if status < 0 else status - SHELL_SIGNAL) > 0:
+        slip = f"it was ended by signal {ended_by}; was memory short?"
     return ReferenceError(
         f"`{gmx.name} {' '.join(str(word) for word in words)}` failed in {out.parent} (status {status})"
         + (f": {slip}" if slip else "")

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from ....frames import Frames
-from ....neighbors import neighbour_counts, row_index
+from ....neighbors import closest, row_index
 from ...base import Listed, Potential, PotentialError, force
 from ..network import Model, build
 from .call import kernel_call
@@ -20,6 +20,8 @@ TOLERANCE = 1e-5
 CHECKED = 32
 STIFFNESS = 1e5
 """kJ/mol/nm^2 of the wall below the shortest distance of the frames that a model was trained on."""
+
+BELOW_CLOSEST = 0.999  # of it: what single precision makes of that distance stays outside
 
 
 class PackError(PotentialError):
@@ -51,7 +53,7 @@ def pack(model: Model, params: dict, frames: Frames, *, tolerance: float = TOLER
     chosen = position[np.unique(np.linspace(0, len(position) - 1, CHECKED).round().astype(int))]
     with jax.enable_x64(True):
         exact = _on_frames(build(model), jax.tree.map(np.float64, params), chosen.astype(np.float64), box)
-        wall, potential = (_closest(position, box), STIFFNESS), _potential(model)
+        wall, potential = (BELOW_CLOSEST * closest(position, box), STIFFNESS), _potential(model)
         for knots in KNOTS:
             packed = weights(model, params, knots, wall)
             found = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
@@ -163,13 +165,3 @@ def _on_frames(potential: Potential, params, position: np.ndarray, box: np.ndarr
     both = jax.jit(lambda x: (potential.energy(params, x, box), force(potential, params, x, box)))
     energies, forces = zip(*(both(x) for x in position), strict=True)
     return np.asarray(energies, np.float64), np.asarray(forces, np.float64)
-
-
-def _closest(position: np.ndarray, box: np.ndarray) -> float:
-    """Shortest distance of two beads in all frames, nm."""
-    low, high = 0.0, 1.0
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        none = not neighbour_counts(position, box, middle).any()
-        low, high = (middle, high) if none else (low, middle)
-    return low
