@@ -286,7 +286,7 @@ def main():
     else:
         beads = given.what == "beads"
         trained = ["--trained", str(given.trained)] if given.trained else []
-        sizes = [1, 2, 3, 4, 5, 6, 7] if beads else [1, 3, 10, 30, 100, 300, 1000]
+        sizes = [1, 2, 3, 5, 7] if beads else [1, 10, 100, 1000]
         for n in sizes:
             if (300 * n**3 if beads else n) > (given.most or 10**6):
                 break

@@ -185,10 +185,10 @@ def fullest_row(position: np.ndarray, box: np.ndarray, cutoff: float) -> int:
     return max(int(np.max(tree.query_ball_point(tree.data, cutoff, return_length=True))) for tree in trees) - 1
 
 
-def closest(position: np.ndarray, box: np.ndarray) -> float:
-    """Shortest distance of two beads in frames (C, N, 3) nm, nm."""
+def closest(position: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Shortest distance of two beads in each of the frames (C, N, 3) nm: (C,) nm."""
     trees = (_tree(frame, box) for frame in position)
-    return min(float(tree.query(tree.data, k=2)[0][:, 1].min()) for tree in trees)
+    return np.array([tree.query(tree.data, k=2)[0][:, 1].min() for tree in trees])
 
 
 def _tree(frame: np.ndarray, box: np.ndarray) -> KDTree:

@@ -64,6 +64,8 @@ def run(root: Path, arrays: dict, liquid: dict | None = None, **parameters) -> P
         manifest = {"id": "abc", "results": results, "wall_s": 30.0, "data": {}, "versions": {}, "git": None}
         store.write_json(folder / kind / "abc" / "manifest.json", manifest)
     store.write_npz(folder / "md" / "abc" / "hexane.npz", **arrays)
+    noise = 415 + np.random.default_rng(0).normal(size=(20, 2)) + (2 if complete["potential"] == "spline" else 0)
+    store.write_npz(folder / "fit" / "abc" / "held_out.npz", errors=noise, time=np.arange(20.0))
     store.write_json(folder / "result.json", {"fit": "abc", "md": "abc"})
     notebook = nbformat.v4.new_notebook(metadata={"cgcore": {"parameters": complete}})
     nbformat.write(notebook, folder / "executed.ipynb")

@@ -286,6 +286,27 @@ def test_survival_and_exclusions():
     assert table["stable_ps"] == 1.5 and table["stable_ps_sd"] == pytest.approx(0.5 * np.std(first_bad))
 
 
+def test_pairs_nearer_than_any_of_the_training_are_counted():
+    """Three beads on a line in a box of 2 nm: the outer two are neighbours through its wall."""
+    line = np.array([[0.0, 0, 0], [0.5, 0, 0], [1.7, 0, 0]])
+    box, shift = np.full(3, 2.0), np.array([[0.0, 0, 0], [0, 0, 0], [0.05, 0, 0]])
+    trained = Frames(
+        position=np.stack([line, line - shift]), force=None, box=box, time=np.arange(2.0), names=("A",) * 3
+    )
+    run = Ensemble(
+        position=np.stack([line, line + shift, line + 2 * shift])[None],
+        energy=np.zeros((1, 3)),
+        kinetic=np.zeros((1, 3)),
+        time=np.arange(3.0),
+        status=np.zeros(1, int),
+        first_bad=np.array([2]),
+        names=("A",) * 3,
+    )
+    found = stability.unseen(run, trained, box)
+    assert found["n_frames_unseen"] == 1  # the third does not count
+    np.testing.assert_allclose([found["closest_trained_nm"], found["closest_nm"]], [0.3, 0.25], rtol=1e-12)
+
+
 # The table of a run
 
 

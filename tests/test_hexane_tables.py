@@ -59,6 +59,8 @@ def test_runs_become_results_and_share_their_reference(runs, tmp_path):
     assert list(found)[:3] == ["four_site_spline", "four_site_mace_nu2_l2_r0.65", "reference_four_site"]
     mace = found["three_site_mace_nu2_l2_r0.70"]
     assert mace.table["force_mae_meV_per_A"] == 415 and mace.table["g_AA_mse"] == 0.4
+    assert_allclose([mace.table["less_splines"], mace.table["less_splines_error"]], [-2, 0], atol=1e-9)
+    assert "less_splines" not in found["three_site_spline"].table
     assert mace.sampling == "4 replicas of 50 ps, 10 of 400 frames excluded"
     assert mace.manifest["parameters"]["map"] == "three_site" and mace.text("g_AA_mse") == "0.400 ± 0.050"
     assert found["reference_two_site"].table == {"gauche_ABBA": 0.17}

@@ -177,7 +177,7 @@ def test_bonds_between_beads():
 
 
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-def test_the_closest_pair_of_all_frames(liquid, box):
+def test_the_closest_pair_of_each_frame(liquid, box):
     frames = np.stack([liquid, 1.1 * liquid])
     apart = np.array([np.linalg.norm(shortest(x, box), axis=-1) + 9 * np.eye(len(x)) for x in frames])
-    assert closest(frames, box) == pytest.approx(apart.min(), rel=1e-12)
+    assert_allclose(closest(frames, box), apart.min((1, 2)), rtol=1e-12)

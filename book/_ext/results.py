@@ -1,5 +1,6 @@
 """Numbers and pictures of `book/results/`, so that no page types a number: table, figure, number in a line."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 from docutils import nodes
@@ -14,16 +15,16 @@ MISSING = "not computed yet"
 class ResultTable(SphinxDirective):
     """`{results} <system>`: a table with a row per run, and below it how each run was sampled.
 
-    The content is the columns, a line `key: heading` each, and after an empty line the caption.
+    `:runs:` takes those whose file names match a pattern, such as three_site_*. The content is the columns, a line `key: heading` each, and after an empty line the caption.
     """
 
     required_arguments = 1
     has_content = True
-    option_spec = {"name": directives.unchanged}
+    option_spec = {"name": directives.unchanged, "runs": directives.unchanged}
 
     def run(self):
-        folder = Path(self.env.srcdir) / "results" / self.arguments[0]
-        found = results.load(folder)
+        folder, chosen = Path(self.env.srcdir) / "results" / self.arguments[0], self.options.get("runs", "*")
+        found = {name: r for name, r in results.load(folder).items() if fnmatch(name, chosen)}
         if not found:
             return self.parse_text_to_nodes(f"*The table of results is {MISSING}.*")
         for path in folder.glob("*.json"):

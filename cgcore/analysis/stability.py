@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from cgcore.frames import Ensemble, Frames
+from cgcore.neighbors import closest
 from cgcore.units import PS_PER_NS
 
 
@@ -76,3 +78,16 @@ def exclusions(first_bad: np.ndarray, n_frames: int, frame_ps: float) -> dict:
         "stable_ps": float(first_bad.mean() * frame_ps),
         "stable_ps_sd": float(first_bad.std() * frame_ps),
     }
+
+
+def unseen(run: Ensemble, trained: Frames, box: np.ndarray) -> dict:
+    """How often two beads come nearer than in any frame of the training, where a network knows nothing.
+
+    box: (3,) nm, inf where not periodic. closest_trained_nm and closest_nm: shortest distances of the training and of
+    the run's frames that count; n_frames_unseen: how many of the latter have a shorter one than the former. Between two
+    frames beads may have been nearer.
+    """
+    known = float(closest(np.asarray(trained.position), box).min())
+    found = closest(np.asarray(run.position)[run.valid], box)
+    nearest = float(found.min()) if len(found) else float("nan")
+    return {"closest_trained_nm": known, "closest_nm": nearest, "n_frames_unseen": int((found < known).sum())}

@@ -7,11 +7,14 @@ import nbformat
 import numpy as np
 
 from cgcore import store
+from cgcore.analysis import force_errors
+from cgcore.analysis.ramachandran import row
 from cgcore.book.collect import FIT_KEYS, manifests
 from cgcore.book.run import EXECUTED
 
 REFERENCE = "reference"
 ARRAYS = "hexane.npz"
+HELD_OUT = "held_out.npz"
 MAPS = {"four_site": "Four-site", "three_site": "Three-site", "two_site": "Two-site", "six_site": "Six-site"}
 POTENTIALS = {"spline": "splines", "mace": "MACE", "nequip": "NequIP"}
 WIDE_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80}
@@ -78,10 +81,10 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     its manifest and hexane.npz. Raises StoreError for a run that is not finished, and for two of one setting.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written, seen = [], {}
+    written, seen, splines = [], {}, _splines(runs)
     for run in runs:
         fit, md = manifests(run)
-        parameters = nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]["parameters"]
+        parameters = _parameters(run)
         which = setting(parameters)
         if which.stem in seen:
             raise store.StoreError(f"{run} and {seen[which.stem]} are both {which.label}; want one of them")
@@ -90,10 +93,33 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
         ours = {k: a for k, a in arrays.items() if not k.startswith(f"{REFERENCE}_")}
         theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in arrays.items() if k not in ours}
         theirs |= {k: a for k, a in ours.items() if k == "r" or k.endswith("_edges")}
-        written += _write(folder, which.stem, _result(which, parameters, fit, md), ours)
+        result = _result(which, parameters, fit, md)
+        result["table"] |= _less_splines(run / "fit" / fit["id"], splines.get(which.map))
+        written += _write(folder, which.stem, result, ours)
         if md["results"]["liquid"][REFERENCE]:
             written += _write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
     return sorted(set(written))
+
+
+def _parameters(run: Path) -> dict:
+    return nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]["parameters"]
+
+
+def _splines(runs: list[Path]) -> dict[str, Path]:
+    """The folder of the plain splines' fit by map."""
+    kinds = {run: setting(_parameters(run)) for run in runs if (run / EXECUTED).is_file()}
+    plain = {which.map: run for run, which in kinds.items() if which.potential == "spline" and which.plain}
+    return {map: run / "fit" / manifests(run)[0]["id"] for map, run in plain.items()}
+
+
+def _less_splines(fit: Path, splines: Path | None) -> dict:
+    """Force error less that of the splines on the same frames, meV/Å, with its paired error; empty for splines."""
+    if splines is None or fit == splines or not ((fit / HELD_OUT).is_file() and (splines / HELD_OUT).is_file()):
+        return {}
+    ours, theirs = (store.read_npz(folder / HELD_OUT) for folder in (fit, splines))
+    if not np.array_equal(ours["time"], theirs["time"]):
+        return {}
+    return row("less_splines", force_errors.difference(ours["errors"], theirs["errors"]))
 
 
 def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:

@@ -53,7 +53,7 @@ def pack(model: Model, params: dict, frames: Frames, *, tolerance: float = TOLER
     chosen = position[np.unique(np.linspace(0, len(position) - 1, CHECKED).round().astype(int))]
     with jax.enable_x64(True):
         exact = _on_frames(build(model), jax.tree.map(np.float64, params), chosen.astype(np.float64), box)
-        wall, potential = (BELOW_CLOSEST * closest(position, box), STIFFNESS), _potential(model)
+        wall, potential = (BELOW_CLOSEST * closest(position, box).min(), STIFFNESS), _potential(model)
         for knots in KNOTS:
             packed = weights(model, params, knots, wall)
             found = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
