@@ -9,10 +9,11 @@ import pytest
 from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
-from cgcore import store
-from cgcore.book import hexane_figures, hexane_table1, hexane_tables, results
+from cgcore import mapping, store
+from cgcore.book import hexane_exchange, hexane_figures, hexane_table1, hexane_tables, results
 from cgcore.book.hexane_tables import setting
 from cgcore.cli import app
+from cgcore.reference import sets
 
 
 @pytest.fixture
@@ -139,3 +140,22 @@ def test_figures_are_drawn_from_the_runs_that_are_there(runs, tmp_path):
     fewer = hexane_tables.load(folder)
     assert len(hexane_figures.figure_1(fewer).axes) == 4 and len(hexane_figures.figure_2(fewer).axes) == 1
     assert hexane_figures.draw(tmp_path) == []
+
+
+def test_the_first_exchange_is_cut_out_of_its_run(tmp_path):
+    """A hundred still molecules on a lattice, of which two neighbours swap halves after ten frames."""
+    topology, _ = sets.load("hexane", stride=400)
+    bonds = np.asarray(mapping.load("two_site", topology, residue="hex").bonds)
+    still = np.zeros((200, 3))
+    still[bonds[:, 0]] = 0.55 * np.stack(np.meshgrid(*map(np.arange, (5, 5, 4)), indexing="ij"), -1).reshape(-1, 3)
+    still[bonds[:, 1]] = still[bonds[:, 0]] + [0.25, 0, 0]
+    swapped, ends = still.copy(), bonds[[3, 7], 1]
+    swapped[ends] = still[ends[::-1]]
+    run = pretend.run(tmp_path, pretend.bells("two_site", 1.1), map="two_site")
+    assert hexane_exchange.write([run], tmp_path) == []  # a run whose trajectory was not kept
+    np.save(run / "md" / "abc" / "position.npy", np.stack([still] * 10 + [swapped] * 20)[None])
+    hexane_exchange.write([pretend.run(tmp_path, {}, potential="spline"), run], tmp_path)
+    found = store.read_npz(tmp_path / hexane_exchange.EXCHANGE)
+    first, last = (np.linalg.norm(np.diff(found["position"][k].reshape(2, 2, 3), axis=1), axis=-1) for k in (0, -1))
+    assert_allclose(first, 0.25, rtol=1e-6)
+    assert last.min() > 0.5 and found["position"].shape == (30, 4, 3)

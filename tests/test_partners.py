@@ -60,6 +60,8 @@ def test_an_exchange_counts_when_it_lasts():
 
     lasting = follow(APART, *[SWAPPED] * 4)
     assert_array_equal(lasting.molecules, [2])
+    assert_array_equal(lasting.frames, [3])
+    assert_array_equal(lasting.beads[0], [0, 1, 2, 3])
     assert_allclose(lasting.switched, [0, 0, 0, 1, 1])
     assert len(follow(APART, SWAPPED, SWAPPED, APART, SWAPPED, SWAPPED).molecules) == 0, "turned back too soon"
     twice = follow(APART, *[SWAPPED] * 3, *[APART] * 3)

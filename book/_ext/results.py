@@ -7,6 +7,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from cgcore import store, viewer
 from cgcore.book import results
 
 MISSING = "not computed yet"
@@ -57,6 +58,30 @@ class ResultFigure(SphinxDirective):
         return self.parse_text_to_nodes(f":::{{figure}} /results/{self.arguments[0]}\n{options}\n\n{caption}\n:::")
 
 
+class ResultTrajectory(SphinxDirective):
+    """`{result-trajectory} <system>/<file>.npz` with a caption as content: frames of beads to play.
+
+    The file has position (T, N, 3) nm, bonds, species, names and frame_ps.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {"alt": directives.unchanged_required}
+
+    def run(self):
+        path = Path(self.env.srcdir) / "results" / self.arguments[0]
+        if "alt" not in self.options:
+            raise self.error("{result-trajectory}: want :alt:, what is to be seen, for those who cannot see it")
+        if not path.is_file():
+            return self.parse_text_to_nodes(f"*The trajectory {self.arguments[0]} is {MISSING}.*")
+        self.env.note_dependency(str(path))
+        a = store.read_npz(path)
+        shown = (a["position"], a["species"].tolist(), a["names"].tolist(), a["bonds"])
+        words = {"alt": self.options["alt"], "caption": " ".join(self.content)}
+        page = viewer.show_trajectory(*shown, **words, frame_ps=float(a["frame_ps"]))
+        return [nodes.raw("", page.data, format="html")]
+
+
 class ResultNumber(SphinxRole):
     """`` {result}`amino_acids/core:js_reference` ``: one number with its error; the text names its unit."""
 
@@ -85,5 +110,6 @@ def _row(texts: list[str]) -> nodes.row:
 def setup(app):
     app.add_directive("results", ResultTable)
     app.add_directive("result-figure", ResultFigure)
+    app.add_directive("result-trajectory", ResultTrajectory)
     app.add_role("result", ResultNumber())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -22,11 +22,17 @@ REACH = 1.5
 
 
 class Switches(NamedTuple):
-    """Exchanges of partners in one replica. molecules: (E,) molecules that each exchange took part in; switched: (T,)
-    fraction of molecules whose two beads were not bonded at first."""
+    """Exchanges of partners in one replica. frames: (E,) from which each counts; beads: E arrays, which took part;
+    switched: (T,) fraction of molecules whose two beads were not bonded at first."""
 
-    molecules: np.ndarray
+    frames: np.ndarray
+    beads: tuple[np.ndarray, ...]
     switched: np.ndarray
+
+    @property
+    def molecules(self) -> np.ndarray:
+        """(E,) molecules that each exchange took part in."""
+        return np.array([len(beads) / 2 for beads in self.beads])
 
 
 def pairs_up(bonds: np.ndarray, n: int) -> bool:
@@ -82,7 +88,7 @@ def follow(position: np.ndarray, box: np.ndarray, bonds: np.ndarray, species, *,
     """
     initial = settled = current = partner_of(bonds)
     species, since = np.asarray(species), np.zeros(len(initial), int)
-    sizes, switched = [], np.empty(len(position))
+    frames, beads, switched = [], [], np.empty(len(position))
     for t, x in enumerate(position):
         before, current = current, match(x, box, current, species)
         since = np.where(current == before, since + 1, 1)
@@ -91,10 +97,11 @@ def follow(position: np.ndarray, box: np.ndarray, bonds: np.ndarray, species, *,
             kept = np.full(part.max() + 1, hold)
             np.minimum.at(kept, part, since)
             counts = (kept >= hold)[part] & (current != settled)
-            sizes += [n / 2 for n in np.bincount(part[counts]) if n]
+            beads += [np.flatnonzero(counts & (part == k)) for k in np.unique(part[counts])]
+            frames += [t] * (len(beads) - len(frames))
             settled = np.where(counts, current, settled)
         switched[t] = np.mean(settled != initial)
-    return Switches(np.array(sizes), switched)
+    return Switches(np.array(frames, int), tuple(beads), switched)
 
 
 def switching(sample: Sample, bonds: np.ndarray, species, *, hold_ps: float = 1.0) -> tuple[dict, np.ndarray]:

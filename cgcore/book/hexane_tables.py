@@ -84,7 +84,7 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     written, seen, splines = [], {}, _splines(runs)
     for run in runs:
         fit, md = manifests(run)
-        parameters = _parameters(run)
+        parameters = parameters_of(run)
         which = setting(parameters)
         if which.stem in seen:
             raise store.StoreError(f"{run} and {seen[which.stem]} are both {which.label}; want one of them")
@@ -101,13 +101,14 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     return sorted(set(written))
 
 
-def _parameters(run: Path) -> dict:
+def parameters_of(run: Path) -> dict:
+    """The notebook's parameters that made a finished run."""
     return nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]["parameters"]
 
 
 def _splines(runs: list[Path]) -> dict[str, Path]:
     """The folder of the plain splines' fit by map."""
-    kinds = {run: setting(_parameters(run)) for run in runs if (run / EXECUTED).is_file()}
+    kinds = {run: setting(parameters_of(run)) for run in runs if (run / EXECUTED).is_file()}
     plain = {which.map: run for run, which in kinds.items() if which.potential == "spline" and which.plain}
     return {map: run / "fit" / manifests(run)[0]["id"] for map, run in plain.items()}
 
