@@ -5,6 +5,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from cgcore import store, viewer
@@ -95,6 +96,17 @@ class ResultNumber(SphinxRole):
         return [nodes.inline("", text, classes=["result"])], []
 
 
+class ResultFile(SphinxRole):
+    """`` {result-file}`hexane/download/table1.csv` ``: a link to load a file down, as soon as it is there."""
+
+    def run(self):
+        if not (Path(self.env.srcdir) / "results" / self.text).is_file():
+            return [nodes.inline("", f"{Path(self.text).name} ({MISSING})")], []
+        link = {"reftarget": f"/results/{self.text}", "reftype": "download", "refdomain": "", "refexplicit": False}
+        words = nodes.literal("", Path(self.text).name, classes=["download"])
+        return [addnodes.download_reference("", "", words, refdoc=self.env.docname, refwarn=False, **link)], []
+
+
 def _group(headings: list[str], rows: list[list[str]]) -> nodes.tgroup:
     group = nodes.tgroup(cols=len(headings))
     group += [nodes.colspec(colwidth=1) for _ in headings]
@@ -112,4 +124,5 @@ def setup(app):
     app.add_directive("result-figure", ResultFigure)
     app.add_directive("result-trajectory", ResultTrajectory)
     app.add_role("result", ResultNumber())
+    app.add_role("result-file", ResultFile())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
