@@ -192,12 +192,17 @@ def closest(position: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _tree(frame: np.ndarray, box: np.ndarray) -> KDTree:
-    """The beads of a frame (N, 3) nm, in their box where they have one."""
+    points, period = in_box(frame, box)
+    return KDTree(points, boxsize=period)
+
+
+def in_box(frame: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The beads of a frame (N, 3) nm, in their box where they have one, and its sides (3,), zero where it has none."""
     side = np.where(np.isinf(box), 0.0, box).astype(float)  # for scipy zero is no period
     periodic = side > 0
     frame = np.asarray(frame, float)
     frame = np.where(periodic, frame % np.where(periodic, side, 1.0), frame)
-    return KDTree(np.where(periodic & (frame >= side), 0.0, frame), boxsize=side)
+    return np.where(periodic & (frame >= side), 0.0, frame), side
 
 
 def fullest_cell(position: np.ndarray, box: np.ndarray, cells: tuple[int, int, int]) -> int:
