@@ -21,6 +21,7 @@ CUTOFF_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80, "six_site"
 
 POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
 FORCE_MAPS = ("sum", "optimal")
+PRIORS = ("none", "unseen")
 
 HEXANE = {
     "quick": dict(
@@ -54,11 +55,12 @@ class LiquidFitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LiquidConfig:
-    """One run of the hexane notebook."""
+    """One run of the hexane notebook. prior: "unseen" joins the fitted potential with `potentials.unseen`, or "none"."""
 
     profile: str
     kind: str
     fit: LiquidFitConfig
+    prior: str = "none"
     md: MDConfig = field(default_factory=MDConfig)
 
 
@@ -73,6 +75,7 @@ def hexane_config(
     cutoff_nm: float | None = None,
     bond_types: bool = False,
     force_map: str = "sum",
+    prior: str = "none",
     frames: int | None = None,
     epochs: int | None = None,
     replicas: int | None = None,
@@ -82,13 +85,14 @@ def hexane_config(
     """A run's configuration from the notebook's parameters; None takes the profile's, the map's or the network's value.
 
     nu and bond_types are of MACE only; splines have neither layers nor a cut-off to choose.
-    Raises ConfigError for an unknown profile, map or potential, and for values of the wrong type or range.
+    Raises ConfigError for an unknown profile, map, potential, force map or prior, and for values of the wrong type or range.
     """
     for name, value, known in (
         ("profile", profile, HEXANE),
         ("map", map, CUTOFF_NM),
         ("potential", potential, POTENTIALS),
         ("force_map", force_map, FORCE_MAPS),
+        ("prior", prior, PRIORS),
     ):
         if value not in known:
             raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
@@ -108,6 +112,7 @@ def hexane_config(
             train=None if potential == "spline" else from_dict(TrainConfig, train),
             force_map=force_map,
         ),
+        prior=prior,
         md=from_dict(
             MDConfig,
             dict(

@@ -60,7 +60,7 @@ def setting(parameters: dict) -> Setting:
     """The setting of a run from its notebook's parameters."""
     map, potential = parameters["map"], parameters["potential"]
     extras = ["bond types"] if parameters.get("bond_types") else []
-    extras += ["bonded prior"] if parameters.get("prior", "none") != "none" else []
+    extras += [f"{parameters['prior']} prior"] if parameters.get("prior", "none") != "none" else []
     extras += ["optimal forces"] if parameters.get("force_map", "sum") != "sum" else []
     extras += [parameters["typing"]] if parameters.get("typing", "study") != "study" else []
     network = potential in LAYERS
