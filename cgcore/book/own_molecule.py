@@ -1,0 +1,93 @@
+"""The molecule of the page "Bring your own molecule": capped threonine and phenylalanine, from nothing to a short trajectory.
+
+`python -m cgcore.book.own_molecule FOLDER` writes thr_phe.pdb and thr_phe.h5 with forces. It stands for whatever makes your own.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import openmm as mm
+from openmm import app, unit
+
+from cgcore.frames import Frames
+from cgcore.io import write_packed
+from cgcore.reference import build
+
+PHI, PSI = -75.0, 145.0
+RING_NM, PS_PER_FRAME, DT_PS = 0.1395, 1.0, 0.001
+FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
+
+
+def heavy_atoms() -> tuple[app.Topology, np.ndarray]:
+    """Heavy atoms of ACE-THR-PHE-NME, phenylalanine put on the frame of a second threonine; positions in nm."""
+    made = build.peptide(("THR", "THR"), (PHI, PSI))
+    at = {
+        (number, name): x
+        for number, name, x in zip(made.topology.residue_index, made.topology.names, made.position, strict=True)
+    }
+    ring = {name: at.pop((2, name)) for name in ("N", "CA", "CB", "C", "O")}
+    ring["CG"] = build.place(ring["N"], ring["CA"], ring["CB"], 0.151, 113.8, -65.0)
+    ring["CD1"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, 90.0)
+    ring["CD2"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, -90.0)
+    ring["CE1"] = build.place(ring["CB"], ring["CG"], ring["CD1"], RING_NM, 120.0, 180.0)
+    ring["CE2"] = build.place(ring["CB"], ring["CG"], ring["CD2"], RING_NM, 120.0, 180.0)
+    ring["CZ"] = build.place(ring["CG"], ring["CD1"], ring["CE1"], RING_NM, 120.0, 0.0)
+    topology, position = app.Topology(), []
+    chain = topology.addChain()
+    for number, code in enumerate(("ACE", "THR", "PHE", "NME")):
+        residue = topology.addResidue(code, chain)
+        rows = ring if code == "PHE" else {n: x for (k, n), x in at.items() if k == number and not n.startswith("H")}
+        for name, x in rows.items():
+            topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+            position.append(x)
+    topology.createStandardBonds()
+    return topology, np.array(position)
+
+
+def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
+    """The topology as PDB, and frames with forces of a Langevin run in implicit solvent at 300 K without constraints."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    field = app.ForceField(*FIELD)
+    topology, position = heavy_atoms()
+    model = app.Modeller(topology, position * unit.nanometer)
+    model.addHydrogens(field)
+    system = field.createSystem(model.topology, nonbondedMethod=app.NoCutoff, constraints=None)
+    integrator = mm.LangevinMiddleIntegrator(300.0, 1.0, DT_PS)
+    integrator.setRandomNumberSeed(seed)
+    run = app.Simulation(model.topology, system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"})
+    run.context.setPositions(model.positions)
+    run.minimizeEnergy()
+    with open(folder / "thr_phe.pdb", "w") as file:
+        app.PDBFile.writeFile(model.topology, run.context.getState(getPositions=True).getPositions(), file)
+    run.context.setVelocitiesToTemperature(300.0, seed)
+    run.step(round(50.0 / DT_PS))
+    x, f = [], []
+    for _ in range(round(length_ps / PS_PER_FRAME)):
+        run.step(round(PS_PER_FRAME / DT_PS))
+        state = run.context.getState(getPositions=True, getForces=True)
+        x.append(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+        f.append(state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
+    frames = Frames(
+        position=np.array(x, np.float32),
+        force=np.array(f, np.float32),
+        box=np.full(3, np.inf, np.float32),
+        time=np.arange(1, len(x) + 1) * PS_PER_FRAME,
+        names=tuple(a.name for a in model.topology.atoms()),
+    )
+    write_packed(folder / "thr_phe.h5", frames)
+    return folder / "thr_phe.pdb", folder / "thr_phe.h5"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--length-ps", type=float, default=2000.0)
+    given = parser.parse_args()
+    for path in make(given.folder, given.length_ps):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
