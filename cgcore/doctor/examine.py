@@ -18,7 +18,7 @@ from cgcore.doctor.symmetry import Bound, bound_of
 from cgcore.frames import Frames, Topology
 from cgcore.mapping import Mapping, apply
 
-BLOCKS = 10
+BLOCKS = 20
 GAP_PS = 10.0
 """Frames closer in time than this are not compared for the noise floor: they share what was left out."""
 SAMPLED = 300
