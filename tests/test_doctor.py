@@ -18,6 +18,7 @@ from cgcore.doctor import DoctorError, examine, findings, headline, map_text, pr
 from cgcore.doctor.groups import describe, stereocentres, symmetries
 from cgcore.doctor.lengths import lengths
 from cgcore.doctor.molecule import kinds
+from cgcore.doctor.species import typing
 from cgcore.doctor.stereo import KEPT, LOST, PATH
 from cgcore.doctor.symmetry import floor, forced_free_energy, least_divergence
 from cgcore.reference import sets
@@ -239,19 +240,32 @@ def test_a_racemate_comes_out_clean_and_d_like_l(alanine):
 
 def test_the_proposed_map_adds_no_symmetry(alanine, tmp_path):
     topology, frames = alanine
-    single = of((topology, frames[::10]), "core", "single").molecules[0]
+    beads = mapping.load("core", topology, typing="single")
+    (single,) = examine(beads, topology, frames[::10]).molecules
     assert single.typing.orbits == ((0,), (1,), (2,), (3,), (4,))
     assert single.typing.typed_orbits == ((0, 4), (1, 3), (2,))
     assert single.typing.must_differ == ((0, 4), (1, 3))
     assert len(set(single.typing.coarsest)) == 2 and len(set(single.typing.proposed)) == 2
     path = tmp_path / "core.toml"
-    path.write_text(proposal(map_text("core"), single.molecule, single.typing))
-    for typing in ("doctor", "doctor_coarsest"):
-        found = of((topology, frames[::10]), path, typing)
+    path.write_text(proposal(map_text("core"), beads, single.molecule, single.typing))
+    for name in ("doctor", "doctor_coarsest"):
+        found = of((topology, frames[::10]), path, name)
         assert names(found) == {"mirror image": None}
         assert found.molecules[0].typing.must_differ == ()
-    again = proposal(path.read_text(), single.molecule, single.typing)
+    again = proposal(path.read_text(), beads, single.molecule, single.typing)
     assert again == path.read_text()
+
+
+def test_the_proposal_for_a_liquid_names_the_beads_of_every_molecule(tmp_path):
+    atoms = doctoring.topology("C C O", "0-1 1-2", copies=3)
+    beads = doctoring.mapped(tmp_path, atoms, {"A": ["C0"], "B": ["C1"], "C": ["O2"]}, "single")
+    (molecule,) = kinds(beads, atoms)
+    found = typing(molecule, symmetries(molecule, {}))
+    assert (found.proposed, found.coarsest) == ((0, 0, 1), (0, 0, 1))
+    path = tmp_path / "proposed.toml"
+    path.write_text(proposal((tmp_path / "hand.toml").read_text(), beads, molecule, found))
+    better = mapping.load(path, atoms, typing="doctor_coarsest", residue="MOL")
+    assert better.species == tuple(found.coarsest) * 3
 
 
 # Length scales

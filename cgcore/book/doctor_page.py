@@ -73,7 +73,9 @@ def write(found: Diagnosis, folder: Path) -> list[Path]:
     if len(found.examination.molecules) == 1:
         written.append(folder / f"{stem}_doctor.toml")
         m = found.examination.molecules[0]
-        written[2].write_text(proposal(map_text(found.map), m.molecule, m.typing), encoding="utf-8")
+        written[2].write_text(
+            proposal(map_text(found.map), found.examination.mapping, m.molecule, m.typing), encoding="utf-8"
+        )
     return written
 
 

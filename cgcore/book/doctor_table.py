@@ -6,6 +6,7 @@ one half of them gives to book/results/doctor/calibration, and the controls to b
 
 import argparse
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from cgcore.book.doctor_cases import CONTROLS, STUDY, Case
 from cgcore.doctor import Examination, examine, thresholds, to_dict, verdict
 from cgcore.doctor.findings import ARTEFACT, BARRIER, level_of
 from cgcore.doctor.stereo import LOST, PATH
-from cgcore.frames import Frames
+from cgcore.frames import Frames, Topology
 from cgcore.reference import sets
 
 FOLDER = Path("book/results/doctor")
-FRAMES = 8000
+FRAMES = 4000
 """Frames of a set that are looked at, at most."""
 YES, NO, BEHIND, NONE = "yes", "no", "behind a barrier", "–"
 
@@ -153,14 +154,17 @@ def _inversion(found: Examination) -> str:
 
 
 def _examine(case: Case) -> Examination:
-    topology, frames = sets.load(case.set)
-    frames = case.change(_thinned(frames))
+    topology, frames = _load(case.set)
+    frames = case.change(frames)
     beads = mapping.load(case.map, topology, typing=case.typing, residue=case.residue)
     return examine(beads, topology, frames)
 
 
-def _thinned(frames: Frames) -> Frames:
-    return frames[:: max(1, frames.n_frames // FRAMES)]
+@lru_cache(maxsize=1)
+def _load(name: str) -> tuple[Topology, Frames]:
+    """Evenly spread frames of a set; the cases are in the order of the sets."""
+    topology, frames = sets.load(name)
+    return topology, frames[:: max(1, frames.n_frames // FRAMES)]
 
 
 def _write(path: Path, case: Case, order: int, table: dict, found: Examination) -> Path:

@@ -15,7 +15,9 @@ from cgcore.io import write_packed
 from cgcore.reference import build
 
 PHI, PSI = -75.0, 145.0
-RING_NM, PS_PER_FRAME, DT_PS = 0.1395, 1.0, 0.001
+RING_NM = 0.1395
+DT_PS, STEPS_PER_FRAME, HYDROGEN_MASS = 0.003, 500, 4.0
+EQUILIBRATION_PS = 60.0
 FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
 
 
@@ -53,7 +55,9 @@ def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
     topology, position = heavy_atoms()
     model = app.Modeller(topology, position * unit.nanometer)
     model.addHydrogens(field)
-    system = field.createSystem(model.topology, nonbondedMethod=app.NoCutoff, constraints=None)
+    system = field.createSystem(
+        model.topology, nonbondedMethod=app.NoCutoff, constraints=None, hydrogenMass=HYDROGEN_MASS
+    )
     integrator = mm.LangevinMiddleIntegrator(300.0, 1.0, DT_PS)
     integrator.setRandomNumberSeed(seed)
     run = app.Simulation(model.topology, system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"})
@@ -62,10 +66,10 @@ def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
     with open(folder / "thr_phe.pdb", "w") as file:
         app.PDBFile.writeFile(model.topology, run.context.getState(getPositions=True).getPositions(), file)
     run.context.setVelocitiesToTemperature(300.0, seed)
-    run.step(round(50.0 / DT_PS))
+    run.step(round(EQUILIBRATION_PS / DT_PS))
     x, f = [], []
-    for _ in range(round(length_ps / PS_PER_FRAME)):
-        run.step(round(PS_PER_FRAME / DT_PS))
+    for _ in range(round(length_ps / (DT_PS * STEPS_PER_FRAME))):
+        run.step(STEPS_PER_FRAME)
         state = run.context.getState(getPositions=True, getForces=True)
         x.append(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
         f.append(state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
@@ -73,7 +77,7 @@ def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
         position=np.array(x, np.float32),
         force=np.array(f, np.float32),
         box=np.full(3, np.inf, np.float32),
-        time=np.arange(1, len(x) + 1) * PS_PER_FRAME,
+        time=np.arange(1, len(x) + 1) * DT_PS * STEPS_PER_FRAME,
         names=tuple(a.name for a in model.topology.atoms()),
     )
     write_packed(folder / "thr_phe.h5", frames)

@@ -9,6 +9,7 @@ from networkx.algorithms.isomorphism import GraphMatcher, categorical_node_match
 
 from cgcore.doctor.groups import Symmetries
 from cgcore.doctor.molecule import Molecule
+from cgcore.mapping import Mapping
 
 TYPING, COARSEST = "doctor", "doctor_coarsest"
 
@@ -38,7 +39,7 @@ def typing(molecule: Molecule, symmetries: Symmetries) -> Typing:
     return Typing(orbits, typed, tuple(p for p in pairs if where[p[0]] != where[p[1]]), proposed, coarsest)
 
 
-def proposal(text: str, molecule: Molecule, found: Typing) -> str:
+def proposal(text: str, mapping: Mapping, molecule: Molecule, found: Typing) -> str:
     """The map file with the proposed typings behind its own: TOML that `cgcore.mapping.load` takes with typing="doctor".
 
     text: the file that was examined; typings of an earlier proposal in it are left out.
@@ -52,7 +53,7 @@ def proposal(text: str, molecule: Molecule, found: Typing) -> str:
         (TYPING, found.proposed, "fewest species that add no symmetry, beads of different composition apart"),
         (COARSEST, found.coarsest, "fewest species that add no symmetry"),
     ):
-        labels = ", ".join(f'"{bead}" = "{label}"' for bead, label in _labels(molecule, species).items())
+        labels = ", ".join(f'"{bead}" = "{label}"' for bead, label in _labels(mapping, molecule, species).items())
         parts.append(f'\n[typings.{name}]\ndescription = "{words}"\nlabels = {{ {labels} }}\n')
     return "".join(parts)
 
@@ -65,19 +66,16 @@ def map_text(name) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _labels(molecule: Molecule, species: tuple[int, ...]) -> dict[str, str]:
-    """Bead, or its name without number where that is enough, -> label."""
-    by_stem: dict[str, set[int]] = {}
-    stems = [_stem(molecule, bead) for bead in molecule.beads]
-    for stem, s in zip(stems, species, strict=True):
-        by_stem.setdefault(stem, set()).add(s)
-    names = [stem if len(by_stem[stem]) == 1 else bead for stem, bead in zip(stems, molecule.beads, strict=True)]
-    return {name: f"S{s + 1}" for name, s in zip(names, species, strict=True)}
-
-
-def _stem(molecule: Molecule, bead: str) -> str:
-    stem, _, number = bead.rpartition("_")
-    return stem if stem and number.isdigit() else bead
+def _labels(mapping: Mapping, molecule: Molecule, species: tuple[int, ...]) -> dict[str, str]:
+    """Bead -> label; in a liquid the name without the number of the molecule, where that is enough."""
+    every = {mapping.beads[bead]: s for copy in molecule.copies for bead, s in zip(copy, species, strict=True)}
+    if len(molecule.copies) > 1:
+        stems: dict[str, set[int]] = {}
+        for bead, s in every.items():
+            stems.setdefault(bead.rpartition("_")[0], set()).add(s)
+        if all(len(labels) == 1 for labels in stems.values()):
+            every = {stem: labels.pop() for stem, labels in stems.items()}
+    return {name: f"S{s + 1}" for name, s in every.items()}
 
 
 def _orbits(permutations: set[tuple[int, ...]], n: int) -> tuple[tuple[int, ...], ...]:
