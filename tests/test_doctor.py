@@ -280,12 +280,12 @@ def test_the_error_rate_is_that_of_the_frames_made_by_hand(tmp_path):
     (found,) = lengths(beads, np.array_split(frames, 10), np.full(3, 2.0))
     assert found.error_rate.value == pytest.approx(0.2 * 2 / 4)  # of four ends, two have a stranger nearer
     assert_allclose(found.bonded, 0.15)
-    assert found.separation_any == pytest.approx(0.1 / 0.15)
+    assert found.separation == pytest.approx(0.1 / 0.15)
     (apart,) = lengths(beads, np.array_split(frames[1:5], 2), np.full(3, 2.0))
-    assert apart.error_rate.value == 0 and np.isnan(apart.of_any)
+    assert apart.error_rate.value == 0 and np.isnan(apart.separation)
     labelled = doctoring.mapped(tmp_path, atoms, {"A": ["C0"], "B": ["C1"]}, "labelled", LABELLED)
     (told,) = lengths(labelled, np.array_split(frames, 10), np.full(3, 2.0))
-    assert told.error_rate.value == 0 and told.error_rate_any.value == pytest.approx(0.1)
+    assert told.error_rate.value == 0 and told.error_rate_kind.value == pytest.approx(0.1)
 
 
 LABELLED = '[typings.labelled]\ndescription = "A B"\nlabels = { A = "A", B = "B" }\n'

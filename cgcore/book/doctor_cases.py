@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from cgcore.frames import Frames
+from cgcore.mapping import Mapping
 
 YES, NO, BEHIND = "yes", "no", "behind a barrier"
 CHAINS = Path(__file__).parent / "doctor_maps"
 
 
-def same(frames: Frames) -> Frames:
-    return frames
+def same(value):
+    return value
 
 
 def mirrored(frames: Frames) -> Frames:
@@ -34,6 +35,13 @@ def racemate(frames: Frames) -> Frames:
     return replace(frames, position=np.asarray(frames.position) * sign, force=force)
 
 
+def at_first(beads: Mapping) -> Mapping:
+    """The same beads, each at the first of its atoms and with the force on that one."""
+    member = np.zeros_like(beads.weights)
+    member[np.arange(len(beads.atoms)), [atoms[0] for atoms in beads.atoms]] = 1.0
+    return replace(beads, weights=member, force_weights=member)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One map with one typing on one reference set; observed: "mirror", "direction", "switch", "inversion" -> a word."""
@@ -45,6 +53,7 @@ class Case:
     name: str
     observed: dict[str, str] = field(default_factory=dict)
     change: Callable[[Frames], Frames] = same
+    place: Callable[[Mapping], Mapping] = same
     kind: str = ""
 
     @property
@@ -65,8 +74,9 @@ def _peptide(residue: str, name: str, map: str, typing: str = "study", **observe
 
 
 def _chain(map: str, typing: str, **observed) -> Case:
-    path = CHAINS / f"chain_{map}.toml"
-    return Case(set="ala15_obc2", map=path, typing=typing, residue="ala", name="Polyalanine-15", observed=observed)
+    path, place = CHAINS / f"chain_{map}.toml", at_first if map == "ca" else same
+    known = {"set": "ala15_obc2", "residue": "ala", "name": "Polyalanine-15"}
+    return Case(map=path, typing=typing, observed=observed, place=place, **known)
 
 
 BACKBONE = ("study", "unique", "single")

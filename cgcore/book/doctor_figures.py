@@ -65,11 +65,11 @@ def separations(lengths) -> Figure:
         figure, ax = plt.subplots(figsize=(6.2, 0.9 + 0.32 * len(lengths)))
         for row, entry in enumerate(lengths):
             ax.plot(entry.bonded, (row, row), color=plots.PALETTE[0], linewidth=5, solid_capstyle="butt")
-            ax.plot(entry.of_any, row, marker="|", markersize=14, color="0.4", linestyle="none")
+            ax.plot(entry.of_kind, row, marker="|", markersize=14, color="0.4", linestyle="none")
             ax.plot(entry.of_species, row, marker="|", markersize=14, color=plots.PALETTE[3], linestyle="none")
         ax.set_yticks(range(len(lengths)), [entry.pair for entry in lengths])
         ax.set(
-            xlabel="Distance (nm): bonds blue; closest stranger grey, of the partner's species red",
+            xlabel="Distance (nm): bonds blue; closest stranger of the partner's mass grey, of its species red",
             ylim=(-0.6, len(lengths) - 0.4),
         )
         ax.invert_yaxis()

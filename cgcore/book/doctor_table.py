@@ -5,7 +5,9 @@ one half of them gives to book/results/doctor/calibration, and the controls to b
 """
 
 import argparse
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +23,7 @@ from cgcore.frames import Frames, Topology
 from cgcore.reference import sets
 
 FOLDER = Path("book/results/doctor")
-FRAMES = 4000
+FRAMES = 2000
 """Frames of a set that are looked at, at most."""
 YES, NO, BEHIND, NONE = "yes", "no", "behind a barrier", "–"
 
@@ -31,8 +33,9 @@ def make(folder: Path = FOLDER, say: Callable = lambda text: None) -> list[Path]
     folder = Path(folder)
     written, rows = [], []
     for order, case in enumerate(STUDY):
+        start = time.process_time()
         found = _examine(case)
-        say(f"{case.label}\n{verdict(found)}\n")
+        say(f"{case.label} ({time.process_time() - start:.1f} s of one core)\n{verdict(found)}\n")
         rows.append((case, row(case, found)))
         written.append(_write(folder / "maps" / f"{case.file}.json", case, order, rows[-1][1], found))
     for order, case in enumerate(CONTROLS):
@@ -52,7 +55,7 @@ def make(folder: Path = FOLDER, say: Callable = lambda text: None) -> list[Path]
 
 def row(case: Case, found: Examination) -> dict:
     """Predicted and observed side by side. Words: yes, no, behind a barrier; an observation that nobody reports is a dash."""
-    separations = [x.separation_any for x in found.lengths if np.isfinite(x.separation_any)]
+    separations = [x.separation for x in found.lengths if np.isfinite(x.separation)]
     separation = min(separations, default=float("inf"))
     predicted = {
         "mirror": _level(found, moves=False),
@@ -70,7 +73,7 @@ def row(case: Case, found: Examination) -> dict:
             table |= {f"{name}_kJ": broken.free_energy.value, f"{name}_kJ_error": broken.free_energy.error}
     planar = [s for m in found.molecules for s in m.stereo if s.state == PATH]
     if planar:
-        table |= {"planar": min(s.planar for s in planar), "barrier_kJ": min(s.barrier for s in planar)}
+        table["planar"] = min(s.planar for s in planar)
     table["separation"] = separation if np.isfinite(separation) else None
     table["species"] = len(set(found.mapping.species))
     table["species_proposed"] = max(len(set(m.typing.proposed)) for m in found.molecules)
@@ -157,14 +160,14 @@ def _examine(case: Case) -> Examination:
     topology, frames = _load(case.set)
     frames = case.change(frames)
     beads = mapping.load(case.map, topology, typing=case.typing, residue=case.residue)
-    return examine(beads, topology, frames)
+    return examine(case.place(beads), topology, frames)
 
 
 @lru_cache(maxsize=1)
 def _load(name: str) -> tuple[Topology, Frames]:
-    """Evenly spread frames of a set; the cases are in the order of the sets."""
+    """Evenly spread frames of a set, without forces, which decide nothing here; the cases are in the order of the sets."""
     topology, frames = sets.load(name)
-    return topology, frames[:: max(1, frames.n_frames // FRAMES)]
+    return topology, replace(frames[:: max(1, frames.n_frames // FRAMES)], force=None)
 
 
 def _write(path: Path, case: Case, order: int, table: dict, found: Examination) -> Path:

@@ -108,7 +108,7 @@ def examine(
 def _of_molecule(mapping, molecule: Molecule, position, atoms, cuts, temperature_K, chosen) -> OfMolecule:
     x = molecule.select(position)
     hand = hands(molecule, None if atoms is None else molecule.select_atoms(atoms.position))
-    kept = retention(molecule, hand, x, temperature_K)
+    kept = retention(molecule, hand, x)
     group = symmetries(molecule, hand.relative)
     looks = look.defaults(mapping, molecule) if chosen is None else look.chosen(chosen, mapping, molecule)
     if chosen is not None and not looks:
@@ -145,7 +145,7 @@ def _inefficiency(looks, x: np.ndarray) -> float:
     """Frames worth one independent frame, by the slowest coordinate that is looked at; copies count as chains."""
     worst = 1.0
     for beads in {c for o in looks for c in o.coordinates}:
-        values = np.asarray(look.MEASURES[len(beads)](x, np.array([beads]), look.NO_BOX), float)[..., 0].T
+        values = look.measure(x, beads).T
         for series in (np.sin(values), np.cos(values)) if len(beads) == 4 else (values,):
             if np.ptp(series):
                 worst = max(worst, inefficiency(series))

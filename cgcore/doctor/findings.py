@@ -102,7 +102,7 @@ def stereo(m: OfMolecule) -> list[Finding]:
             worst = min(seen, key=lambda s: s.planar)
             sure = (
                 f"sign right in {100 * min(s.agreement for s in seen):.4g} % of the frames; the plane is "
-                f"{worst.planar:.1f} standard deviations off, {worst.barrier:.0f} kJ/mol if harmonic"
+                f"{worst.planar:.1f} standard deviations off"
             )
         level = {LOST: NOTE, PATH: BARRIER, KEPT: CLEAR}[state]
         do = {LOST: "see the mirror image above", PATH: "an improper-dihedral prior", KEPT: "nothing"}[state]
@@ -124,18 +124,18 @@ def typing(m: OfMolecule) -> list[Finding]:
 
 
 def _lengths(found: Examination) -> list[Finding]:
-    known = [(x.separation_any, x) for x in found.lengths if np.isfinite(x.separation_any)]
+    known = [x for x in found.lengths if np.isfinite(x.separation)]
     if not known:
-        words = "no bead without a bond comes near a bond's length"
+        words = "no bead that could be taken for a partner comes near"
         return [Finding("lengths", CLEAR, words, "", "nothing")] if found.lengths else []
-    separation, x = min(known, key=lambda pair: pair[0])
+    x = min(known, key=lambda x: x.separation)
     rate = f"error rate {_pm(x.error_rate)}" if x.error_rate.value else f"error rate below {x.at_most:.1g}"
     what = (
-        f"bonds {x.pair} reach {x.bonded[1]:.3f} nm, beads without a bond come to {x.of_any:.3f} nm "
-        f"(of the partner's species {_nm(x.of_species)}): ratio {separation:.2f}, {rate}"
+        f"bonds {x.pair} reach {x.bonded[1]:.3f} nm, strangers like the partner come to {x.closest:.3f} nm "
+        f"(of its species {_nm(x.of_species)}): ratio {x.separation:.2f}, {rate}"
     )
     sure = f"{x.samples} bonds seen; a ratio below {thresholds.SEPARATION:.2f} is calibrated on the study's maps"
-    if separation >= thresholds.SEPARATION:
+    if x.separation >= thresholds.SEPARATION:
         return [Finding("lengths", CLEAR, what, sure, "nothing")]
     do = "bonded terms or bond-typed edges, or smaller beads; species do not help between equal molecules"
     return [Finding("lengths", ARTEFACT, f"partners can be confused: {what}", sure, do)]
@@ -147,7 +147,7 @@ def _noise(found: Examination) -> list[Finding]:
         return []
     what = [f"mapped forces have {n.rms:.0f} meV/Å"]
     if n.floor is not None:
-        what.append(f"noise of the map about {n.floor:.0f} ± {n.floor_error:.0f} meV/Å: no model is below it")
+        what.append(f"of which at most about {n.floor:.0f} ± {n.floor_error:.0f} are noise of the map")
     do = "nothing"
     if n.rms_optimal is not None:
         saved = 100 * (1 - n.rms_optimal**2 / n.rms_plain**2)
@@ -161,4 +161,4 @@ def _nm(value: float) -> str:
 
 
 def _pm(e) -> str:
-    return f"{e.value:.3g} ± {e.error:.1g}"
+    return f"{e.value:.3g} ± {e.error:.1g}" if e.error > 1e-6 else f"{e.value:.3g}"

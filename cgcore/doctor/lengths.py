@@ -22,31 +22,36 @@ BINS = 120
 class Lengths(NamedTuple):
     """Bonds of one pair of species, each seen from both of its beads.
 
-    bonded: range of the bonds (nm, EXTREME quantiles); closest: of the nearest bead without a bond, the low quantile, of
-    the partner's species (`of_species`) or of any (`of_any`), nan where there is none; overlap: overlap of the two
-    distance densities, bonded and nearest of the partner's species; error_rate: how often the nearest bead of the
-    partner's species is not a partner; error_rate_any: of any species; samples: bonds seen.
+    bonded: range of the bonds (nm, EXTREME quantiles); of_species, of_kind: low quantile of the distance to the nearest
+    bead without a bond that has the partner's species, or the partner's mass whatever its label, nan where none is within
+    reach; overlap: of the densities of bonded and of_species distances; error_rate: how often the nearest bead of the
+    partner's species is not a partner; at_most: its 95 % upper limit if frames are independent; error_rate_kind: of the
+    partner's mass; samples: bonds seen.
     """
 
     pair: str
     bonded: tuple[float, float]
     of_species: float
-    of_any: float
+    of_kind: float
     overlap: float
     error_rate: Estimate
-    error_rate_any: Estimate
-    at_most: float  # 95 % upper limit of error_rate if frames are independent
+    error_rate_kind: Estimate
+    at_most: float
     samples: int
 
     @property
-    def separation(self) -> float:
-        """Closest stranger of the partner's species over the longest bond: below 1, bonds can be exchanged."""
-        return self.of_species / self.bonded[1]
+    def closest(self) -> float:
+        """Distance of the closest bead that could be taken for the partner, by its species or by what it is made of."""
+        known = [d for d in (self.of_species, self.of_kind) if np.isfinite(d)]
+        return min(known, default=float("nan"))
 
     @property
-    def separation_any(self) -> float:
-        """Closest bead without a bond over the longest bond, whatever its species."""
-        return self.of_any / self.bonded[1]
+    def separation(self) -> float:
+        """Closest stranger over longest bond: below 1, the two ranges overlap.
+
+        A label that tells equal beads apart does not change their distances, so strangers of another species count.
+        """
+        return self.closest / self.bonded[1]
 
 
 def lengths(mapping: Mapping, blocks: list[np.ndarray], box: np.ndarray) -> tuple[Lengths, ...]:
@@ -56,9 +61,13 @@ def lengths(mapping: Mapping, blocks: list[np.ndarray], box: np.ndarray) -> tupl
     total = sum(map(len, blocks))
     stride = max(1, total // MOST_FRAMES) if np.isfinite(box).all() else max(1, total // (10 * MOST_FRAMES))
     species = np.array(mapping.species)
+    made_of = np.unique(mapping.mass.round(3), return_inverse=True)[1].reshape(-1)
     here, there = np.concatenate([mapping.bonds, mapping.bonds[:, ::-1]]).T
-    seen = [np.array([_nearest(x, box, mapping.bonds, here, there, species) for x in b[::stride]]) for b in blocks]
-    seen = [s for s in seen if len(s)]  # (t, 3, 2P) each: own, nearest of the partner's species, nearest of any
+    seen = [
+        np.array([_nearest(x, box, mapping.bonds, here, there, (species, made_of)) for x in b[::stride]])
+        for b in blocks
+    ]
+    seen = [s for s in seen if len(s)]  # (t, 3, 2P) each: own, nearest of the partner's species, of its mass
     names = mapping.species_names
     kind = np.array([tuple(sorted((a, b))) for a, b in zip(species[here], species[there], strict=True)])
     found = []
@@ -76,10 +85,10 @@ def _of_pair(name: str, seen: list[np.ndarray]) -> Lengths:
         pair=name,
         bonded=(float(np.quantile(own, EXTREME)), float(np.quantile(own, 1 - EXTREME))),
         of_species=_low(same),
-        of_any=_low(other),
+        of_kind=_low(other),
         overlap=_overlap(own, same),
         error_rate=rate,
-        error_rate_any=rate_any,
+        error_rate_kind=rate_any,
         at_most=poisson_interval(int(errors[0][:, 0].sum()))[1] / own.size,
         samples=own.size,
     )
@@ -106,8 +115,8 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.minimum(p, q).sum())
 
 
-def _nearest(x, box, bonds, here, there, species) -> np.ndarray:
-    """(3, 2P) nm of one frame: the bond, the nearest bead of the partner's species, and of any, without a bond to it."""
+def _nearest(x, box, bonds, here, there, labellings) -> np.ndarray:
+    """(1 + L, 2P) nm of one frame: the bond, and for each labelling the nearest bead without a bond that has the partner's."""
     x = np.asarray(x, float)
     d = x[here] - x[there]
     d -= np.where(np.isfinite(box), box, 0.0) * np.rint(d / np.where(np.isfinite(box), box, np.inf))
@@ -125,6 +134,9 @@ def _nearest(x, box, bonds, here, there, species) -> np.ndarray:
     partner[bonds[:, 0] * n + bonds[:, 1]] = partner[bonds[:, 1] * n + bonds[:, 0]] = True
     keep = (i != j) & ~partner[i * n + j]
     i, j, distance = i[keep], j[keep], distance[keep]
-    nearest = np.full((n, species.max() + 1), np.inf)
-    np.minimum.at(nearest, (i, species[j]), distance)
-    return np.stack([own, nearest[here, species[there]], nearest[here].min(1)])
+    rows = [own]
+    for label in labellings:
+        nearest = np.full((n, label.max() + 1), np.inf)
+        np.minimum.at(nearest, (i, label[j]), distance)
+        rows.append(nearest[here, label[there]])
+    return np.stack(rows)

@@ -88,13 +88,19 @@ def place(observable: Observable, x: np.ndarray, element: Element, bins: list[np
     """
     index = np.zeros(len(x), dtype=int)
     for c, edge in zip(observable.coordinates, bins, strict=True):
-        beads = np.array([[element.permutation[b] for b in c]])
-        value = np.asarray(MEASURES[len(c)](x, beads, NO_BOX), dtype=float)[:, 0]
+        value = measure(x, tuple(element.permutation[b] for b in c))
         value = value * element.parity if len(c) == 4 else value
         n = len(edge) - 1
         step = np.floor((value - edge[0]) / (edge[-1] - edge[0]) * n).astype(int)
         index = index * n + (step % n if len(c) == 4 else np.clip(step, 0, n - 1))
     return index
+
+
+def measure(x: np.ndarray, beads: tuple[int, ...]) -> np.ndarray:
+    """Distance, angle or dihedral of two, three or four beads: (..., n, 3) nm -> (...) nm or rad."""
+    # The beads are taken out first: one shape, and one compilation, for all maps of a trajectory.
+    picked = np.asarray(x)[..., list(beads), :]
+    return np.asarray(MEASURES[len(beads)](picked, np.arange(len(beads))[None], NO_BOX), dtype=float)[..., 0]
 
 
 def _in_pairs(named: list[tuple[str, tuple[int, ...]]]) -> tuple[Observable, ...]:

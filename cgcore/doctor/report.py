@@ -44,9 +44,7 @@ def to_dict(found: Examination) -> dict:
             "verdict": headline(found),
             "findings": [f._asdict() for f in findings(found)],
             "molecules": [_molecule(m) for m in found.molecules],
-            "lengths": [
-                {**x._asdict(), "separation": x.separation, "separation_any": x.separation_any} for x in found.lengths
-            ],
+            "lengths": [{**x._asdict(), "closest": x.closest, "separation": x.separation} for x in found.lengths],
             "noise": found.noise._asdict() if found.noise else None,
         }
     )

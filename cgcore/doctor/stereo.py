@@ -7,7 +7,6 @@ import numpy as np
 
 from cgcore.doctor.groups import Element, Stereocentre, stereocentres
 from cgcore.doctor.molecule import NO_BEAD, Molecule
-from cgcore.units import kT
 
 KEPT, PATH, LOST = "kept", "kept with inversion path", "lost"
 AGREES = 0.99
@@ -18,15 +17,14 @@ MIXED = 0.98
 
 class Retention(NamedTuple):
     """One stereocentre. beads: those that still show it; agreement: part of frames in which their signed volume has the
-    sign that belongs to the atoms' hand; planar: standard deviations from the mean volume to the plane; barrier: kJ/mol
-    there if the volume were harmonic, (planar^2 / 2) kT, the order of magnitude of the inversion barrier at best."""
+    sign that belongs to the atoms' hand; planar: standard deviations from the mean volume to the plane, where it is zero
+    (no barrier follows from it: the plane is far outside what was sampled)."""
 
     centre: str
     state: str
     beads: tuple[int, ...]
     agreement: float
     planar: float
-    barrier: float
 
 
 class Hands(NamedTuple):
@@ -63,11 +61,9 @@ def hands(molecule: Molecule, atoms: np.ndarray | None) -> Hands:
     return Hands(centres, {c.atom: int(r) for c, r in zip(centres, relative, strict=True)}, sign)
 
 
-def retention(molecule: Molecule, found: Hands, x: np.ndarray, temperature_K: float) -> tuple[Retention, ...]:
+def retention(molecule: Molecule, found: Hands, x: np.ndarray) -> tuple[Retention, ...]:
     """What the beads x (T, M, n, 3) nm keep of each stereocentre."""
-    return tuple(
-        _of_centre(molecule, centre, found.sign[..., k], x, temperature_K) for k, centre in enumerate(found.centres)
-    )
+    return tuple(_of_centre(molecule, centre, found.sign[..., k], x) for k, centre in enumerate(found.centres))
 
 
 def blocks(element: Element, kept: tuple[Retention, ...], x: np.ndarray) -> str | None:
@@ -89,20 +85,19 @@ def blocks(element: Element, kept: tuple[Retention, ...], x: np.ndarray) -> str 
     return KEPT if KEPT in states else PATH
 
 
-def _of_centre(molecule: Molecule, centre: Stereocentre, hand: np.ndarray, x: np.ndarray, temperature_K) -> Retention:
+def _of_centre(molecule: Molecule, centre: Stereocentre, hand: np.ndarray, x: np.ndarray) -> Retention:
     beads = shown_by(molecule, centre)
     name = molecule.atoms[centre.atom]
     number = sum(molecule.atoms[a] == name for a in range(centre.atom + 1))
     label = f"{name} {number}" if molecule.atoms.count(name) > 1 else name
     if len(beads) < 4:
-        return Retention(label, LOST, beads, float("nan"), float("nan"), float("nan"))
+        return Retention(label, LOST, beads, float("nan"), float("nan"))
     signed = volume(x, beads) * hand
     agreement = float(max(np.mean(signed > 0), np.mean(signed < 0)))
     planar = float(abs(signed.mean()) / max(signed.std(), 1e-12))
-    barrier = planar**2 / 2 * kT(temperature_K)
     if agreement < AGREES:
-        return Retention(label, LOST, beads, agreement, planar, barrier)
-    return Retention(label, KEPT if len(beads) == 5 else PATH, beads, agreement, planar, barrier)
+        return Retention(label, LOST, beads, agreement, planar)
+    return Retention(label, KEPT if len(beads) == 5 else PATH, beads, agreement, planar)
 
 
 def shown_by(molecule: Molecule, centre: Stereocentre) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from scipy.special import rel_entr
 
 from cgcore.analysis.blocks import Estimate, filled, jackknife
 from cgcore.doctor.groups import Element
-from cgcore.doctor.observables import Observable, counts, edges
+from cgcore.doctor.observables import Observable, edges, place
 from cgcore.units import kT
 
 DRAWS = 40
@@ -53,8 +53,11 @@ def bound_of(
     blocks: nearly independent sets of frames (t, n, 3) nm; inefficiency: frames that are worth one.
     """
     identity = Element(tuple(range(len(blocks[0][0]))), 1)
-    bins = edges(observable, np.concatenate([b[:: max(1, len(b) // 200)] for b in blocks]))
-    table = np.array([[counts(observable, b, g, bins) for g in (identity, *images)] for b in blocks])  # (B, k, M)
+    x, ends = np.concatenate(blocks), np.cumsum([len(b) for b in blocks])[:-1]
+    bins = edges(observable, x)
+    size = int(np.prod([len(edge) - 1 for edge in bins]))
+    places = [np.split(place(observable, x, g, bins), ends) for g in (identity, *images)]
+    table = np.array([[np.bincount(p, minlength=size) for p in block] for block in zip(*places, strict=True)])
     used = table.sum((0, 1)) > 0
     table = table[:, :, used]
     free_energy, at_least = forced_free_energy(table[:, :2], temperature_K, inefficiency)
