@@ -33,13 +33,14 @@ def test_agreement_counts_only_what_was_observed_and_barriers_are_not_seen_in_pl
 
 def test_a_threshold_is_fitted_on_one_half_and_judged_on_the_other():
     rows = [
-        (None, {"separation": s, "switch_observed": seen, "mirror_observed": "–"})
+        (None, {"separation": s, "switch_observed": seen, "mirror_observed": "–", "agrees": "yes"})
         for s, seen in ((0.8, "yes"), (0.9, "yes"), (1.6, "no"), (1.5, "no"), (1.25, "no"), (1.1, "no"))
     ]
     found = doctor_table.calibration(rows)
     assert found["separation"] == pytest.approx(1.0)  # the root of 0.8 * 1.25
     assert (found["separation_fitted"], found["separation_judged"], found["separation_right"]) == (3, 3, 3)
     assert found["bound_bit"] is None
+    assert (found["combinations"], found["observed"], found["agree"]) == (6, 6, 6)
 
 
 def test_a_ca_bead_sits_at_ca():

@@ -95,7 +95,8 @@ def agreement(table: dict) -> str:
 
 def calibration(rows: list[tuple[Case, dict]]) -> dict:
     """Each threshold in the middle (geometric) of the gap that the first, third ... rows leave, judged on the others."""
-    found = {}
+    judged = [t["agrees"] for _, t in rows if t["agrees"] != NONE]
+    found = {"combinations": len(rows), "observed": len(judged), "agree": sum(a == YES for a in judged)}
     kinds = {
         "separation": ("switch", lambda t: t["separation"], -1),
         "bound_bit": ("mirror", _open_excess("mirror"), 1),
@@ -172,12 +173,13 @@ def _load(name: str) -> tuple[Topology, Frames]:
 
 def _write(path: Path, case: Case, order: int, table: dict, found: Examination) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = {k: v for k, v in to_dict(found).items() if k not in ("findings", "verdict")}
     entry = {
         "label": case.label,
         "order": order,
         "sampling": f"{found.n_frames} frames of {case.set}",
         "table": table,
-        "manifest": {"set": case.set, "map": Path(str(case.map)).stem, "typing": case.typing, "found": to_dict(found)},
+        "manifest": {"set": case.set, "map": Path(str(case.map)).stem, "typing": case.typing, "found": numbers},
     }
     store.write_json(path, entry)
     return path

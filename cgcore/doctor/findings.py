@@ -104,8 +104,10 @@ def stereo(m: OfMolecule) -> list[Finding]:
                 f"sign right in {100 * min(s.agreement for s in seen):.4g} % of the frames; the plane is "
                 f"{worst.planar:.1f} standard deviations off"
             )
-        level = {LOST: NOTE, PATH: BARRIER, KEPT: CLEAR}[state]
-        do = {LOST: "see the mirror image above", PATH: "an improper-dihedral prior", KEPT: "nothing"}[state]
+        both = m.hands.racemic and all(level_of(b, m.independent) == CLEAR for b in m.broken if not b.element.moves)
+        level = {LOST: NOTE, PATH: CLEAR if both else BARRIER, KEPT: CLEAR}[state]
+        prior = "nothing: the sample has both hands" if both else "an improper-dihedral prior"
+        do = {LOST: "see the mirror image above", PATH: prior, KEPT: "nothing"}[state]
         found.append(Finding("stereo", level, what, sure, do))
     return found
 

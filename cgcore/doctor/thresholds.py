@@ -2,7 +2,7 @@
 
 BOUND_BIT = 0.02
 """Jensen-Shannon bound, beyond noise, above which an open symmetry is an artefact that is seen."""
-SEPARATION = 1.1
+SEPARATION = 1.13
 """Closest stranger over longest bond, below which bonds are confused."""
 DEVIATIONS = 3.0
 """Standard errors by which a bound must exceed noise."""
