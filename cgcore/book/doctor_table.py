@@ -25,6 +25,7 @@ from cgcore.reference import sets
 FOLDER = Path("book/results/doctor")
 FRAMES = 2000
 """Frames of a set that are looked at, at most."""
+ROUNDING = 1e-9
 YES, NO, BEHIND, NONE = "yes", "no", "behind a barrier", "–"
 
 
@@ -68,9 +69,9 @@ def row(case: Case, found: Examination) -> dict:
         table |= {key: value, f"{key}_observed": case.observed.get(key, NONE)}
     for name, broken in (("mirror", _broken(found, False)), ("direction", _broken(found, True))):
         if broken:
-            table |= {f"{name}_bound": broken.bound.value, f"{name}_bound_error": broken.bound.error}
+            table |= {f"{name}_bound": broken.bound.value, f"{name}_bound_error": _seen(broken.bound.error)}
             table |= {f"{name}_excess": broken.excess, f"{name}_open": int(_is_open(found, name == "direction"))}
-            table |= {f"{name}_kJ": broken.free_energy.value, f"{name}_kJ_error": broken.free_energy.error}
+            table |= {f"{name}_kJ": broken.free_energy.value, f"{name}_kJ_error": _seen(broken.free_energy.error)}
     planar = [s for m in found.molecules for s in m.stereo if s.state == PATH]
     if planar:
         table["planar"] = min(s.planar for s in planar)
@@ -136,6 +137,11 @@ def _open_excess(name: str):
     return value
 
 
+def _seen(error: float) -> float | None:
+    """None for an error that is zero but for rounding: reference and image do not overlap in any block."""
+    return error if error > ROUNDING else None
+
+
 def _broken(found: Examination, moves: bool):
     """The bound that suffers most of the broken symmetries that move beads, or that do not; open ones first."""
     every = [b for m in found.molecules for b in m.broken if b.element.moves == moves and b.worst]
@@ -177,9 +183,15 @@ def _write(path: Path, case: Case, order: int, table: dict, found: Examination) 
     entry = {
         "label": case.label,
         "order": order,
-        "sampling": f"{found.n_frames} frames of {case.set}",
+        "sampling": "",
         "table": table,
-        "manifest": {"set": case.set, "map": Path(str(case.map)).stem, "typing": case.typing, "found": numbers},
+        "manifest": {
+            "set": case.set,
+            "frames": found.n_frames,
+            "map": Path(str(case.map)).stem,
+            "typing": case.typing,
+            "found": numbers,
+        },
     }
     store.write_json(path, entry)
     return path
