@@ -7,7 +7,7 @@ import pytest
 
 from cgcore import mapping
 from cgcore.book import doctor_cases, doctor_table
-from cgcore.book.own_molecule import heavy_atoms
+from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
 from cgcore.doctor.noise import pair_residual
 from cgcore.frames import Frames
@@ -73,7 +73,7 @@ def test_pairs_explain_the_forces_of_springs_and_leave_the_noise():
 
 
 def test_the_tutorial_molecule_is_whole_and_left_handed():
-    topology, position = heavy_atoms()
+    topology, position = without_hydrogens_of_phe()
     assert [r.name for r in topology.residues()] == ["ACE", "THR", "PHE", "NME"]
     names = {(a.residue.name, a.name): k for k, a in enumerate(topology.atoms())}
     for residue in ("THR", "PHE"):

@@ -16,34 +16,37 @@ from cgcore.reference import build
 
 PHI, PSI = -75.0, 145.0
 RING_NM = 0.1395
+SHARED = ("N", "CA", "CB", "C", "O")
+RING_BONDS = "CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ"
 DT_PS, STEPS_PER_FRAME, HYDROGEN_MASS = 0.003, 500, 4.0
 EQUILIBRATION_PS = 60.0
 FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
 
 
-def heavy_atoms() -> tuple[app.Topology, np.ndarray]:
-    """Heavy atoms of ACE-THR-PHE-NME, phenylalanine put on the frame of a second threonine; positions in nm."""
+def without_hydrogens_of_phe() -> tuple[app.Topology, np.ndarray]:
+    """ACE-THR-PHE-NME, phenylalanine put on the frame of a second threonine, its hydrogens missing; positions in nm."""
     made = build.peptide(("THR", "THR"), (PHI, PSI))
-    at = {
-        (number, name): x
-        for number, name, x in zip(made.topology.residue_index, made.topology.names, made.position, strict=True)
-    }
-    ring = {name: at.pop((2, name)) for name in ("N", "CA", "CB", "C", "O")}
+    names = list(zip(made.topology.residue_index, made.topology.names, strict=True))
+    at = dict(zip(names, made.position, strict=True))
+    ring = {name: at[2, name] for name in SHARED}
     ring["CG"] = build.place(ring["N"], ring["CA"], ring["CB"], 0.151, 113.8, -65.0)
     ring["CD1"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, 90.0)
     ring["CD2"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, -90.0)
     ring["CE1"] = build.place(ring["CB"], ring["CG"], ring["CD1"], RING_NM, 120.0, 180.0)
     ring["CE2"] = build.place(ring["CB"], ring["CG"], ring["CD2"], RING_NM, 120.0, 180.0)
     ring["CZ"] = build.place(ring["CG"], ring["CD1"], ring["CE1"], RING_NM, 120.0, 0.0)
-    topology, position = app.Topology(), []
+    topology, position, atoms = app.Topology(), [], {}
     chain = topology.addChain()
     for number, code in enumerate(("ACE", "THR", "PHE", "NME")):
         residue = topology.addResidue(code, chain)
-        rows = ring if code == "PHE" else {n: x for (k, n), x in at.items() if k == number and not n.startswith("H")}
-        for name, x in rows.items():
-            topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+        for name, x in ring.items() if code == "PHE" else ((n, x) for (k, n), x in at.items() if k == number):
+            atoms[number, name] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
             position.append(x)
-    topology.createStandardBonds()
+    pairs = [(names[i], names[j]) for i, j in made.topology.bonds.tolist()]
+    pairs += [((2, a), (2, b)) for a, b in (bond.split("-") for bond in RING_BONDS.split())]
+    for a, b in pairs:
+        if a in atoms and b in atoms:
+            topology.addBond(atoms[a], atoms[b])
     return topology, np.array(position)
 
 
@@ -52,7 +55,7 @@ def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     field = app.ForceField(*FIELD)
-    topology, position = heavy_atoms()
+    topology, position = without_hydrogens_of_phe()
     model = app.Modeller(topology, position * unit.nanometer)
     model.addHydrogens(field)
     system = field.createSystem(
