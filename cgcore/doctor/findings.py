@@ -34,6 +34,8 @@ def level_of(broken: Broken, independent: float) -> str:
     worst = broken.worst
     if worst is None:
         return UNKNOWN
+    if independent < thresholds.LEAST:
+        return UNKNOWN
     if worst.excess > thresholds.BOUND_BIT and worst.sure(thresholds.DEVIATIONS):
         return {None: ARTEFACT, PATH: BARRIER, KEPT: CLEAR}[broken.path]
     return UNKNOWN if independent < thresholds.INDEPENDENT else CLEAR
@@ -63,7 +65,7 @@ def symmetry(m: OfMolecule) -> list[Finding]:
                 if broken.path == KEPT
                 else f", the reference has this symmetry to within {max(worst.excess, 3 * worst.bound.error):.2g} bit"
             ),
-            UNKNOWN: f"{broken.name}: too few frames to say; so far {cost}",
+            UNKNOWN: f"{broken.name}: too few independent frames to say; so far {cost}",
         }[level]
         found.append(Finding("symmetry", level, what, sure, _remedy(broken, level)))
     return found

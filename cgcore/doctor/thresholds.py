@@ -8,3 +8,6 @@ DEVIATIONS = 3.0
 """Standard errors by which a bound must exceed noise."""
 INDEPENDENT = 50.0
 """Independent frames below which a symmetry that does not show cannot be called absent."""
+
+LEAST = 10.0
+"""Independent frames below which nothing is said of a symmetry: error bars from blocks that never left a valley are zero."""
