@@ -16,7 +16,7 @@ VMAX = 20.0
 
 
 def symmetrised(m: OfMolecule, broken: Broken, x: np.ndarray, temperature_K: float) -> Figure:
-    """The reference in the observable that suffers most, and the nearest that a model with the symmetry can come to it.
+    """The reference in the observable that suffers most, and its average with its image: what a model comes to at best.
 
     x: (T, M, n, 3) nm.
     """
@@ -27,7 +27,7 @@ def symmetrised(m: OfMolecule, broken: Broken, x: np.ndarray, temperature_K: flo
     identity = Element(tuple(range(m.molecule.size)), 1)
     here, there = (observables.counts(looks[0], x, g, bins) for g in (identity, broken.element))
     shape = [len(edge) - 1 for edge in bins]
-    pictures = {"reference": here, f"best model with {broken.name}": here + there}
+    pictures = {"reference": here, f"averaged with {broken.name}": here + there}
     with plots.style():
         figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharey=True)
         for ax, (title, counts) in zip(axes, pictures.items(), strict=True):
@@ -69,7 +69,7 @@ def separations(lengths) -> Figure:
             ax.plot(entry.of_species, row, marker="|", markersize=14, color=plots.PALETTE[3], linestyle="none")
         ax.set_yticks(range(len(lengths)), [entry.pair for entry in lengths])
         ax.set(
-            xlabel="Distance (nm): bonds blue; closest stranger of the partner's mass grey, of its species red",
+            xlabel="Distance (nm)",
             ylim=(-0.6, len(lengths) - 0.4),
         )
         ax.invert_yaxis()

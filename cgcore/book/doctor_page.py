@@ -111,7 +111,10 @@ def _figures(found: Diagnosis):
         if kept:
             yield _figure(doctor_figures.hands(m, kept, x), "Signed volumes at the stereocentres that the beads show.")
     if said.lengths:
-        words = "Bonds beside the closest beads without a bond, by pairs of species."
+        words = (
+            "Range of each kind of bond (blue) beside the closest stranger of the partner's mass (grey) and of its "
+            "species (red), which may lie over one another."
+        )
         yield _figure(doctor_figures.separations(said.lengths), words)
 
 
