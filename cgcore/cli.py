@@ -184,6 +184,43 @@ def potentials(
 
 
 @app.command()
+def doctor(
+    mapping: Annotated[str, typer.Argument(help="A map of `cgcore maps`, or a .toml file of your own.")],
+    trajectory: Annotated[
+        str,
+        typer.Argument(help="A set of `cgcore sets`, a folder of `cgcore reference`, or a TRR, XTC, H5 or PDB file."),
+    ],
+    typing: Annotated[str, typer.Option(help="One of the map's typings.")] = "study",
+    residue: Annotated[str | None, typer.Option(help="A residue of the map; the first that the topology has.")] = None,
+    topology: Annotated[Path | None, typer.Option(help="PDB, GRO or TOP file, where TRAJECTORY is a file.")] = None,
+    frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
+    stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
+    temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the reference.")] = 300.0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the page, doctor.json and the proposed map.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
+):
+    """Say which artefacts a model trained with a mapping will have, from reference frames, before any training."""
+    from cgcore.book import doctor_page
+
+    found = _said(
+        lambda: doctor_page.diagnose(
+            mapping,
+            trajectory,
+            typing=typing,
+            residue=residue,
+            topology=topology,
+            frame_ps=frame_ps,
+            stride=stride,
+            temperature_K=temperature_k,
+        )
+    )
+    typer.echo(doctor_page.as_json(found) if json else doctor_page.verdict(found.examination))
+    if out is not None:
+        for path in _said(doctor_page.write, found, out):
+            typer.echo(path, err=json)
+
+
+@app.command()
 def version():
     """Print the version."""
     typer.echo(__version__)
@@ -204,6 +241,8 @@ def _said(function, *args):
     from cgcore.book.build import BuildFailed
     from cgcore.book.sweep import SweepFailed
     from cgcore.config import ConfigError
+    from cgcore.doctor.errors import DoctorError
+    from cgcore.io import TrajectoryError
     from cgcore.mapping import MappingError
     from cgcore.reference.errors import ReferenceError
     from cgcore.store import StoreError
@@ -212,7 +251,9 @@ def _said(function, *args):
         return function(*args)
     except (
         ConfigError,
+        DoctorError,
         MappingError,
+        TrajectoryError,
         NotebookFailed,
         BuildFailed,
         SweepFailed,

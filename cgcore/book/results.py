@@ -3,7 +3,7 @@
 {"label": "Core", "order": 1, "sampling": "100 replicas of 200 ps, 20 ns in all",
  "table": {"js_reference": 0.31, "js_reference_error": 0.01}}
 
-with the table of `analysis.ramachandran` or another of its kind: plain numbers, the standard error of one beside it
+with the table of `analysis.ramachandran` or another of its kind: plain numbers or words, the standard error of one beside it
 under its name with `_error`; and a "manifest" of what made them.
 """
 
@@ -29,7 +29,7 @@ class Result:
     manifest: dict = field(default_factory=dict)
 
     def text(self, key: str) -> str:
-        """One number, to two digits of its error as `0.312 ± 0.011`, to three digits where it has none; counts in full.
+        """One number, to two digits of its error as `0.312 ± 0.011`, to three digits where it has none; counts in full, words as they are.
 
         Raises ConfigError for a key that the table lacks.
         """
@@ -38,6 +38,8 @@ class Result:
         value, error = self.table[key], self.table.get(f"{key}_error")
         if value is None:
             return ABSENT
+        if isinstance(value, str):
+            return value
         if isinstance(value, int):
             return f"{value:,}".replace(",", THIN_SPACE)
         if not error or not math.isfinite(error):

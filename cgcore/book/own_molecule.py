@@ -1,0 +1,100 @@
+"""The molecule of the page "Bring your own molecule": capped threonine and phenylalanine, from nothing to a short trajectory.
+
+`python -m cgcore.book.own_molecule FOLDER` writes thr_phe.pdb and thr_phe.h5 with forces. It stands for whatever makes your own.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import openmm as mm
+from openmm import app, unit
+
+from cgcore.frames import Frames
+from cgcore.io import write_packed
+from cgcore.reference import build
+
+PHI, PSI = -75.0, 145.0
+RING_NM = 0.1395
+SHARED = ("N", "CA", "CB", "C", "O")
+RING_BONDS = "CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ"
+DT_PS, STEPS_PER_FRAME, HYDROGEN_MASS = 0.003, 500, 4.0
+EQUILIBRATION_PS = 60.0
+FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
+
+
+def without_hydrogens_of_phe() -> tuple[app.Topology, np.ndarray]:
+    """ACE-THR-PHE-NME, phenylalanine put on the frame of a second threonine, its hydrogens missing; positions in nm."""
+    made = build.peptide(("THR", "THR"), (PHI, PSI))
+    names = list(zip(made.topology.residue_index, made.topology.names, strict=True))
+    at = dict(zip(names, made.position, strict=True))
+    ring = {name: at[2, name] for name in SHARED}
+    ring["CG"] = build.place(ring["N"], ring["CA"], ring["CB"], 0.151, 113.8, -65.0)
+    ring["CD1"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, 90.0)
+    ring["CD2"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, -90.0)
+    ring["CE1"] = build.place(ring["CB"], ring["CG"], ring["CD1"], RING_NM, 120.0, 180.0)
+    ring["CE2"] = build.place(ring["CB"], ring["CG"], ring["CD2"], RING_NM, 120.0, 180.0)
+    ring["CZ"] = build.place(ring["CG"], ring["CD1"], ring["CE1"], RING_NM, 120.0, 0.0)
+    topology, position, atoms = app.Topology(), [], {}
+    chain = topology.addChain()
+    for number, code in enumerate(("ACE", "THR", "PHE", "NME")):
+        residue = topology.addResidue(code, chain)
+        for name, x in ring.items() if code == "PHE" else ((n, x) for (k, n), x in at.items() if k == number):
+            atoms[number, name] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
+            position.append(x)
+    pairs = [(names[i], names[j]) for i, j in made.topology.bonds.tolist()]
+    pairs += [((2, a), (2, b)) for a, b in (bond.split("-") for bond in RING_BONDS.split())]
+    for a, b in pairs:
+        if a in atoms and b in atoms:
+            topology.addBond(atoms[a], atoms[b])
+    return topology, np.array(position)
+
+
+def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
+    """The topology as PDB, and frames with forces of a Langevin run in implicit solvent at 300 K without constraints."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    field = app.ForceField(*FIELD)
+    topology, position = without_hydrogens_of_phe()
+    model = app.Modeller(topology, position * unit.nanometer)
+    model.addHydrogens(field)
+    system = field.createSystem(
+        model.topology, nonbondedMethod=app.NoCutoff, constraints=None, hydrogenMass=HYDROGEN_MASS
+    )
+    integrator = mm.LangevinMiddleIntegrator(300.0, 1.0, DT_PS)
+    integrator.setRandomNumberSeed(seed)
+    run = app.Simulation(model.topology, system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"})
+    run.context.setPositions(model.positions)
+    run.minimizeEnergy()
+    with open(folder / "thr_phe.pdb", "w") as file:
+        app.PDBFile.writeFile(model.topology, run.context.getState(getPositions=True).getPositions(), file)
+    run.context.setVelocitiesToTemperature(300.0, seed)
+    run.step(round(EQUILIBRATION_PS / DT_PS))
+    x, f = [], []
+    for _ in range(round(length_ps / (DT_PS * STEPS_PER_FRAME))):
+        run.step(STEPS_PER_FRAME)
+        state = run.context.getState(getPositions=True, getForces=True)
+        x.append(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+        f.append(state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
+    frames = Frames(
+        position=np.array(x, np.float32),
+        force=np.array(f, np.float32),
+        box=np.full(3, np.inf, np.float32),
+        time=np.arange(1, len(x) + 1) * DT_PS * STEPS_PER_FRAME,
+        names=tuple(a.name for a in model.topology.atoms()),
+    )
+    write_packed(folder / "thr_phe.h5", frames)
+    return folder / "thr_phe.pdb", folder / "thr_phe.h5"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--length-ps", type=float, default=2000.0)
+    given = parser.parse_args()
+    for path in make(given.folder, given.length_ps):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

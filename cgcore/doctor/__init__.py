@@ -1,0 +1,20 @@
+"""What will go wrong with this mapping, said before training: `examine`, then `verdict`, `to_dict`, `proposal`."""
+
+from cgcore.doctor.errors import DoctorError
+from cgcore.doctor.examine import Examination, examine
+from cgcore.doctor.findings import Finding, findings
+from cgcore.doctor.report import headline, to_dict, verdict
+from cgcore.doctor.species import map_text, proposal
+
+__all__ = [
+    "DoctorError",
+    "Examination",
+    "Finding",
+    "examine",
+    "findings",
+    "headline",
+    "map_text",
+    "proposal",
+    "to_dict",
+    "verdict",
+]

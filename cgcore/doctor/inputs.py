@@ -1,0 +1,70 @@
+"""Frames and topology that fit each other: checked before anything is said about them."""
+
+import numpy as np
+
+from cgcore.doctor.errors import DoctorError
+from cgcore.frames import Frames, Topology
+from cgcore.geometry import displacement
+
+RADII_NM = {
+    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107, "S": 0.105,
+    "Cl": 0.102, "Se": 0.120, "Br": 0.120, "I": 0.139,
+}  # fmt: skip
+"""Covalent radii. Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j."""
+OTHER_NM = 0.15
+LONG, SHORT = 1.5, 1.15
+"""A bond is at most so many times the sum of radii, two atoms without one are at least so many times it apart."""
+LEAST_FRAMES = 20
+"""With fewer there is not even a block of two frames for an error bar."""
+CHECKED = 20
+"""Frames, and residues, in which missing bonds are looked for."""
+
+
+def check(topology: Topology, frames: Frames):
+    """Raise DoctorError for too few frames, or a bond graph that the distances contradict."""
+    if frames.n_frames < LEAST_FRAMES:
+        raise DoctorError(
+            f"{frames.n_frames} frames are too few for any verdict; want at least {LEAST_FRAMES}, and some hundred that "
+            "are independent for the symmetry bound"
+        )
+    if frames.position.shape[1] == topology.n_atoms:
+        _check_bonds(topology, frames)
+
+
+def _check_bonds(topology: Topology, frames: Frames):
+    radius = np.array([RADII_NM.get(e, OTHER_NM) for e in topology.elements])
+    picked = np.asarray(frames.position)[:: max(1, frames.n_frames // CHECKED)]
+    box = np.asarray(frames.box, dtype=picked.dtype)
+
+    def mean_distance(i, j):
+        return np.linalg.norm(np.asarray(displacement(picked[:, i], picked[:, j], box)), axis=-1).mean(0)
+
+    i, j = topology.bonds.T
+    ratio = mean_distance(i, j) / (radius[i] + radius[j])
+    if len(ratio) and ratio.max() > LONG:
+        k = ratio.argmax()
+        raise DoctorError(
+            f"the bond {_name(topology, i[k])}–{_name(topology, j[k])} is {mean_distance(i[[k]], j[[k]])[0]:.3f} nm long in "
+            f"the frames, at most {LONG * (radius[i[k]] + radius[j[k]]):.3f} nm were wanted; the bonds contradict the "
+            "distances. Are the atoms of the trajectory in the order of the topology, and its lengths in nm?"
+        )
+    residues, bonded = np.asarray(topology.residue_index), {tuple(b) for b in topology.bonds.tolist()}
+    for residue in np.unique(residues)[:CHECKED]:
+        members = np.flatnonzero(residues == residue)
+        i, j = (members[k] for k in np.triu_indices(len(members), 1))
+        keep = [k for k, pair in enumerate(zip(i.tolist(), j.tolist(), strict=True)) if pair not in bonded]
+        i, j = i[keep], j[keep]
+        if not len(i):
+            continue
+        ratio = mean_distance(i, j) / (radius[i] + radius[j])
+        if ratio.min() < SHORT:
+            k = ratio.argmin()
+            raise DoctorError(
+                f"{_name(topology, i[k])} and {_name(topology, j[k])} are {mean_distance(i[[k]], j[[k]])[0]:.3f} nm apart in "
+                "the frames and not bonded in the topology; is a bond missing (CONECT records), or are the atoms in "
+                "another order?"
+            )
+
+
+def _name(topology: Topology, atom: int) -> str:
+    return f"{topology.residues[atom]}:{topology.names[atom]}"
