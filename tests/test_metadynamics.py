@@ -100,12 +100,12 @@ def test_beyond_its_bounds_a_bias_is_what_it_is_there():
 
 
 def test_forces_of_beads_are_those_of_potential_and_bias(tmp_path):
-    """Of the chain with a bias along its dihedral: the energy's gradient by central differences in every coordinate."""
+    """Of three beads around one with a bias along their dihedral: the energy's gradient by central differences in every coordinate."""
     variables = collectives(MetadynamicsConfig(variables=(CHI,)), toys.NAMES)
     bias = well_tempered(variables, MetadynamicsConfig(pace=20), toys.config())
     hills = replace(some_hills((variables[0].axis,)), names=("chi",))
     memory = bias.potential.init(None) | dict(grid=jnp.asarray(total(hills, (variables[0].axis,))))
-    x = jnp.asarray(toys.chain_start(2.3) + 0.01 * rng().normal(size=(4, 3)))
+    x = jnp.asarray(toys.star_start(2.3) + 0.01 * rng().normal(size=(4, 3)))
     energy = jax.jit(lambda x: bias.potential.energy(memory, x, BOX))
     slope = np.asarray(jax.grad(energy)(x))
     for i, j in np.ndindex(4, 3):
@@ -170,7 +170,7 @@ def test_a_fixed_bias_conserves_energy(tmp_path):
     config = MetadynamicsConfig(variables=(CHI,), pace=10**6)
     variables = collectives(config, toys.NAMES)
     hills = replace(some_hills((variables[0].axis,), 200), names=("chi",), model="m")
-    x = np.tile(toys.chain_start(), (4, 1, 1))
+    x = np.tile(toys.star_start(), (4, 1, 1))
     spread = {}
     for dt in (0.0005, 0.001):
         md = toys.config(ensemble="nve", replicas=4, dt_ps=dt, n_frames=20, steps_per_frame=round(0.04 / dt))

@@ -1,4 +1,4 @@
-"""Small systems whose free energies are known: a particle in a double well, and a chain of four beads with a torsion."""
+"""Small systems whose free energies are known: a particle in a double well, and three beads around one with a torsion."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,9 +26,10 @@ X = Collective("x", lambda position, box: position[0, 0], 0.06, Axis(-1.0, 1.0, 
 Y = Collective("y", lambda position, box: position[0, 1], 0.08, Axis(-0.8, 0.8, 100, False))
 
 NAMES = ("N", "CA", "CB", "C")
-CHAIN = np.array([[0, 1], [1, 2], [2, 3]])
+STAR = np.array([[0, 1], [1, 2], [1, 3]])
+BENDS = np.array([[0, 1, 2], [3, 1, 2]])
 BOND, ANGLE, FIRM, BEND, HILL = 0.15, np.radians(110.0), 5000.0, 100.0, 15.0
-MOLECULE = Molecule(names=NAMES, mass=np.array([14.0, 12.0, 15.0, 13.0]), bonds=CHAIN, bond_length=np.full(3, BOND))
+MOLECULE = Molecule(names=NAMES, mass=np.array([14.0, 12.0, 15.0, 13.0]), bonds=STAR, bond_length=np.full(3, BOND))
 
 
 def torsion(phi):
@@ -36,19 +37,20 @@ def torsion(phi):
     return 4 * HILL * (jnp.cos(phi) + 0.5) ** 2
 
 
-def chain(params, position, box):
-    bonds = 0.5 * FIRM * jnp.sum((distances(position, CHAIN, box) - BOND) ** 2)
-    bends = 0.5 * BEND * jnp.sum((angles(position, np.array([[0, 1, 2], [1, 2, 3]]), box) - ANGLE) ** 2)
+def star(params, position, box):
+    """Springs, and a torsion that is independent of them: with r, theta and phi of N and C about CA-CB, F(phi) = U(phi)."""
+    bonds = 0.5 * FIRM * jnp.sum((distances(position, STAR, box) - BOND) ** 2)
+    bends = 0.5 * BEND * jnp.sum((angles(position, BENDS, box) - ANGLE) ** 2)
     return bonds + bends + params * torsion(dihedrals(position, np.array([[0, 1, 2, 3]]), box)[0])
 
 
-TORSION = Potential(lambda key: jnp.array(1.0), chain)
+TORSION = Potential(lambda key: jnp.array(1.0), star)
 
 
-def chain_start(phi: float = 2 * np.pi / 3) -> np.ndarray:
+def star_start(phi: float = 2 * np.pi / 3) -> np.ndarray:
     """(4, 3) nm: bonds and angles at rest, the dihedral phi."""
     a, b = BOND * np.sin(ANGLE), BOND * np.cos(ANGLE)
-    return np.array([[b, a, 0], [0, 0, 0], [BOND, 0, 0], [BOND - b, a * np.cos(phi), a * np.sin(phi)]])
+    return np.array([[b, a, 0], [0, 0, 0], [BOND, 0, 0], [b, a * np.cos(phi), a * np.sin(phi)]])
 
 
 def config(**values) -> MDConfig:

@@ -6,12 +6,13 @@ the points of a grid; `bias` grows it; `hills` reads and writes what was added; 
 """
 
 from .bias import well_tempered
-from .config import MetadynamicsConfig, MetadynamicsError, Variable
+from .config import BiasedConfig, MetadynamicsConfig, MetadynamicsError, Variable
 from .hills import Hills, hills_of, read_hills, write_hills
 from .variables import Collective, collectives
 from .walk import Walk, walk_of
 
 __all__ = [
+    "BiasedConfig",
     "Collective",
     "Hills",
     "MetadynamicsConfig",
