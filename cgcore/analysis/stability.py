@@ -40,8 +40,14 @@ def energy_drift(total: np.ndarray, time_ps: np.ndarray, valid: np.ndarray) -> f
 
     The slope of a straight line through the frames that count, of replicas with three of them or more; else nan.
     """
+    slopes = drifts(total, time_ps, valid)
+    return float(np.median(slopes)) if slopes.size else float("nan")
+
+
+def drifts(total: np.ndarray, time_ps: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """What `energy_drift` is the median of, of each replica that has three frames that count or more."""
     slopes = [np.polyfit(time_ps[v], e[v], 1)[0] for e, v in zip(total, valid, strict=True) if v.sum() >= 3]
-    return float(np.median(np.abs(slopes)) * PS_PER_NS) if slopes else float("nan")
+    return np.abs(slopes) * PS_PER_NS
 
 
 def first_bad_frame(

@@ -12,12 +12,13 @@ from tqdm import tqdm
 from ..config import MDConfig
 from ..frames import Ensemble, Status
 from ..potentials.base import Potential
-from ..store import Run
+from ..store import Run, data_hash
 from ..units import ns_per_day
 from .cost import Cost, Meter
 from .dynamics import State
 from .engine import Engine, Frame
 from .lists import Plan, first_plan, may_have_missed, wider
+from .memory import Bias
 from .record import Record
 from .system import Molecule, check
 from .table import table
@@ -34,6 +35,7 @@ def run(
     config: MDConfig,
     folder: Run,
     *,
+    bias: Bias | None = None,
     progress: bool = True,
 ) -> tuple[Ensemble, dict]:
     """Simulate config.replicas replicas from `starts` (C, N, 3) nm; the ensemble and its small table.
@@ -46,14 +48,15 @@ def run(
     list was left behind, the replica has the status NEIGHBOURS_FULL.
 
     Every CHECKPOINT_S seconds the state goes to disk: a killed run goes on from there and is the same as an unbroken
-    one. A finished run is read back.
-    Raises SimulationError for starts that do not fit the configuration or are not finite, and for a liquid's potential
-    without a box.
+    one. A finished run is read back. A bias is part of the energies that are recorded.
+    Raises SimulationError for starts that do not fit the configuration or are not finite, for a liquid's potential
+    without a box, and for a folder whose bias grew on another model.
     """
     starts = jnp.asarray(starts)
     check(potential, starts, molecule, config)
-    record = Record(folder, starts.shape[1], config)
-    engine = Engine(potential, params, molecule, config, starts.dtype)
+    identity = bias and f"{bias.identity} on model {model_id(params)}"
+    record = Record(folder, starts.shape[1], config, bias, identity)
+    engine = Engine(potential, params, molecule, config, starts.dtype, bias)
     if saved := record.load():
         state, plan, done, cost = saved
         state = engine.spread(state)
@@ -78,6 +81,11 @@ def run(
             bar.update()
     ensemble = record.ensemble(molecule.names)
     return ensemble, table(ensemble, config, cost) | {"devices": engine.n_devices} | plan.numbers()
+
+
+def model_id(params) -> str:
+    """12 hex digits of a model's parameters."""
+    return data_hash(*map(np.asarray, jax.tree.leaves(params)))
 
 
 def trajectory(

@@ -12,12 +12,16 @@ from ..units import kT
 
 
 class State(NamedTuple):
-    """One replica: position (N, 3) nm, momentum (N, 3) g/mol nm/ps, force (N, 3) kJ/mol/nm and energy () at position."""
+    """One replica: position (N, 3) nm, momentum (N, 3) g/mol nm/ps, force (N, 3) kJ/mol/nm and energy () at position.
+
+    memory: that of a bias, a dict of arrays; None where there is none.
+    """
 
     position: Array
     momentum: Array
     force: Array
     energy: Array
+    memory: dict[str, Array] | None = None
 
 
 def step(
@@ -38,7 +42,7 @@ def step(
         p = c * p + jnp.sqrt((1 - c * c) * kT(config.temperature_K) * m) * noise
     x = x + dt / 2 * p / m
     energy, force, more = evaluate(x)
-    return State(x, p + dt / 2 * force, force, energy), more
+    return State(x, p + dt / 2 * force, force, energy, state.memory), more
 
 
 def noise(key: Array, first: Array, n: int, shape: tuple, dtype) -> Array:

@@ -13,9 +13,10 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..config import MDConfig
-from ..potentials.base import Potential
+from ..potentials.base import Potential, add
 from .dynamics import State, kinetic, maxwell, noise, step
 from .lists import Need, Plan, neighbours, nothing, widest
+from .memory import Bias
 from .system import Molecule, status
 
 BEADS_AT_ONCE = 400
@@ -37,11 +38,15 @@ class Engine:
     """The dynamics of one potential and its parameters. compile_s: seconds that went into compiling so far.
 
     Replicas are divided among as many devices as divide their number. Noise is drawn from the seed, the number of the
-    replica and that of the step, so that neither frames nor devices nor lists change it.
+    replica and that of the step, so that neither frames nor devices nor lists change it. A bias is one more term of the
+    energy, with each replica's memory as its parameters.
     """
 
-    def __init__(self, potential: Potential, params, molecule: Molecule, config: MDConfig, dtype):
-        self.potential, self.config = potential, config
+    def __init__(
+        self, potential: Potential, params, molecule: Molecule, config: MDConfig, dtype, bias: Bias | None = None
+    ):
+        self.potential = _joined(potential, bias.potential) if bias else potential
+        self.bias, self.config = bias, config
         self.liquid, self.n_beads = molecule.liquid, len(molecule.names)
         devices = jax.devices()
         self.n_devices = max(n for n in range(1, len(devices) + 1) if config.replicas % n == 0)
@@ -50,18 +55,25 @@ class Engine:
         replicas = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(config.seed), np.arange(config.replicas))
         self.momentum_keys, self.noise_keys = self.spread(tuple(jax.vmap(jax.random.split, out_axes=1)(replicas)))
         self.compile_s = 0.0
+        self._update = bias and jax.jit(bias.update, out_shardings=NamedSharding(self.mesh, REPLICAS))
 
     def begin(self, plan: Plan, starts: Array) -> State:
         """The state at the starts (C, N, 3) nm: momenta of the temperature, and forces, by steps of no length."""
         draw = jax.vmap(lambda key: maxwell(key, self.system.mass, starts.shape[1:], self.config))
         empty = jnp.zeros(len(starts), starts.dtype)
-        state = State(starts, draw(self.momentum_keys), jnp.zeros_like(starts), empty)
+        memory = self.bias and jax.vmap(self.bias.potential.init)(self.momentum_keys)
+        memory = jax.tree.map(lambda x: x.astype(starts.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, memory)
+        state = State(starts, draw(self.momentum_keys), jnp.zeros_like(starts), empty, memory)
         return self._run(plan, self.spread(state), 0, 1, 0.0).state
 
     def frame(self, plan: Plan, state: State, number: int) -> Frame:
         """Frame `number`, from the state at the end of the one before it. Returns at once, before it is computed."""
         steps = self.config.steps_per_frame
         frame = self._run(plan, state, number * steps, steps // plan.interval, self.config.dt_ps)
+        if self.bias:
+            position, memory = frame.state.position, frame.state.memory
+            memory = self._update(memory, position, self.system.box, frame.status == 0, np.int32(number + 1))
+            frame = frame._replace(state=frame.state._replace(memory=memory))
         jax.tree.map(lambda array: array.copy_to_host_async(), frame)
         return frame
 
@@ -81,6 +93,9 @@ class Engine:
         return program(*arguments)
 
 
+_joined = lru_cache(maxsize=16)(add)  # the same function for the same two, for which a program may be there
+
+
 @lru_cache(maxsize=16)
 def _compiled(potential: Potential, plan: Plan, config: MDConfig, liquid: bool, mesh: Mesh, tree, shapes: tuple):
     """The program of one frame for arguments of these shapes."""
@@ -90,7 +105,10 @@ def _compiled(potential: Potential, plan: Plan, config: MDConfig, liquid: bool, 
         batched = _in_turns(one, config.replicas // mesh.size)
     specs = tuple(ALL if axis is None else REPLICAS for axis in AXES)
     program = jax.shard_map(batched, mesh=mesh, in_specs=specs, out_specs=REPLICAS, check_vma=False)
-    return jax.jit(program).lower(*jax.tree.unflatten(tree, shapes)).compile()
+    # Else a single device's state would come back with a sharding of another name, and the program be compiled anew.
+    return (
+        jax.jit(program, out_shardings=NamedSharding(mesh, REPLICAS)).lower(*jax.tree.unflatten(tree, shapes)).compile()
+    )
 
 
 def _in_turns(one: Callable, replicas: int) -> Callable:
@@ -112,6 +130,7 @@ AXES = (None, None, 0, 0, None, None, None)
 def _frame(potential, plan, config, liquid, params, system, key, state, first_step, blocks, dt) -> Frame:
     """`blocks` times plan.interval steps of one replica; neighbours are found and noise is drawn once a block."""
     shape, dtype = state.position.shape, state.position.dtype
+    params = params if state.memory is None else (params, state.memory)
     find, evaluate = neighbours(potential, plan, params, system.box)
 
     def block(number, carry):

@@ -1,0 +1,126 @@
+"""The barrier of inversion of beads whose torsion is known; ways across; rates."""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+from numpy.testing import assert_allclose
+
+from cgcore import mapping
+from cgcore.analysis.surface import backbone
+from cgcore.metadynamics import MetadynamicsConfig, MetadynamicsError, Variable
+from cgcore.metadynamics.barrier import PS, crossings, lowest_pass, rate
+from cgcore.metadynamics.inversion import STUDY, inversion, md_config, planarity, speeds, starts
+from cgcore.metadynamics.variables import collectives
+from cgcore.reference import sets
+from cgcore.units import KCAL, kT
+
+POINTS = -np.pi + 2 * np.pi / 360 * np.arange(360)
+QUICK = MetadynamicsConfig(
+    variables=(Variable(name="chi", beads=(toys.NAMES,), width=0.15),), height_kJ_mol=1.0, pace=60
+)
+
+
+def test_the_studys_parameters():
+    md = md_config(runs=3)
+    assert (md.replicas, md.dt_ps, md.steps_per_frame, md.length_ps) == (3, 0.001, 500, 5000.0)
+    assert (md.temperature_K, md.friction_per_ps) == (300.0, 100.0)
+    assert STUDY.height_kJ_mol == pytest.approx(0.2 * 4.184)
+    assert (STUDY.bias_factor, STUDY.pace, STUDY.variables[0].width, STUDY.shared) == (5.0, 500, 0.1, False)
+    assert STUDY.variables[0].beads == (("N", "CA", "CB", "C"),)
+    assert STUDY.frames_per_hill(md) == 1
+
+
+def test_the_lowest_of_two_ways_round():
+    F = np.asarray(toys.torsion(POINTS))
+    for side in (1, -1):
+        way = lowest_pass(F, POINTS, side)
+        assert_allclose([way.minimum, abs(way.top), way.height], [side * 2 * np.pi / 3, np.pi, toys.HILL], atol=1e-9)
+    way = lowest_pass(np.asarray(toys.torsion(POINTS + np.pi)), POINTS, 1)
+    assert_allclose([way.minimum, way.top, way.height], [np.pi / 3, 0, toys.HILL], atol=1e-9)
+
+
+def test_crossings_are_counted_between_basins_only():
+    """To the top and back is none; there and back are two."""
+    walk = [2.0, 2.3, 3.1, 2.2, 3.1, -3.1, -2.2, -2.0, 3.0, 2.1]
+    assert crossings(np.array(walk), 2 * np.pi / 3) == 2
+    assert crossings(np.array(walk[:4]), 2 * np.pi / 3) == 0
+
+
+def test_a_rate_is_that_of_a_free_rotor_over_a_barrier():
+    """Without any barrier: half of <|v|> over the length of the basin, sqrt(kT / 2 pi I) / pi."""
+    way = lowest_pass(np.zeros(360), POINTS, 1)
+    inertia = 0.7
+    got = rate(np.zeros(360), POINTS, way, inertia**-0.5, 300.0)
+    assert_allclose(got, np.sqrt(kT(300.0) / (2 * np.pi * inertia)) / np.pi, rtol=0.01)
+    F = np.asarray(toys.torsion(POINTS))
+    high = rate(F, POINTS, lowest_pass(F, POINTS, 1), 1.0, 300.0)
+    low = rate(F + 3 * (np.abs(POINTS) > 3), POINTS, lowest_pass(F + 3 * (np.abs(POINTS) > 3), POINTS, 1), 1.0, 300.0)
+    assert_allclose(low / high, np.exp(-3 / kT(300.0)), rtol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def inverted(tmp_path_factory):
+    md = toys.config(replicas=6, n_frames=1200, steps_per_frame=60, dt_ps=0.003)
+    x = np.tile(toys.star_start(), (6, 1, 1))
+    folder = toys.new_run(tmp_path_factory.mktemp("inverted"))
+    return inversion(toys.TORSION, jnp.array(1.0), toys.MOLECULE, x, md, folder, config=QUICK, progress=False)
+
+
+@pytest.mark.physics
+def test_the_barrier_is_that_of_the_torsion(inverted):
+    """Height, activation energy and rate within four errors; CA in the plane at the top."""
+    table, arrays, _ = inverted
+    assert table["runs_across"] == 6 and min(table["crossings"]) >= 1
+    assert abs(table["barrier_kJ_mol"] - toys.HILL) < 4 * table["barrier_kJ_mol_error"] < 4.0
+    assert table["barrier_kcal_mol"] == pytest.approx(table["barrier_kJ_mol"] / KCAL)
+    assert 355 < table["planarity_deg"] <= 360
+    thermal, F = kT(300.0), np.asarray(toys.torsion(POINTS))
+    p = np.exp(-F / thermal)
+    # Bonds and angles, and so <U> of them, are the same in the basin and at the top.
+    activation = toys.HILL - (p * F).sum() / p.sum() + thermal / 2
+    assert abs(table["activation_kJ_mol"] - activation) < 4.5 * table["activation_kJ_mol_error"] < 9
+    variable = collectives(QUICK, toys.NAMES)[0]
+    speed = speeds(toys.star_start(np.pi - 1e-3)[None], toys.MOLECULE, variable)[0]
+    wait = np.log10(PS / rate(F, POINTS, lowest_pass(F, POINTS, 1), speed, 300.0))
+    assert abs(table["log10_wait_s"] - wait) < 4 * table["log10_wait_s_error"] + 0.02
+    at_300 = np.flatnonzero(arrays["temperature_K"] == 300.0)[0]
+    assert arrays["log10_wait_s"][at_300] == pytest.approx(table["log10_wait_s"])
+    assert (np.diff(arrays["log10_wait_s"]) < 0).all()
+    assert planarity(arrays["transition_state"][None], toys.NAMES)[0] > 359
+    assert arrays["F"].min() == 0 and arrays["F_runs"].shape == (6, 210)
+
+
+def test_a_barrier_that_is_not_crossed_is_not_given(tmp_path):
+    md = toys.config(replicas=2, n_frames=20, steps_per_frame=60, dt_ps=0.003)
+    x = np.tile(toys.star_start(), (2, 1, 1))
+    table, arrays, _ = inversion(
+        toys.TORSION, jnp.array(4.0), toys.MOLECULE, x, md, toys.new_run(tmp_path), config=QUICK, progress=False
+    )
+    assert table["runs_across"] == 0 and table["crossings"] == [0, 0]
+    assert np.isnan(table["barrier_kJ_mol"]) and 0 < table["climbed_kJ_mol"] < 4 * toys.HILL
+    assert "transition_state" not in arrays
+
+
+def test_a_map_without_the_stereocentre_has_no_such_barrier(tmp_path):
+    core = replace(toys.MOLECULE, names=("C_ace", "N", "CA", "C"))
+    x, md = np.tile(toys.star_start(), (2, 1, 1)), toys.config(replicas=2)
+    with pytest.raises(MetadynamicsError, match="variable 'chi': no bead 'CB'; the map has"):
+        inversion(toys.TORSION, jnp.array(1.0), core, x, md, toys.new_run(tmp_path), config=QUICK, progress=False)
+    with pytest.raises(MetadynamicsError, match="want independent runs along one dihedral"):
+        inversion(
+            *(toys.TORSION, jnp.array(1.0), toys.MOLECULE, x, md, toys.new_run(tmp_path)),
+            config=replace(QUICK, shared=True),
+            progress=False,
+        )
+
+
+def test_starts_are_the_frames_nearest_to_c7eq():
+    topology, frames = sets.load("ala2_obc2", stride=20)
+    beads = mapping.load("core_beta", topology)
+    x = starts(mapping.apply(beads, frames), beads, 5)
+    few = mapping.apply(beads, frames)[:5]
+    phi, psi, _ = backbone(replace(few, position=x), **beads.dihedrals)
+    assert np.abs(np.degrees(phi[0]) + 83).max() < 15 and np.abs(np.degrees(psi[0]) - 73).max() < 15
