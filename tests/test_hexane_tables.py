@@ -47,9 +47,17 @@ def test_a_setting_is_told_from_its_parameters():
     assert mace.stem == "three_site_mace_nu2_l2_r0.70" and mace.label == "Three-site, MACE, ν = 2, 2 layers, 0.70 nm"
     spline = setting(pretend.PARAMETERS | {"potential": "spline", "map": "two_site"})
     assert spline.stem == "two_site_spline" and spline.label == "Two-site, splines"
-    nequip = setting(pretend.PARAMETERS | {"potential": "nequip", "prior": "bonded", "layers": 1})
-    assert nequip.stem == "three_site_nequip_l1_r0.70_bonded_prior" and "1 layer," in nequip.label
+    nequip = setting(pretend.PARAMETERS | {"potential": "nequip", "bond_types": True, "layers": 1})
+    assert nequip.stem == "three_site_nequip_l1_r0.70_bond_types" and "1 layer," in nequip.label
     assert nequip.nu is None and not nequip.plain
+    walled = setting(pretend.PARAMETERS | {"prior": "unseen"})
+    assert walled.plain and walled.stem == f"{mace.stem}_walls"
+    tables = {mace: ({}, {"with": False}), walled: ({}, {"with": True})}
+    wanted = dict(map="three_site", potential="mace", nu=2, layers=2, cutoff_nm=0.70)
+    assert (
+        hexane_tables.pick(tables, **wanted)[1]["with"]
+        and hexane_tables.pick(tables, map="two_site", potential="mace") is None
+    )
 
 
 def test_runs_become_results_and_share_their_reference(runs, tmp_path):

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cgcore import plots
-from cgcore.book.hexane_tables import MAPS, POTENTIALS, REFERENCE, WIDE_NM, Setting, load
+from cgcore.book.hexane_tables import MAPS, POTENTIALS, REFERENCE, WIDE_NM, load, pick
 
 BAND = 3.0
 """Standard deviations over replicas in a band, as in the study."""
@@ -43,9 +43,9 @@ def figure_1(found: dict):
             name = QUANTITY[map]
             _density(above, name, _reference(found, map), label="reference", **REFERENCE_LINE)
             _rdf(below, _reference(found, map), **REFERENCE_LINE)
-            for which, arrays in _models(found, map).items():
-                line = {"color": plots.MODEL_COLOURS[which.potential], "label": POTENTIALS[which.potential]}
-                shown = "nearest" if (map, which.potential) == ("two_site", "mace") else name
+            for potential, arrays in _models(found, map).items():
+                line = {"color": plots.MODEL_COLOURS[potential], "label": POTENTIALS[potential]}
+                shown = "nearest" if (map, potential) == ("two_site", "mace") else name
                 if shown != name:
                     _density(above, name, arrays, color=line["color"], linewidth=0.9, linestyle=":")
                 _density(above, shown, arrays, **line)
@@ -103,24 +103,22 @@ def _looks(orders: list[tuple[int, int]]) -> dict:
 
 
 def _reference(found: dict, map: str) -> dict | None:
-    return found.get(Setting(map=map, potential=REFERENCE), ({}, None))[1]
+    return (pick(found, map=map, potential=REFERENCE) or ({}, None))[1]
 
 
-def _models(found: dict, map: str) -> dict[Setting, dict]:
-    """Splines, and MACE with nu = 2, two layers and the larger cut-off."""
-    mace = Setting(map=map, potential="mace", nu=2, layers=2, cutoff_nm=WIDE_NM[map])
-    chosen = (Setting(map=map, potential="spline"), mace)
-    return {which: found[which][1] for which in chosen if which in found and found[which][1]}
+def _models(found: dict, map: str) -> dict[str, dict]:
+    """Arrays of splines, and of MACE with nu = 2, two layers and the larger cut-off, by potential."""
+    network = dict(nu=2, layers=2, cutoff_nm=WIDE_NM[map])
+    runs = {name: pick(found, map=map, potential=name, **more) for name, more in (("spline", {}), ("mace", network))}
+    return {name: run[1] for name, run in runs.items() if run and run[1]}
 
 
 def _by_order(found: dict, map: str) -> dict[tuple[int, int], dict]:
     """Arrays of the plain MACE runs with the larger cut-off by (nu, layers)."""
-    runs = {
-        (w.nu, w.layers): arrays
-        for w, (_, arrays) in found.items()
-        if (w.map, w.potential, w.cutoff_nm) == (map, "mace", WIDE_NM[map]) and w.plain and arrays
-    }
-    return dict(sorted(runs.items()))
+    cutoff = WIDE_NM[map]
+    orders = sorted({(w.nu, w.layers) for w in found if (w.map, w.potential, w.cutoff_nm) == (map, "mace", cutoff)})
+    runs = {o: pick(found, map=map, potential="mace", nu=o[0], layers=o[1], cutoff_nm=cutoff) for o in orders}
+    return {order: run[1] for order, run in runs.items() if run and run[1]}
 
 
 def _density(ax, name: str, arrays: dict, **line):

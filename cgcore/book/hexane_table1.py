@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from cgcore import store
-from cgcore.book.hexane_tables import MAPS, Setting, load
+from cgcore.book.hexane_tables import MAPS, load, pick
 from cgcore.book.results import ABSENT
 from cgcore.store.files import replacing
 
@@ -42,10 +42,8 @@ def cells(folder: Path) -> list[dict]:
     """
     found, lines = load(folder), []
     for theirs in published():
-        which = Setting(
-            map=theirs["map"], potential="mace", nu=theirs["nu"], layers=2, cutoff_nm=float(theirs["cutoff_nm"])
-        )
-        ours, _ = found.get(which, ({}, {}))
+        network = dict(potential="mace", nu=theirs["nu"], layers=2, cutoff_nm=float(theirs["cutoff_nm"]))
+        ours, _ = pick(found, map=theirs["map"], **network) or ({}, {})
         line = {key: theirs[key] for key in ("map", "neighbours", "cutoff_nm", "nu")}
         line |= {"replicas": ours.get("n_replicas"), "ns": ours.get("ns")}
         for measure, key in MEASURES.items():

@@ -19,6 +19,8 @@ MAPS = {"four_site": "Four-site", "three_site": "Three-site", "two_site": "Two-s
 POTENTIALS = {"spline": "splines", "mace": "MACE", "nequip": "NequIP"}
 WIDE_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80}
 """The larger cut-off of table 1, the notebook's default."""
+WALLS = "walls"
+"""What a run with `potentials.unseen` is called."""
 LAYERS = {"mace": 2, "nequip": 3}
 MD_KEYS = ("temperature_K", "ns_per_day_per_replica", "ns_per_day_aggregate")
 
@@ -32,7 +34,7 @@ class Setting:
     nu: int | None = None
     layers: int | None = None
     cutoff_nm: float | None = None
-    extras: tuple[str, ...] = ()  # in words: bond types, prior, optimal forces, typing
+    extras: tuple[str, ...] = ()  # in words: bond types, walls, optimal forces, typing
 
     @property
     def stem(self) -> str:
@@ -52,15 +54,15 @@ class Setting:
 
     @property
     def plain(self) -> bool:
-        """A potential as in the study, without additions."""
-        return not self.extras
+        """A potential as in the study; walls where the reference never was take nothing from it."""
+        return set(self.extras) <= {WALLS}
 
 
 def setting(parameters: dict) -> Setting:
     """The setting of a run from its notebook's parameters."""
     map, potential = parameters["map"], parameters["potential"]
     extras = ["bond types"] if parameters.get("bond_types") else []
-    extras += [f"{parameters['prior']} prior"] if parameters.get("prior", "none") != "none" else []
+    extras += [WALLS] if parameters.get("prior", "none") == "unseen" else []
     extras += ["optimal forces"] if parameters.get("force_map", "sum") != "sum" else []
     extras += [parameters["typing"]] if parameters.get("typing", "study") != "study" else []
     network = potential in LAYERS
@@ -133,6 +135,12 @@ def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
         which = Setting(**raw | {"extras": tuple(raw["extras"])})
         found[which] = (result["table"], store.read_npz(path.with_suffix(".npz")))
     return found
+
+
+def pick(found: dict, **wanted) -> tuple[dict, dict[str, np.ndarray]] | None:
+    """Table and arrays of the run of such a setting, with walls where there is one with; None without any."""
+    settings = (Setting(**wanted, extras=(WALLS,)), Setting(**wanted))
+    return next((found[which] for which in settings if which in found), None)
 
 
 def _result(which: Setting, parameters: dict, fit: dict, md: dict) -> dict:
