@@ -1,6 +1,7 @@
 """Numbers and pictures of `book/results/`, so that no page types a number: table, figure, number in a line."""
 
 from fnmatch import fnmatch
+from importlib import resources
 from pathlib import Path
 
 from docutils import nodes
@@ -83,6 +84,29 @@ class ResultTrajectory(SphinxDirective):
         return [nodes.raw("", page.data, format="html")]
 
 
+class ResultText(SphinxDirective):
+    """`{result-text} <system>/<file>.txt`: what a command printed, as soon as it is there."""
+
+    required_arguments = 1
+
+    def run(self):
+        path = Path(self.env.srcdir) / "results" / self.arguments[0]
+        if not path.is_file():
+            return self.parse_text_to_nodes(f"*The output {self.arguments[0]} is {MISSING}.*")
+        self.env.note_dependency(str(path))
+        return [_listing(path.read_text(encoding="utf-8"), "text")]
+
+
+class PackageFile(SphinxDirective):
+    """`{package-file} book/doctor_maps/thr_phe.toml`: a file of the package cgcore."""
+
+    required_arguments = 1
+
+    def run(self):
+        file = resources.files("cgcore").joinpath(self.arguments[0])
+        return [_listing(file.read_text(encoding="utf-8"), Path(self.arguments[0]).suffix.removeprefix("."))]
+
+
 class ResultNumber(SphinxRole):
     """`` {result}`amino_acids/core:js_reference` ``: one number with its error; the text names its unit."""
 
@@ -107,6 +131,10 @@ class ResultFile(SphinxRole):
         return [addnodes.download_reference("", "", words, refdoc=self.env.docname, refwarn=False, **link)], []
 
 
+def _listing(text: str, language: str) -> nodes.literal_block:
+    return nodes.literal_block(text, text, language=language)
+
+
 def _group(headings: list[str], rows: list[list[str]]) -> nodes.tgroup:
     group = nodes.tgroup(cols=len(headings))
     group += [nodes.colspec(colwidth=1) for _ in headings]
@@ -122,6 +150,8 @@ def _row(texts: list[str]) -> nodes.row:
 def setup(app):
     app.add_directive("results", ResultTable)
     app.add_directive("result-figure", ResultFigure)
+    app.add_directive("result-text", ResultText)
+    app.add_directive("package-file", PackageFile)
     app.add_directive("result-trajectory", ResultTrajectory)
     app.add_role("result", ResultNumber())
     app.add_role("result-file", ResultFile())
