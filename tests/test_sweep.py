@@ -193,7 +193,12 @@ def wait_for(true, seconds=400):
 def test_a_stopped_sweep_takes_its_runs_along_and_a_killed_one_leaves_them_to_finish(template):
     path = grid("rows: [{size: 2, wait_s: 8}]")
     (row,) = plan(template, path, Path("runs"))
-    code = f"from cgcore.book.sweep import sweep; from pathlib import Path; sweep(Path('{template}'), Path('g.yml'), Path('runs'))"
+    # What is started in the background of a shell ignores the interrupt, and so would its children.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = (
+        f"{listening}; from cgcore.book.sweep import sweep; from pathlib import Path; "
+        f"sweep(Path('{template}'), Path('g.yml'), Path('runs'))"
+    )
 
     def start():
         found = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
