@@ -46,6 +46,9 @@ VARIANTS: dict[str, Callable] = {
 """system -> potential and parameters, each run by cgcore's loop; P0 is the textbook in JAX-MD's loop. "ours" is what a
 simulation takes: a MACE packed for the machine; "plain" the network as it is trained."""
 
+ORDER = ("three_site", "four_site", "two_site", "heavy_atom")
+"""Of the systems in the tables."""
+
 TOLERANCE = 1e-5
 REPEATS = 5
 
@@ -273,8 +276,8 @@ def main():
     suffix = "" if given.network == "mace" else f"_{given.network}"
     label = {"mace": "", "nequip": ", NequIP"}[given.network]
     if given.what in ("speed", "training"):
-        for order, name in enumerate(given.systems):
-            s = system(name, **network)
+        for name in given.systems:
+            order, s = 2 * ORDER.index(name) + (given.network == "nequip"), system(name, **network)
             if given.what == "speed":
                 table = speed(s, given.replicas or (1 if s.liquid else 100), given.steps, given.repeats)
             else:
