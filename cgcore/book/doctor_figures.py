@@ -27,15 +27,16 @@ def symmetrised(m: OfMolecule, broken: Broken, x: np.ndarray, temperature_K: flo
     identity = Element(tuple(range(m.molecule.size)), 1)
     here, there = (observables.counts(looks[0], x, g, bins) for g in (identity, broken.element))
     shape = [len(edge) - 1 for edge in bins]
+    axes_of = _in_units(looks[0], bins)
     pictures = {"reference": here, f"averaged with {broken.name}": here + there}
     with plots.style():
         figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharey=True)
         for ax, (title, counts) in zip(axes, pictures.items(), strict=True):
             counts = counts.reshape(shape).astype(float)
             if len(shape) == 2:
-                _surface(ax, free_energy(counts, temperature_K), bins, name, title)
+                _surface(ax, free_energy(counts, temperature_K), axes_of, title)
             else:
-                _profile(ax, free_energy(counts, temperature_K), bins[0], name, title)
+                _profile(ax, free_energy(counts, temperature_K), axes_of[0], title)
     return figure
 
 
@@ -76,20 +77,28 @@ def separations(lengths) -> Figure:
     return figure
 
 
-def _surface(ax, F, bins, name, title):
-    first, second = name.split(", ", 1)
-    scale = [np.degrees(1.0) if edge[0] < 0 or np.isclose(edge[-1], np.pi) else 1.0 for edge in bins]
+def _in_units(look: observables.Observable, bins) -> list[tuple[np.ndarray, str]]:
+    """Edges and label of each axis: distances of two beads in nm, angles and dihedrals in degrees."""
+    names = look.name.split(", ", 1) if len(bins) == 2 else [look.name]
+    lengths = [len(beads) == 2 for beads in look.coordinates]
+    return [
+        (edges, f"{name} (nm)") if is_length else (np.degrees(edges), f"{name} (°)")
+        for name, edges, is_length in zip(names, bins, lengths, strict=True)
+    ]
+
+
+def _surface(ax, F, axes, title):
+    (x, first), (y, second) = axes
     colours = plt.get_cmap(plots.SURFACE_COLOURS).with_extremes(over="0.9", bad="white")
-    mesh = ax.pcolormesh(
-        bins[0] * scale[0], bins[1] * scale[1], np.ma.masked_invalid(F.T), cmap=colours, vmin=0, vmax=VMAX
-    )
+    mesh = ax.pcolormesh(x, y, np.ma.masked_invalid(F.T), cmap=colours, vmin=0, vmax=VMAX)
     ax.set(xlabel=first, ylabel=second, title=title)
     plots.free_energy_bar(ax, mesh)
 
 
-def _profile(ax, F, edges, name, title):
+def _profile(ax, F, axis, title):
+    edges, label = axis
     ax.stairs(F, edges, baseline=None)
-    ax.set(xlabel=name, ylabel="F (kJ/mol)", title=title, ylim=(-0.05 * VMAX, VMAX))
+    ax.set(xlabel=label, ylabel="F (kJ/mol)", title=title, ylim=(-0.05 * VMAX, VMAX))
 
 
 def _thinned(x: np.ndarray) -> np.ndarray:
