@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
 from cgcore import mapping, store
-from cgcore.book import hexane_exchange, hexane_figures, hexane_table1, hexane_tables, results
+from cgcore.book import hexane_exchange, hexane_figures, hexane_table1, hexane_tables, hexane_unseen, results
 from cgcore.book.hexane_tables import setting
 from cgcore.cli import app
 from cgcore.reference import sets
@@ -167,3 +167,11 @@ def test_the_first_exchange_is_cut_out_of_its_run(tmp_path):
     first, last = (np.linalg.norm(np.diff(found["position"][k].reshape(2, 2, 3), axis=1), axis=-1) for k in (0, -1))
     assert_allclose(first, 0.25, rtol=1e-6)
     assert last.min() > 0.5 and found["position"].shape == (30, 4, 3)
+
+
+def test_of_empty_ranges_the_widest_is_told():
+    wall, narrow, wide, none = (0.0, 0.21), (0.24, 0.27), (0.28, 0.33), (np.inf, np.inf)
+    told = hexane_unseen._table(np.array([wall, narrow, wide]))
+    assert (told["shortest_nm"], told["bonded_nm"], told["other_nm"]) == (0.21, 0.28, 0.33)
+    assert_allclose(told["hill_kJ_mol"], 1e6 * 0.05**2 / 32)
+    assert hexane_unseen._table(np.array([wall, none]))["other_nm"] is None

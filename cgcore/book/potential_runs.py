@@ -42,6 +42,8 @@ LIQUID = {
     "laptop": TrainConfig(epochs=2, batch_size=1, learning_rate=4e-3, learning_rate_decay=0.03, seed=SEED),
     "paper": TrainConfig(seed=SEED),
 }
+LAPTOP_EPOCHS = {"four_site": 4}
+"""More passes than LIQUID says for the map that takes longest to learn."""
 MOLECULE = {
     "laptop": TrainConfig(epochs=10, learning_rate=4e-3, learning_rate_decay=0.05, seed=SEED),
     "paper": TrainConfig(seed=SEED),
@@ -189,6 +191,11 @@ def potential(task: Task, beads: mapping.Mapping, split: data.Split):
     return module.build(module.for_frames(network, beads.species, split.train, liquid=task.liquid))
 
 
+def _liquid(profile: str, map: str) -> TrainConfig:
+    more = dict(epochs=LAPTOP_EPOCHS[map]) if profile == "laptop" and map in LAPTOP_EPOCHS else {}
+    return dataclasses.replace(LIQUID[profile], **more)
+
+
 def _hexane(map: str) -> DataConfig:
     return DataConfig(residue="hex", map=map, blocks=10, valid_blocks=2)
 
@@ -219,13 +226,13 @@ def _mace(profile: str, map: str, nu: int, *, size: int, layers: int = 2, seed: 
         name, label = f"{name}_seed{seed}", f"{label}, seed {seed}"
     published = PUBLISHED[map][size][nu - 1] if layers == 2 else None
     network = MACEConfig(correlation=nu, layers=layers, cutoff_nm=cutoff)
-    training = dataclasses.replace(LIQUID[profile], seed=seed)
+    training = dataclasses.replace(_liquid(profile, map), seed=seed)
     return Task(name, label, map, "hexane", FitConfig(data=_hexane(map), train=training, mace=network), published)
 
 
 def _nequip(profile: str, map: str, *, size: int) -> Task:
     cutoff = CUTOFFS_NM[map][size]
-    config = FitConfig(data=_hexane(map), train=LIQUID[profile], nequip=NequIPConfig(cutoff_nm=cutoff))
+    config = FitConfig(data=_hexane(map), train=_liquid(profile, map), nequip=NequIPConfig(cutoff_nm=cutoff))
     return Task(f"{map}_nequip_{round(1000 * cutoff)}pm", f"NequIP, {cutoff:.2f} nm", map, "hexane", config)
 
 
