@@ -18,29 +18,34 @@ def poster(molecule: dict, beads: dict) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    atoms = np.asarray(molecule["position"], float).reshape(-1, 3)
-    frames = np.asarray(beads["frames"], float)
     figure = Figure(figsize=SIZE_IN, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    ax = figure.add_axes((0, 0, 1, 1))
+    panel(figure.add_axes((0, 0, 1, 1)), molecule, beads)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", facecolor="white", metadata={"Software": None})
+    return out.getvalue()
+
+
+def panel(ax, molecule: dict, beads: dict):
+    """The scene on axes of one's own, without ticks."""
+    atoms = np.asarray(molecule["position"], float).reshape(-1, 3)
+    frames = np.asarray(beads["frames"], float)
     for frame in frames[1 :: max(1, (len(frames) - 1) // GHOSTS)]:
         _sticks(ax, frame, beads["bonds"], ["#9aa3ad"] * len(frame), 2.0, z=0, alpha=0.35)
     _draw_atoms(ax, atoms, molecule)
     _draw_beads(ax, frames[0], beads, translucent=len(atoms) > 0)
-    ax.axis("off")
+    ax.set_axis_off()
     _fit(ax, np.vstack([atoms, frames[0]])[:, :2], beads["radius"])
-    out = io.BytesIO()
-    figure.savefig(out, format="png", facecolor="white", metadata={"Software": None})
-    return out.getvalue()
 
 
 def _fit(ax, points: np.ndarray, margin: float):
     """Equal scales on both axes, every point and a margin around it in the picture."""
     low, high = points.min(axis=0) - 1.2 * margin, points.max(axis=0) + 1.2 * margin
     middle, half = (low + high) / 2, (high - low) / 2
-    scale = max(half / np.array(SIZE_IN))
-    for set_limits, centre, inches in zip((ax.set_xlim, ax.set_ylim), middle, SIZE_IN, strict=True):
-        set_limits(centre - scale * inches, centre + scale * inches)
+    size = ax.get_window_extent().size
+    scale = max(half / size)
+    for set_limits, centre, length in zip((ax.set_xlim, ax.set_ylim), middle, size, strict=True):
+        set_limits(centre - scale * length, centre + scale * length)
 
 
 def _draw_atoms(ax, x, molecule):

@@ -35,10 +35,16 @@ def show(
     bead_names N strings, bead_bonds (Q, 2); alt: what the picture shows, for those who cannot see it.
     Raises ValueError for sizes that do not fit, and for an empty alt.
     """
+    molecule, beads = scene(position_atoms, elements, atom_bonds, position_beads, bead_species, bead_names, bead_bonds)
+    return _page(molecule, beads, alt, caption)
+
+
+def scene(position_atoms, elements, atom_bonds, position_beads, bead_species, bead_names, bead_bonds):
+    """What `poster` draws: molecule and beads with colours and radii, turned `upright`. Arguments and errors of `show`."""
     atoms, beads = (np.asarray(p, float).reshape(-1, 3) for p in (position_atoms, position_beads))
     turn = upright(np.vstack([atoms, beads]))
     molecule = _molecule(turn(atoms), elements, atom_bonds)
-    return _page(molecule, _beads(turn(beads)[None], bead_species, bead_names, bead_bonds), alt, caption)
+    return molecule, _beads(turn(beads)[None], bead_species, bead_names, bead_bonds)
 
 
 def show_trajectory(position_beads, bead_species, bead_names, bead_bonds, *, alt: str, caption="", frame_ps=None):

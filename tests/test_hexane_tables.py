@@ -10,7 +10,15 @@ from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
 from cgcore import mapping, store
-from cgcore.book import hexane_exchange, hexane_figures, hexane_table1, hexane_tables, hexane_unseen, results
+from cgcore.book import (
+    hexane_exchange,
+    hexane_figures,
+    hexane_table1,
+    hexane_tables,
+    hexane_unseen,
+    map_pictures,
+    results,
+)
 from cgcore.book.hexane_tables import setting
 from cgcore.cli import app
 from cgcore.reference import sets
@@ -175,3 +183,15 @@ def test_of_empty_ranges_the_widest_is_told():
     assert (told["shortest_nm"], told["bonded_nm"], told["other_nm"]) == (0.21, 0.28, 0.33)
     assert_allclose(told["hill_kJ_mol"], 1e6 * 0.05**2 / 32)
     assert hexane_unseen._table(np.array([wall, none]))["other_nm"] is None
+
+
+def test_a_picture_of_a_map_shows_one_molecule_of_the_liquid():
+    topology, atoms = sets.load("hexane", stride=400)
+    beads = mapping.load("three_site", topology, residue="hex")
+    at = np.asarray(mapping.apply(beads, atoms).position)[0]
+    x, elements, atom_bonds, kept, _, names, bonds = map_pictures._one_molecule(
+        topology, np.asarray(atoms.position[0]), beads, at
+    )
+    assert (len(x), elements.count("C"), len(atom_bonds)) == (20, 6, 19)
+    assert "".join(names) == "ABA" and np.asarray(bonds).tolist() == [[0, 1], [1, 2]]
+    assert_allclose(kept[1], np.asarray(beads.weights)[1, :20] @ x, atol=1e-6)
