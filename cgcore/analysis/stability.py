@@ -86,7 +86,7 @@ def exclusions(first_bad: np.ndarray, n_frames: int, frame_ps: float) -> dict:
     }
 
 
-def unseen(run: Ensemble, trained: Frames, box: np.ndarray) -> dict:
+def nearer_than_trained(run: Ensemble, trained: Frames, box: np.ndarray) -> dict:
     """How often two beads come nearer than in any frame of the training, where a network knows nothing.
 
     box: (3,) nm, inf where not periodic. closest_trained_nm and closest_nm: shortest distances of the training and of
