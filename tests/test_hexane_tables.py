@@ -34,6 +34,7 @@ def runs(tmp_path):
     made.append(pretend.run(tmp_path, pretend.bells("three_site", 2.0), nu=1, layers=1))
     made.append(pretend.run(tmp_path, pretend.bells("three_site", 1.1), nu=1, cutoff_nm=0.55))
     made.append(pretend.run(tmp_path, pretend.bells("two_site", 1.1), map="two_site", bond_types=True))
+    made.append(pretend.run(tmp_path, pretend.bells("three_site", 1.02), force_map="optimal"))
     return made
 
 
@@ -71,13 +72,15 @@ def test_a_setting_is_told_from_its_parameters():
 def test_runs_become_results_and_share_their_reference(runs, tmp_path):
     folder = tmp_path / "results"
     written = hexane_tables.collect(runs, folder)
-    assert len(written) == 2 * (9 + 3)
+    assert len(written) == 2 * (10 + 3)
     found = results.load(folder)
     assert list(found)[:3] == ["four_site_spline", "four_site_mace_nu2_l2_r0.65", "reference_four_site"]
     mace = found["three_site_mace_nu2_l2_r0.70"]
     assert mace.table["force_mae_meV_per_A"] == 415 and mace.table["g_AA_mse"] == 0.4
     assert_allclose([mace.table["less_splines"], mace.table["less_splines_error"]], [-2, 0], atol=1e-9)
     assert "less_splines" not in found["three_site_spline"].table
+    # Errors of other forces are not to be compared with those of the plain splines.
+    assert "less_splines" not in found["three_site_mace_nu2_l2_r0.70_optimal_forces"].table
     assert mace.sampling == "4 replicas of 50 ps, 10 of 400 frames excluded"
     assert mace.manifest["parameters"]["map"] == "three_site" and mace.text("g_AA_mse") == "0.400 ± 0.050"
     assert found["reference_two_site"].table == {"gauche_ABBA": 0.17}
@@ -138,13 +141,13 @@ def test_figures_are_drawn_from_the_runs_that_are_there(runs, tmp_path):
     assert titles == ["Four-site", "Three-site", "Two-site", "", "", ""]
     dihedral, angle, bond, *g = first.axes
     assert dihedral.get_xlabel() == "Dihedral A–B–B–A (°)" and angle.get_ylabel() == "Density (1/°)"
-    assert [len(ax.lines) for ax in (dihedral, angle, bond)] == [3, 3, 4]
+    assert [len(ax.lines) for ax in (dihedral, angle, bond)] == [3, 4, 4]
     assert all(ax.get_xlabel() == "r (nm)" for ax in g)
     x, y = angle.lines[2].get_xydata().T
     assert np.sum(y) * (x[1] - x[0]) == pytest.approx(1, rel=1e-5)
     band = angle.collections[2].get_paths()[0].vertices[:, 1]
     assert band.max() == pytest.approx(1.06 * y.max(), rel=1e-5)
-    assert [t.get_text() for t in first.legends[0].texts] == ["reference", "splines", "MACE"]
+    assert [t.get_text() for t in first.legends[0].texts] == ["reference", "splines", "MACE", "MACE, least noisy forces"]
     second = hexane_figures.figure_2(found)
     labels = [t.get_text() for t in second.legends[0].texts]
     assert labels == ["reference", "ν = 1, L = 1", "ν = 2, L = 2"]

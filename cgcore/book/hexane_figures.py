@@ -6,12 +6,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cgcore import plots
-from cgcore.book.hexane_tables import MAPS, POTENTIALS, REFERENCE, WIDE_NM, load, pick
+from cgcore.book.hexane_tables import MAPS, OPTIMAL, POTENTIALS, REFERENCE, WIDE_NM, load, pick
 
 BAND = 3.0
 """Standard deviations over replicas in a band, as in the study."""
 QUANTITY = {"four_site": "dihedral_ABBA", "three_site": "angle_ABA", "two_site": "bond_AA"}
 REFERENCE_LINE = {"color": plots.REFERENCE_COLOUR, "linewidth": 2.2, "zorder": 1}
+LINES = {
+    **{name: {"color": plots.MODEL_COLOURS[name], "label": POTENTIALS[name]} for name in ("spline", "mace")},
+    OPTIMAL: {"color": plots.PALETTE[4], "label": "MACE, least noisy forces", "linestyle": "--"},
+}
 PAIRS_ONLY = (1, 1)
 """nu and layers with which MACE sees pairs alone."""
 
@@ -32,7 +36,8 @@ def draw(folder: Path) -> list[Path]:
 def figure_1(found: dict):
     """The bonded quantity that says most, and g of A and A: reference, splines and MACE, a column a map.
 
-    The two-site MACE is drawn by nearest neighbours, whose bonds switch, and thinly by the first bonds.
+    The two-site MACE is drawn by nearest neighbours, whose bonds switch, and thinly by the first bonds; of the others the
+    one from the least noisy forces is drawn dashed, where there is one.
     """
     maps = [m for m in QUANTITY if _models(found, m) and _reference(found, m)]
     if not maps:
@@ -44,7 +49,7 @@ def figure_1(found: dict):
             _density(above, name, _reference(found, map), label="reference", **REFERENCE_LINE)
             _rdf(below, _reference(found, map), **REFERENCE_LINE)
             for potential, arrays in _models(found, map).items():
-                line = {"color": plots.MODEL_COLOURS[potential], "label": POTENTIALS[potential]}
+                line = LINES[potential]
                 shown = "nearest" if (map, potential) == ("two_site", "mace") else name
                 if shown != name:
                     _density(above, name, arrays, color=line["color"], linewidth=0.9, linestyle=":")
@@ -108,8 +113,12 @@ def _reference(found: dict, map: str) -> dict | None:
 
 def _models(found: dict, map: str) -> dict[str, dict]:
     """Arrays of splines, and of MACE with nu = 2, two layers and the larger cut-off, by potential."""
-    network = dict(nu=2, layers=2, cutoff_nm=WIDE_NM[map])
-    runs = {name: pick(found, map=map, potential=name, **more) for name, more in (("spline", {}), ("mace", network))}
+    network = dict(map=map, potential="mace", nu=2, layers=2, cutoff_nm=WIDE_NM[map])
+    runs = {
+        "spline": pick(found, map=map, potential="spline"),
+        "mace": pick(found, **network),
+        OPTIMAL: pick(found, OPTIMAL, **network),
+    }
     return {name: run[1] for name, run in runs.items() if run and run[1]}
 
 

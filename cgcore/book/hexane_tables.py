@@ -21,6 +21,8 @@ WIDE_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80}
 """The larger cut-off of table 1, the notebook's default."""
 WALLS = "walls"
 """What a run with `potentials.unseen` is called."""
+OPTIMAL = "optimal forces"
+"""What a run with `force_maps.optimal` is called."""
 LAYERS = {"mace": 2, "nequip": 3}
 MD_KEYS = ("temperature_K", "ns_per_day_per_replica", "ns_per_day_aggregate")
 
@@ -63,7 +65,7 @@ def setting(parameters: dict) -> Setting:
     map, potential = parameters["map"], parameters["potential"]
     extras = ["bond types"] if parameters.get("bond_types") else []
     extras += [WALLS] if parameters.get("prior", "none") == "unseen" else []
-    extras += ["optimal forces"] if parameters.get("force_map", "sum") != "sum" else []
+    extras += [OPTIMAL] if parameters.get("force_map", "sum") != "sum" else []
     extras += [parameters["typing"]] if parameters.get("typing", "study") != "study" else []
     network = potential in LAYERS
     return Setting(
@@ -96,7 +98,7 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
         theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in arrays.items() if k not in ours}
         theirs |= {k: a for k, a in ours.items() if k == "r" or k.endswith("_edges")}
         result = _result(which, parameters, fit, md)
-        result["table"] |= _less_splines(run / "fit" / fit["id"], splines.get(which.map))
+        result["table"] |= _less_splines(run / "fit" / fit["id"], splines.get(_forces(which)))
         written += _write(folder, which.stem, result, ours)
         if md["results"]["liquid"][REFERENCE]:
             written += _write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
@@ -108,11 +110,16 @@ def parameters_of(run: Path) -> dict:
     return nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]["parameters"]
 
 
-def _splines(runs: list[Path]) -> dict[str, Path]:
-    """The folder of the plain splines' fit by map."""
+def _splines(runs: list[Path]) -> dict[tuple[str, bool], Path]:
+    """The folder of the splines' fit by what they were fitted to."""
     kinds = {run: setting(parameters_of(run)) for run in runs if (run / EXECUTED).is_file()}
-    plain = {which.map: run for run, which in kinds.items() if which.potential == "spline" and which.plain}
-    return {map: run / "fit" / manifests(run)[0]["id"] for map, run in plain.items()}
+    found = {_forces(which): run for run, which in kinds.items() if which.potential == "spline"}
+    return {forces: run / "fit" / manifests(run)[0]["id"] for forces, run in found.items()}
+
+
+def _forces(which: Setting) -> tuple[str, bool]:
+    """Map, and whether its forces are the least noisy ones: errors of one can be compared."""
+    return which.map, OPTIMAL in which.extras
 
 
 def _less_splines(fit: Path, splines: Path | None) -> dict:
@@ -137,9 +144,9 @@ def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
     return found
 
 
-def pick(found: dict, **wanted) -> tuple[dict, dict[str, np.ndarray]] | None:
+def pick(found: dict, *extras: str, **wanted) -> tuple[dict, dict[str, np.ndarray]] | None:
     """Table and arrays of the run of such a setting, with walls where there is one with; None without any."""
-    settings = (Setting(**wanted, extras=(WALLS,)), Setting(**wanted))
+    settings = (Setting(**wanted, extras=(WALLS, *extras)), Setting(**wanted, extras=extras))
     return next((found[which] for which in settings if which in found), None)
 
 
