@@ -147,7 +147,12 @@ def test_figures_are_drawn_from_the_runs_that_are_there(runs, tmp_path):
     assert np.sum(y) * (x[1] - x[0]) == pytest.approx(1, rel=1e-5)
     band = angle.collections[2].get_paths()[0].vertices[:, 1]
     assert band.max() == pytest.approx(1.06 * y.max(), rel=1e-5)
-    assert [t.get_text() for t in first.legends[0].texts] == ["reference", "splines", "MACE", "MACE, least noisy forces"]
+    assert [t.get_text() for t in first.legends[0].texts] == [
+        "reference",
+        "splines",
+        "MACE",
+        "MACE, least noisy forces",
+    ]
     second = hexane_figures.figure_2(found)
     labels = [t.get_text() for t in second.legends[0].texts]
     assert labels == ["reference", "ν = 1, L = 1", "ν = 2, L = 2"]

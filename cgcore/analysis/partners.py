@@ -7,8 +7,8 @@ the ones before, bonds have switched.
 
 from typing import NamedTuple
 
-import networkx
 import numpy as np
+import rustworkx
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
@@ -19,6 +19,8 @@ from cgcore.units import PS_PER_NS
 
 REACH = 1.5
 """Candidates are as far apart as this times the longest bond of the pairs before."""
+COST_NM2 = 1e-12
+"""To which squared distances are rounded where they have to be whole numbers."""
 
 
 class Switches(NamedTuple):
@@ -57,7 +59,7 @@ def match(x: np.ndarray, box: np.ndarray, partner: np.ndarray, species: np.ndarr
 
     Pairs are of the species that are bonded in `partner`. With b_i the bond of bead i in `partner`, that pairing is the
     best where no pair has d_ij^2 < (b_i^2 + b_j^2) / 2 (weak duality), which ends most frames; else the assignment
-    problem is solved, whose solution is the best pairing where all its cycles have length two, and otherwise networkx's
+    problem is solved, whose solution is the best pairing where all its cycles have length two, and otherwise rustworkx's
     blossom algorithm decides.
     """
     x, everyone = wrapped(x, box), np.arange(len(x))
@@ -73,10 +75,17 @@ def match(x: np.ndarray, box: np.ndarray, partner: np.ndarray, species: np.ndarr
     found = min_weight_full_bipartite_matching(graph)[1]
     if np.array_equal(found[found], everyone):
         return found
-    whole = networkx.Graph()
-    whole.add_weighted_edges_from(zip(i.tolist(), j.tolist(), cost.tolist(), strict=True))
-    whole.add_weighted_edges_from(zip(range(len(x)), partner.tolist(), own.tolist(), strict=True))
-    return partner_of(np.array(list(networkx.min_weight_matching(whole))))
+    return _blossom(np.stack([*map(np.concatenate, ((i, everyone), (j, partner)))]).T, np.concatenate([cost, own]))
+
+
+def _blossom(pairs: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """The pairing (N,) out of candidates (P, 2) of least total cost (P,) nm^2."""
+    graph = rustworkx.PyGraph(multigraph=False)
+    graph.add_nodes_from(range(pairs.max() + 1))
+    whole = np.rint(cost / COST_NM2).astype(int)  # rustworkx adds whole numbers
+    graph.add_edges_from(list(zip(*pairs.T.tolist(), whole.tolist(), strict=True)))
+    most = int(whole.max())
+    return partner_of(np.array(list(rustworkx.max_weight_matching(graph, True, lambda c: most - c))))
 
 
 def follow(position: np.ndarray, box: np.ndarray, bonds: np.ndarray, species, *, hold: int) -> Switches:
