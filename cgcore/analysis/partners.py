@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import rustworkx
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from scipy.stats import chi2
 
@@ -58,9 +58,8 @@ def match(x: np.ndarray, box: np.ndarray, partner: np.ndarray, species: np.ndarr
     """The pairing (N,) of one frame (N, 3) nm with the least sum of squared distances; `partner` is where to begin.
 
     Pairs are of the species that are bonded in `partner`. With b_i the bond of bead i in `partner`, that pairing is the
-    best where no pair has d_ij^2 < (b_i^2 + b_j^2) / 2 (weak duality), which ends most frames; else the assignment
-    problem is solved, whose solution is the best pairing where all its cycles have length two, and otherwise rustworkx's
-    blossom algorithm decides.
+    best where no pair has d_ij^2 < (b_i^2 + b_j^2) / 2 (weak duality), which ends most frames; else rustworkx's blossom
+    algorithm decides.
     """
     x, everyone = wrapped(x, box), np.arange(len(x))
     own = _square(x, box, everyone, partner)
@@ -70,12 +69,9 @@ def match(x: np.ndarray, box: np.ndarray, partner: np.ndarray, species: np.ndarr
     cost = _square(x, box, i, j)
     if not np.any(cost < (own[i] + own[j]) / 2):
         return partner
-    rows, columns = np.concatenate([i, j, everyone]), np.concatenate([j, i, partner])
-    graph = csr_array((np.concatenate([cost, cost, own]), (rows, columns)), shape=(len(x), len(x)))
-    found = min_weight_full_bipartite_matching(graph)[1]
-    if np.array_equal(found[found], everyone):
-        return found
-    return _blossom(np.stack([*map(np.concatenate, ((i, everyone), (j, partner)))]).T, np.concatenate([cost, own]))
+    return _blossom(
+        np.concatenate([np.stack([i, j], 1), np.stack([everyone, partner], 1)]), np.concatenate([cost, own])
+    )
 
 
 def _blossom(pairs: np.ndarray, cost: np.ndarray) -> np.ndarray:
