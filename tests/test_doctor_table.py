@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import doctoring
 import numpy as np
 import pytest
 
@@ -9,9 +10,10 @@ from cgcore import mapping
 from cgcore.book import doctor_cases, doctor_table
 from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
-from cgcore.doctor.noise import pair_residual
+from cgcore.doctor.noise import noise, pair_residual
 from cgcore.frames import Frames
 from cgcore.reference import sets
+from cgcore.units import MEV_PER_ANGSTROM
 
 
 def test_there_are_more_than_25_combinations_each_once_and_all_load():
@@ -70,6 +72,29 @@ def test_pairs_explain_the_forces_of_springs_and_leave_the_noise():
     noise = 100 * random.normal(size=force.shape)
     left = pair_residual(replace(frames, force=force + noise))
     assert np.sqrt(np.mean(left**2)) == pytest.approx(100, rel=0.03)
+
+
+def test_a_liquid_has_a_lower_limit_of_noise_and_says_that_it_has_no_upper_one(tmp_path):
+    """A bead of two atoms that share a force of 10, one of them with noise of 30: the plain sum has 20 and the noise."""
+    atoms = doctoring.topology("C C", "0-1", copies=40)
+    random = np.random.default_rng(4)
+    shared, noisy = (random.normal(size=(400, 40, 1, 3)) for _ in range(2))
+    force = 10 * shared + 30 * noisy * np.array([1, 0])[:, None]
+    frames = Frames(
+        position=random.uniform(0, 4, size=(400, 80, 3)),
+        force=force.reshape(400, 80, 3) * MEV_PER_ANGSTROM,
+        box=np.full(3, 4.0),
+        time=np.arange(400.0) * 20,
+        names=atoms.names,
+    )
+    beads = doctoring.mapped(tmp_path, atoms, {"X": ["C0", "C1"]}, "single")
+    found = noise(beads, atoms, frames, mapping.apply(beads, frames), gap_ps=10.0)
+    assert found.floor is None and found.reason == "40 beads: no two frames are nearly alike"
+    assert (found.rms_plain, found.rms_optimal) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
+    assert abs(found.at_least.value - 30) < 4 * found.at_least.error < 1
+    assert abs(found.saved.value - 900 / 1300) < 4 * found.saved.error < 0.05
+    none = noise(beads, atoms, None, mapping.apply(beads, frames), gap_ps=10.0)
+    assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimal
 
 
 def test_the_tutorial_molecule_is_whole_and_left_handed():

@@ -13,7 +13,7 @@ MARKS = {ARTEFACT: "✗", BARRIER: "!", CLEAR: "✓", UNKNOWN: "?", NOTE: "·"}
 
 
 class Finding(NamedTuple):
-    """kind: "symmetry", "stereo", "typing", "lengths", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
+    """kind: "symmetry", "stereo", "typing", "lengths", "unsampled", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
     the model, behind a barrier), CLEAR, UNKNOWN (too little data), NOTE."""
 
     kind: str
@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 def findings(found: Examination) -> tuple[Finding, ...]:
     """All findings, those of the symmetry bound first."""
     per_molecule = [f for m in found.molecules for f in (*symmetry(m), *stereo(m), *typing(m))]
-    return (*per_molecule, *_lengths(found), *_noise(found))
+    return (*per_molecule, *_lengths(found), _unsampled(found), *_noise(found))
 
 
 def level_of(broken: Broken, independent: float) -> str:
@@ -145,19 +145,48 @@ def _lengths(found: Examination) -> list[Finding]:
     return [Finding("lengths", ARTEFACT, f"partners can be confused: {what}", sure, do)]
 
 
+def _unsampled(found: Examination) -> Finding:
+    """Ranges that strangers border on; those between bonds, angles and dihedrals have not been seen to do harm."""
+    mine = [x for x in found.unsampled if x.strangers and x.bonded]
+    if not mine:
+        inner = (
+            f"; {len(found.unsampled)} ranges that no frame has lie among beads that bonds hold"
+            if found.unsampled
+            else ""
+        )
+        words = f"strangers came to no distance beyond which no frame is, on their way to bonds{inner}"
+        return Finding("unsampled", CLEAR, words, f"by {found.n_frames} frames", "nothing")
+    shown = ", ".join(f"{x.pair} {x.low:.3f} to {x.high:.3f} nm" for x in mine[:4]) + (" ..." if len(mine) > 4 else "")
+    what = f"no frame has pairs at {shown}, between bonds and strangers: what a network makes of that is a guess"
+    worst = max(mine, key=lambda x: x.in_half / (x.high - x.low))
+    half = f"{worst.in_half:.3f} nm wide" if np.isfinite(worst.in_half) else "not to be told"
+    sure = (
+        f"{worst.pair} is {worst.high - worst.low:.3f} nm wide in {worst.frames} frames, {half} in half of them: "
+        + ("still closing, too few frames" if worst.closing else "more frames hardly narrow it")
+    )
+    return Finding("unsampled", BARRIER, what, sure, 'walls there, prior="unseen" of the notebooks, or bonded terms')
+
+
 def _noise(found: Examination) -> list[Finding]:
     n = found.noise
     if n is None:
         return []
-    what = [f"mapped forces have {n.rms:.0f} meV/Å"]
+    what, do = [f"mapped forces have {n.rms:.0f} meV/Å"], "nothing"
+    if n.at_least is not None:
+        what.append(f"at least {n.at_least.value:.0f} ± {n.at_least.error:.0f} of it are noise of the map")
     if n.floor is not None:
-        what.append(f"of which at most about {n.floor:.0f} ± {n.floor_error:.0f} are noise of the map")
-    do = "nothing"
-    if n.rms_optimal is not None:
-        saved = 100 * (1 - n.rms_optimal**2 / n.rms_plain**2)
-        what.append(f"the least noisy force map leaves {n.rms_optimal:.0f} ({saved:.0f} % of the mean square saved)")
-        do = "train on cgcore.force_maps.optimal" if saved > 10 else "nothing"
-    return [Finding("noise", NOTE, "; ".join(what), n.reason, do)]
+        what.append(f"at most about {n.floor:.0f} ± {n.floor_error:.0f}")
+    else:
+        what.append(f"no upper limit of its noise ({n.reason}); take that of a learning curve after training")
+    if n.saved is not None:
+        what.append(
+            f"the least noisy force map leaves {n.rms_optimal:.0f} of {n.rms_plain:.0f} "
+            f"({100 * n.saved.value:.0f} ± {100 * n.saved.error:.1g} % of the mean square saved)"
+        )
+        do = "train on cgcore.force_maps.optimal" if n.saved.value > 0.1 else "nothing"
+    else:
+        what.append(f"what a less noisy force map saves is not known ({n.reason_optimal})")
+    return [Finding("noise", NOTE, "; ".join(what), "by frames that the force map was not fitted to", do)]
 
 
 def _nm(value: float) -> str:
