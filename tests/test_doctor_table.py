@@ -1,5 +1,6 @@
 """The proof table's arithmetic, its cases, and the noise that the doctor reports, on what is known."""
 
+import json
 from dataclasses import replace
 
 import doctoring
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from cgcore import mapping
-from cgcore.book import doctor_cases, doctor_table
+from cgcore.book import doctor_cases, doctor_observed, doctor_table
 from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
 from cgcore.doctor.noise import noise, pair_residual
@@ -43,6 +44,47 @@ def test_a_threshold_is_fitted_on_one_half_and_judged_on_the_other():
     assert (found["separation_fitted"], found["separation_judged"], found["separation_right"]) == (3, 3, 3)
     assert found["bound_bit"] is None
     assert (found["combinations"], found["observed"], found["agree"]) == (6, 6, 6)
+
+
+def write(path, table, manifest):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"label": "", "order": 0, "sampling": "", "table": table, "manifest": manifest}))
+
+
+def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
+    assert doctor_observed.own(tmp_path) == {}
+    data = {"residue": "ala", "map": "core", "typing": "study"}
+    surface = {"point_symmetry": 0.01, "point_symmetry_floor": 0.007, "point_symmetry_error": 0.002}
+    surface |= {"chain_symmetry": 0.7, "chain_symmetry_floor": 0.01, "chain_symmetry_error": 0.01}
+    write(tmp_path / "amino_acids/core.json", surface, {"fit": {"config": {"data": data}}})
+    write(tmp_path / "amino_acids/reference.json", surface, {})
+    for name, map, extras, low in (
+        ("a", "two_site", [], 0.0),
+        ("b", "two_site", ["walls"], 0.3),
+        ("c", "two_site", ["labelled"], 0.0),
+        ("d", "two_site", ["bond types", "labelled"], 0.5),
+        ("e", "three_site", [], None),
+    ):
+        table = {} if low is None else {"switch_rate_low": low}
+        write(tmp_path / f"hexane/{name}.json", table, {"setting": {"map": map, "potential": "mace", "extras": extras}})
+    assert doctor_observed.own(tmp_path) == {
+        ("ala", "core", "study"): {"mirror": "yes", "direction": "no"},
+        ("hex", "two_site", "study"): {"switch": "yes"},
+        ("hex", "two_site", "labelled"): {"switch": "no"},
+    }
+
+
+def test_whose_observation_it_is_stands_beside_it():
+    case = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_study")
+    key = ("hex", "two_site", "study")
+    assert doctor_observed.seen(case, {}, "switch") == ("yes", "yes (study)")
+    assert doctor_observed.seen(case, {key: {"switch": "yes"}}, "switch") == ("yes", "yes (both)")
+    assert doctor_observed.seen(case, {key: {"switch": "no"}}, "switch") == ("no", "no (ours), yes (study)")
+    assert doctor_observed.seen(case, {}, "inversion") == (None, "–")
+    labelled = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_labelled")
+    assert doctor_observed.seen(labelled, {(*key[:2], "labelled"): {"switch": "no"}}, "switch") == ("no", "no (ours)")
+    control = doctor_cases.CONTROLS[1]
+    assert doctor_observed.seen(control, {("ala", "core", "study"): {"mirror": "no"}}, "mirror") == (None, "–")
 
 
 def test_a_ca_bead_sits_at_ca():
