@@ -36,7 +36,7 @@ def approach(distances):
 def test_a_range_between_bonds_and_strangers_is_found_across_the_boundary(tmp_path):
     (found,) = unsampled(dimers(tmp_path), approach(np.linspace(0.3, 0.4, 21)), BOX)
     assert_allclose((found.low, found.high), (0.15, 0.3), atol=1e-9)
-    assert found.bonded and found.strangers and found.frames == 21 and not found.closing
+    assert found.on_the_way and found.others and found.frames == 21 and not found.closing
 
 
 def test_no_range_where_strangers_come_as_near_as_partners(tmp_path):
@@ -64,11 +64,12 @@ def test_beads_that_bonds_hold_are_no_strangers(tmp_path):
     x = np.zeros((20, 5, 3))
     x[:, :, 0] = 0.1 * np.arange(5)  # 0.1, 0.2, 0.3 held; 0.4 a stranger
     found = unsampled(beads, x, np.full(3, np.inf))
-    assert [(round(u.low, 9), round(u.high, 9), u.strangers) for u in found] == [
+    assert [(round(u.low, 9), round(u.high, 9), u.on_the_way) for u in found] == [
         (0.1, 0.2, False),
         (0.2, 0.3, False),
         (0.3, 0.4, True),
     ]
+    assert not any(u.others for u in found)
 
 
 @pytest.mark.parametrize("name", ["two_site", "three_site", "four_site"])

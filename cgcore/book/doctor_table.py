@@ -81,7 +81,7 @@ def row(case: Case, found: Examination, ours: dict) -> dict:
     if planar:
         table["planar"] = min(s.planar for s in planar)
     table["separation"] = separation if np.isfinite(separation) else None
-    empty = [x for x in found.unsampled if x.strangers and x.bonded]
+    empty = [x for x in found.unsampled if x.on_the_way and x.others]
     table["unsampled"] = ", ".join(f"{x.pair} {x.low:.2f} to {x.high:.2f}" for x in empty) or NONE
     table["species"] = len(set(found.mapping.species))
     table["species_proposed"] = max(len(set(m.typing.proposed)) for m in found.molecules)

@@ -146,24 +146,25 @@ def _lengths(found: Examination) -> list[Finding]:
 
 
 def _unsampled(found: Examination) -> Finding:
-    """Ranges that strangers border on; those between bonds, angles and dihedrals have not been seen to do harm."""
-    mine = [x for x in found.unsampled if x.strangers and x.bonded]
-    if not mine:
-        inner = (
-            f"; {len(found.unsampled)} ranges that no frame has lie among beads that bonds hold"
-            if found.unsampled
-            else ""
-        )
-        words = f"strangers came to no distance beyond which no frame is, on their way to bonds{inner}"
+    """Gaps between bonds and strangers. Networks were seen to go through those between molecules, and not yet through
+    those within one."""
+    gaps = [x for x in found.unsampled if x.on_the_way]
+    if not gaps:
+        held = f"; {len(found.unsampled)} among beads that bonds hold" if found.unsampled else ""
+        words = f"the frames leave no gap of distances between bonds and strangers{held}"
         return Finding("unsampled", CLEAR, words, f"by {found.n_frames} frames", "nothing")
-    shown = ", ".join(f"{x.pair} {x.low:.3f} to {x.high:.3f} nm" for x in mine[:4]) + (" ..." if len(mine) > 4 else "")
-    what = f"no frame has pairs at {shown}, between bonds and strangers: what a network makes of that is a guess"
+    mine = [x for x in gaps if x.others] or gaps
+    shown = ", ".join(f"{x.pair} {x.low:.3f} to {x.high:.3f} nm" for x in mine[:3]) + (" ..." if len(mine) > 3 else "")
     worst = max(mine, key=lambda x: x.in_half / (x.high - x.low))
-    half = f"{worst.in_half:.3f} nm wide" if np.isfinite(worst.in_half) else "not to be told"
+    half = f"{worst.in_half:.3f} nm" if np.isfinite(worst.in_half) else "not to be told"
     sure = (
-        f"{worst.pair} is {worst.high - worst.low:.3f} nm wide in {worst.frames} frames, {half} in half of them: "
-        + ("still closing, too few frames" if worst.closing else "more frames hardly narrow it")
+        f"{worst.pair}: {worst.high - worst.low:.3f} nm wide in {worst.frames} frames, {half} in half of them, so "
+        + ("still closing: too few frames" if worst.closing else "more frames hardly narrow it")
     )
+    if not mine[0].others:
+        what = f"within a molecule no frame has pairs at {shown}; no network of this book was seen there"
+        return Finding("unsampled", NOTE, what, sure, "nothing")
+    what = f"no frame has pairs at {shown}, between bonds and other molecules: a network guesses there"
     return Finding("unsampled", BARRIER, what, sure, 'walls there, prior="unseen" of the notebooks, or bonded terms')
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, eye_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from cgcore.analysis.sample import wrapped
@@ -26,7 +27,7 @@ CLOSING = 0.8
 class Unsampled(NamedTuple):
     """One range without a pair of beads, of one pair of species. low, high: its ends, nm; in_half: its width in every second
     frame, nm; bonded: whether bonds are shorter; strangers: whether beads that no bonds, angles or dihedrals hold
-    come to its upper end; frames: looked at."""
+    come to its upper end; others: whether beads of other molecules do; frames: looked at."""
 
     pair: str
     low: float
@@ -34,7 +35,13 @@ class Unsampled(NamedTuple):
     in_half: float
     bonded: bool
     strangers: bool
+    others: bool
     frames: int
+
+    @property
+    def on_the_way(self) -> bool:
+        """Whether it lies between bonds and strangers."""
+        return self.bonded and self.strangers
 
     @property
     def closing(self) -> bool:
@@ -48,6 +55,7 @@ def unsampled(mapping: Mapping, position: np.ndarray, box: np.ndarray) -> tuple[
     x = position[:: max(1, len(position) // MOST_FRAMES[periodic])]
     species, names = np.asarray(mapping.species), mapping.species_names
     bonded, held = _held(mapping.bonds, len(species))
+    molecule = connected_components(bonded, directed=False)[1]
     found = [_pairs(frame, box if periodic else None) for frame in x]
     i, j, r = (np.concatenate(values) for values in zip(*found, strict=True))
     odd = np.repeat(np.arange(len(found)) % 2, [len(d) for _, _, d in found]).astype(bool)
@@ -60,6 +68,7 @@ def unsampled(mapping: Mapping, position: np.ndarray, box: np.ndarray) -> tuple[
         bonds = np.asarray(bonded[i[mine], j[mine]]).ravel() > 0
         shortest = r[mine][bonds].min(initial=np.inf)
         closest = r[mine][~near[mine]].min(initial=np.inf)
+        other = r[mine][molecule[i[mine]] != molecule[j[mine]]].min(initial=np.inf)
         for k in np.flatnonzero(np.diff(every) > GAP_NM):
             ends = float(every[k]), float(every[k + 1])
             at = int(np.searchsorted(some, np.mean(ends)))
@@ -71,6 +80,7 @@ def unsampled(mapping: Mapping, position: np.ndarray, box: np.ndarray) -> tuple[
                     in_half=float(some[at] - some[at - 1]) if 0 < at < len(some) else float("inf"),
                     bonded=bool(shortest <= ends[0]),
                     strangers=bool(ends[1] <= closest < ends[1] + GAP_NM),
+                    others=bool(ends[1] <= other < ends[1] + GAP_NM),
                     frames=len(x),
                 )
             )
