@@ -146,8 +146,8 @@ def _lengths(found: Examination) -> list[Finding]:
 
 
 def _unsampled(found: Examination) -> Finding:
-    """Gaps between bonds and strangers. Networks were seen to go through those between molecules, and not yet through
-    those within one."""
+    """Gaps between bonds and strangers. Networks were seen to go through those between molecules; whether they go through
+    those within one, nobody has looked."""
     gaps = [x for x in found.unsampled if x.on_the_way]
     if not gaps:
         held = f"; {len(found.unsampled)} among beads that bonds hold" if found.unsampled else ""
@@ -162,32 +162,32 @@ def _unsampled(found: Examination) -> Finding:
         + ("still closing: too few frames" if worst.closing else "more frames hardly narrow it")
     )
     if not mine[0].others:
-        what = f"within a molecule no frame has pairs at {shown}; no network of this book was seen there"
-        return Finding("unsampled", NOTE, what, sure, "nothing")
+        what = f"within a molecule no frame has pairs at {shown}: a network guesses there"
+        return Finding("unsampled", NOTE, what, sure, "the walls of `potentials.unseen`, should a run go there")
     what = f"no frame has pairs at {shown}, between bonds and other molecules: a network guesses there"
-    return Finding("unsampled", BARRIER, what, sure, 'walls there, prior="unseen" of the notebooks, or bonded terms')
+    return Finding("unsampled", BARRIER, what, sure, 'walls there (prior="unseen" of the notebook), or bonded terms')
 
 
 def _noise(found: Examination) -> list[Finding]:
     n = found.noise
     if n is None:
         return []
-    what, do = [f"mapped forces have {n.rms:.0f} meV/Å"], "nothing"
-    if n.at_least is not None:
-        what.append(f"at least {n.at_least.value:.0f} ± {n.at_least.error:.0f} of it are noise of the map")
+    do, known = "nothing", n.at_least is not None
+    what = [f"mapped forces of {n.rms:.0f} meV/Å"]
+    if known:
+        what[0] += f", at least {n.at_least.value:.0f} ± {n.at_least.error:.0f} of it noise of the map"
     if n.floor is not None:
-        what.append(f"at most about {n.floor:.0f} ± {n.floor_error:.0f}")
+        what[0] += f"{', and' if known else ', of which noise is'} at most about {n.floor:.0f} ± {n.floor_error:.0f}"
     else:
-        what.append(f"no upper limit of its noise ({n.reason}); take that of a learning curve after training")
+        what.append(f"no upper limit of noise before training ({n.reason})")
     if n.saved is not None:
-        what.append(
-            f"the least noisy force map leaves {n.rms_optimal:.0f} of {n.rms_plain:.0f} "
-            f"({100 * n.saved.value:.0f} ± {100 * n.saved.error:.1g} % of the mean square saved)"
-        )
+        saved = f"{100 * n.saved.value:.0f} ± {100 * n.saved.error:.1g} %"
+        what.append(f"the least noisy force map leaves {n.rms_optimal:.0f} and saves {saved} of the mean square")
         do = "train on cgcore.force_maps.optimal" if n.saved.value > 0.1 else "nothing"
     else:
         what.append(f"what a less noisy force map saves is not known ({n.reason_optimal})")
-    return [Finding("noise", NOTE, "; ".join(what), "by frames that the force map was not fitted to", do)]
+    sure = "by frames that the force map was not fitted to" if n.saved is not None else ""
+    return [Finding("noise", NOTE, "; ".join(what), sure, do)]
 
 
 def _nm(value: float) -> str:
