@@ -134,9 +134,10 @@ def _lengths(found: Examination) -> list[Finding]:
         return [Finding("lengths", CLEAR, words, "", "nothing")] if found.lengths else []
     x = min(known, key=lambda x: x.separation)
     rate = f"error rate {_pm(x.error_rate)}" if x.error_rate.value else f"error rate below {x.at_most:.1g}"
+    species = "" if x.closest == x.of_species else f" (of its species {_nm(x.of_species)})"
     what = (
-        f"bonds {x.pair} reach {x.bonded[1]:.3f} nm, strangers like the partner come to {x.closest:.3f} nm "
-        f"(of its species {_nm(x.of_species)}): ratio {x.separation:.2f}, {rate}"
+        f"bonds {x.pair} reach {x.bonded[1]:.3f} nm, strangers like the partner come to {x.closest:.3f} nm{species}: "
+        f"ratio {x.separation:.2f}, {rate}"
     )
     sure = f"{x.samples} bonds seen; a ratio below {thresholds.SEPARATION:.2f} is calibrated on the study's maps"
     if x.separation >= thresholds.SEPARATION:
