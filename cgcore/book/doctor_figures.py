@@ -85,7 +85,7 @@ def separations(lengths, unsampled) -> Figure:
                     )
             ax.barh(row, np.ptp(entry.bonded), left=entry.bonded[0], height=0.3, color=bond)
             for closest, colour in ((entry.of_kind, "0.4"), (entry.of_species, stranger)):
-                if np.isfinite(closest):
+                if np.isfinite(closest) and not (colour == "0.4" and closest >= entry.of_species):
                     ax.plot([closest] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
                     ax.plot([closest, right + room], [row, row], color=colour, linewidth=1)
         ax.set_yticks(range(len(lengths)), [entry.pair for entry in lengths])
@@ -93,9 +93,11 @@ def separations(lengths, unsampled) -> Figure:
         handles = {
             "bonds": Patch(color=bond),
             "strangers of the partner's species": Line2D([], [], color=stranger, linewidth=2),
-            "of its mass": Line2D([], [], color="0.4", linewidth=2),
-            "no frame": Patch(facecolor="0.93", edgecolor="0.7", hatch="////"),
         }
+        if any(entry.of_kind < entry.of_species or np.isnan(entry.of_species) for entry in lengths):
+            handles["of its mass, whatever the label"] = Line2D([], [], color="0.4", linewidth=2)
+        if any(gap.on_the_way for gap in unsampled):
+            handles["no frame"] = Patch(facecolor="0.93", edgecolor="0.7", hatch="////")
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4, fontsize="small")
     return figure
 

@@ -33,6 +33,9 @@ figure{margin:1.5rem 0}img{max-width:100%}pre{background:#f4f4f4;padding:.8rem;o
 tr.clear td,tr.note td{color:#555}figcaption{color:#555;max-width:46rem}"""
 
 
+LEADING = 40
+
+
 class Diagnosis(NamedTuple):
     """What was examined: the map's text, the beads' frames, and what was found."""
 
@@ -87,7 +90,7 @@ def page(found: Diagnosis) -> str:
     mapping = said.mapping
     title = f"{mapping.name}, typing {mapping.typing}, on {found.source}"
     rows = "".join(
-        f'<tr class="{f.level}"><th>{MARKS[f.level]} {_text(f.kind)}</th><td>{_text(f.what)}</td><td>{_text(f.sure)}</td>'
+        f'<tr class="{f.level}"><th>{MARKS[f.level]} {_text(f.kind)}</th><td>{_leading(f.what)}</td><td>{_text(f.sure)}</td>'
         f"<td>{_text(f.do if f.do != 'nothing' else '')}</td></tr>"
         for f in sorted(findings(said), key=lambda f: ORDER.index(f.level))
     )
@@ -135,6 +138,12 @@ def _figure(figure, words: str) -> str:
         f'<figure><img src="data:image/png;base64,{data}" alt="{_text(words)}"><figcaption>{_text(words)}'
         "</figcaption></figure>"
     )
+
+
+def _leading(words: str) -> str:
+    """The words up to the first colon in bold, if they are few: what the finding is about."""
+    first, colon, rest = words.partition(": ")
+    return f"<strong>{_text(first)}</strong>: {_text(rest)}" if colon and len(first) < LEADING else _text(words)
 
 
 def _text(words: str) -> str:

@@ -164,7 +164,7 @@ def _unsampled(found: Examination) -> Finding:
     )
     if not mine[0].others:
         what = f"within a molecule no frame has pairs at {shown}: a network guesses there"
-        return Finding("unsampled", NOTE, what, sure, "the walls of `potentials.unseen`, should a run go there")
+        return Finding("unsampled", NOTE, what, sure, "walls as of cgcore.potentials.unseen, should a run go there")
     what = f"no frame has pairs at {shown}, between bonds and other molecules: a network guesses there"
     return Finding("unsampled", BARRIER, what, sure, 'walls there (prior="unseen" of the notebook), or bonded terms')
 
