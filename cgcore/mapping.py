@@ -9,8 +9,13 @@ topology. A table has
                                            different), "nothing" (all alike), or labels = { CA = "A", ... }
     [dihedrals]      phi = [four beads]    observables
 
+In place of residues,
+
+    [smarts]         CA = "[CX4H:1]C=O"    bead = SMARTS pattern; where atoms are marked with :1, only those are the bead's
+    with_hydrogens                         whether each atom brings its hydrogens
+
 Where a residue occurs more than once, its beads are numbered along the topology: CA_1, CA_2, ... So are the molecules
-of a liquid, one residue each.
+of a liquid, one residue each, and the matches of a pattern.
 """
 
 import tomllib
@@ -26,6 +31,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .config import did_you_mean
 from .frames import Frames, Topology
+from .smarts import SmartsError, find
 
 CAPS = {"ACE", "NME"}
 
@@ -83,11 +89,11 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
     """The map of that name (or a path to a TOML file) for this topology, with one of its typings.
 
     Raises MappingError for an unknown map, typing, residue or key; an atom that the topology lacks, that is named
-    twice, or that is left out where the map must cover all; a molecule whose beads are not connected by bonds; a
-    constraint of the simulation that pulls at a bead from outside.
+    twice, or that is left out where the map must cover all; a pattern that `smarts.find` refuses; a molecule whose
+    beads are not connected by bonds; a constraint of the simulation that pulls at a bead from outside.
     """
     table, name = _find(name, typing, residue), Path(name).stem
-    if residue.upper() not in topology.residues:
+    if "residues" in table and residue.upper() not in topology.residues:
         raise MappingError(
             f"residue {residue!r} is not in the topology, which holds {list(dict.fromkeys(topology.residues))}"
         )
@@ -145,7 +151,7 @@ def _find(name, typing: str, residue: str) -> dict:
     if typing not in table["typings"]:
         known = sorted(table["typings"])
         raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
-    if residue.lower() not in (known := _residues(table)):
+    if "residues" in table and residue.lower() not in (known := _residues(table)):
         raise MappingError(
             f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
         )
@@ -194,10 +200,11 @@ def _bundled():
 
 
 def _residues(table: dict) -> tuple[str, ...]:
-    return tuple(sorted(name.lower() for name in table["residues"].keys() - CAPS))
+    return tuple(sorted(name.lower() for name in table.get("residues", {}).keys() - CAPS))
 
 
-KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict, "residues": dict, "dihedrals": dict}
+KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict}
+OPTIONAL = {"residues": dict, "dihedrals": dict, "smarts": dict, "with_hydrogens": bool}
 TYPING_KEYS = {"description": str, "by": str, "labels": dict}
 TYPING_BY = ("composition", "bead", "nothing")
 
@@ -208,7 +215,12 @@ def _table(path) -> dict:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MappingError(f"{path}: not a TOML file: {error}") from error
-    _check_keys(path, table, KEYS, optional={"dihedrals"})
+    _check_keys(path, table, KEYS | OPTIONAL, optional=OPTIONAL.keys())
+    if ("residues" in table) == ("smarts" in table):
+        raise MappingError(f"{path}: want one of 'residues' and 'smarts', to name the atoms of beads by")
+    for bead, pattern in table.get("smarts", {}).items():
+        if not isinstance(pattern, str):
+            raise MappingError(f"{path}, [smarts], bead {bead}: want a pattern in quotes, got {pattern!r}")
     for name, typing in table["typings"].items():
         where = f"{path}, [typings.{name}]"
         if not isinstance(typing, dict):
@@ -223,7 +235,7 @@ def _table(path) -> dict:
         for bead, label in typing.get("labels", {}).items():
             if not isinstance(label, str):
                 raise MappingError(f"{where}: want a name in quotes as label of {bead}, got {label!r}")
-    for name, beads in table["residues"].items():
+    for name, beads in table.get("residues", {}).items():
         if not isinstance(beads, dict):
             raise MappingError(f"{path}, [residues.{name}]: want a table of beads, got {beads!r}")
         for bead, atoms in beads.items():
@@ -251,11 +263,39 @@ def _check_keys(where, table: dict, known: dict, optional: set):
 
 
 def _group(name: str, table: dict, topology: Topology):
-    """Unnumbered names, names and atoms of the beads, residue by residue."""
+    """Unnumbered names, names and atoms of the beads, residue by residue or match by match."""
+    found = (_by_smarts if "smarts" in table else _by_residue)(name, table, topology)
+    if not found:
+        raise MappingError(f"map {name!r}: no beads for this topology")
+    missing = sorted(set(range(topology.n_atoms)) - {atom for _, _, atoms in found for atom in atoms})
+    if missing and not table["leaves_atoms_out"]:
+        names = [f"{topology.residues[a]}:{topology.names[a]}" for a in missing]
+        raise MappingError(
+            f"map {name!r}: {len(names)} atoms belong to no bead ({', '.join(names[:5])}); set leaves_atoms_out?"
+        )
+    stems = tuple(bead for _, bead, _ in found)
+    times = Counter(stems)
+    ordinal = {
+        residue: k for k, residue in enumerate(dict.fromkeys(r for r, bead, _ in found if times[bead] > 1), start=1)
+    }
+    beads = tuple(f"{bead}_{ordinal[residue]}" if times[bead] > 1 else bead for residue, bead, _ in found)
+    return stems, beads, tuple(atoms for _, _, atoms in found)
+
+
+def _by_smarts(name: str, table: dict, topology: Topology) -> list[tuple[int, str, tuple[int, ...]]]:
+    """(Which match of its pattern, bead without number, atoms)."""
+    try:
+        return find(table["smarts"], topology, with_hydrogens=table.get("with_hydrogens", False))
+    except SmartsError as error:
+        raise MappingError(f"map {name!r}: {error}") from error
+
+
+def _by_residue(name: str, table: dict, topology: Topology) -> list[tuple[int, str, tuple[int, ...]]]:
+    """(Residue, bead without number, atoms)."""
     residues: dict[int, list[int]] = {}
     for atom, residue in enumerate(topology.residue_index):
         residues.setdefault(residue, []).append(atom)
-    found = []  # (residue, bead without number, atoms)
+    found = []
     for number, members in residues.items():
         residue = topology.residues[members[0]]
         beads = table["residues"].get(residue)
@@ -277,21 +317,7 @@ def _group(name: str, table: dict, topology: Topology):
                         f"{list(where)}{did_you_mean(atom, where)}"
                     )
             found.append((number, bead, tuple(where[atom] for atom in atoms)))
-    if not found:
-        raise MappingError(f"map {name!r}: no beads for this topology")
-    missing = sorted(set(range(topology.n_atoms)) - {atom for _, _, atoms in found for atom in atoms})
-    if missing and not table["leaves_atoms_out"]:
-        names = [f"{topology.residues[a]}:{topology.names[a]}" for a in missing]
-        raise MappingError(
-            f"map {name!r}: {len(names)} atoms belong to no bead ({', '.join(names[:5])}); set leaves_atoms_out?"
-        )
-    stems = tuple(bead for _, bead, _ in found)
-    times = Counter(stems)
-    ordinal = {
-        residue: k for k, residue in enumerate(dict.fromkeys(r for r, bead, _ in found if times[bead] > 1), start=1)
-    }
-    beads = tuple(f"{bead}_{ordinal[residue]}" if times[bead] > 1 else bead for residue, bead, _ in found)
-    return stems, beads, tuple(atoms for _, _, atoms in found)
+    return found
 
 
 def _check_constraints(name: str, topology: Topology, atoms):

@@ -16,7 +16,7 @@ LAYERS = [
     "config",
     "frames profiles",
     "geometry store",
-    "io neighbors",
+    "io neighbors smarts",
     "mapping",
     "data potentials force_maps",
     "trainer train_splines simulate",

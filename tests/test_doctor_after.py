@@ -94,7 +94,10 @@ def test_inversions_put_into_a_run_are_counted(core_beta):
     assert rate.ns == pytest.approx((beads.n_frames + beads.n_frames // 2) * 0.5 / 1000)
     assert after.overflows(run) == 1
     assert after.failures(run).events == 1
-    assert after.switches(run, found, np.full(3, np.inf)) is None
+    quiet = after.switches(run, found, np.full(3, np.inf))
+    assert quiet["n_exchanges"] == 0 and quiet["switch_rate"] == 0
+    exposure = (beads.n_frames + beads.n_frames // 2) * 0.5 / 1000
+    assert quiet["switch_rate_high"] == pytest.approx(3.688879 * 2 / exposure, rel=1e-5)
 
 
 def test_mirror_conformers_of_a_lost_hand_are_counted(core):
@@ -105,3 +108,18 @@ def test_mirror_conformers_of_a_lost_hand_are_counted(core):
     rates = after.flips(run_of(quiet, parity), m, beads)
     assert list(rates) == ["mirror image"] and rates["mirror image"].events == 3
     assert after.flips(run_of(quiet, np.ones(400)), m, beads)["mirror image"].events == 0
+
+
+def test_partners_that_changed_by_hand_are_counted_among_species_or_masses(core_beta):
+    """N and C of alanine change places: their bonds to the neighbours are exchanged, among beads of one species."""
+    found, beads = core_beta
+    order = [beads.names.index(b) for b in ("C_ace", "C", "CA", "CB", "N", "N_nme")]
+    x = np.asarray(beads.position, float)[:1].repeat(40, axis=0)
+    x[20:] = x[20:][:, order]
+    run, box = run_of(replace(beads, position=x, time=np.arange(40) * 0.5), np.ones(40)), np.full(3, np.inf)
+    table = after.switches(run, found, box)
+    assert table["n_exchanges"] == 2 and table["switched_end"] == 1  # one in each replica
+    assert table["switch_rate_low"] < table["switch_rate"] < table["switch_rate_high"]
+    labelled = replace(found, mapping=replace(found.mapping, species=tuple(range(6))))
+    assert after.switches(run, labelled, box)["n_exchanges"] == 0
+    assert after.switches(run, labelled, box, alike="mass")["n_exchanges"] == 2

@@ -1,17 +1,20 @@
 """The proof table's arithmetic, its cases, and the noise that the doctor reports, on what is known."""
 
+import json
 from dataclasses import replace
 
+import doctoring
 import numpy as np
 import pytest
 
 from cgcore import mapping
-from cgcore.book import doctor_cases, doctor_table
+from cgcore.book import doctor_cases, doctor_observed, doctor_table
 from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
-from cgcore.doctor.noise import pair_residual
+from cgcore.doctor.noise import noise, pair_residual
 from cgcore.frames import Frames
 from cgcore.reference import sets
+from cgcore.units import MEV_PER_ANGSTROM
 
 
 def test_there_are_more_than_25_combinations_each_once_and_all_load():
@@ -43,6 +46,47 @@ def test_a_threshold_is_fitted_on_one_half_and_judged_on_the_other():
     assert (found["combinations"], found["observed"], found["agree"]) == (6, 6, 6)
 
 
+def write(path, table, manifest):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"label": "", "order": 0, "sampling": "", "table": table, "manifest": manifest}))
+
+
+def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
+    assert doctor_observed.own(tmp_path) == {}
+    data = {"residue": "ala", "map": "core", "typing": "study"}
+    surface = {"point_symmetry": 0.01, "point_symmetry_floor": 0.007, "point_symmetry_error": 0.002}
+    surface |= {"chain_symmetry": 0.7, "chain_symmetry_floor": 0.01, "chain_symmetry_error": 0.01}
+    write(tmp_path / "amino_acids/core.json", surface, {"fit": {"config": {"data": data}}})
+    write(tmp_path / "amino_acids/reference.json", surface, {})
+    for name, map, extras, low in (
+        ("a", "two_site", [], 0.0),
+        ("b", "two_site", ["walls"], 0.3),
+        ("c", "two_site", ["labelled"], 0.0),
+        ("d", "two_site", ["bond types", "labelled"], 0.5),
+        ("e", "three_site", [], None),
+    ):
+        table = {} if low is None else {"switch_rate_low": low}
+        write(tmp_path / f"hexane/{name}.json", table, {"setting": {"map": map, "potential": "mace", "extras": extras}})
+    assert doctor_observed.own(tmp_path) == {
+        ("ala", "core", "study"): {"mirror": "yes", "direction": "no"},
+        ("hex", "two_site", "study"): {"switch": "yes"},
+        ("hex", "two_site", "labelled"): {"switch": "no"},
+    }
+
+
+def test_whose_observation_it_is_stands_beside_it():
+    case = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_study")
+    key = ("hex", "two_site", "study")
+    assert doctor_observed.seen(case, {}, "switch") == ("yes", "yes (study)")
+    assert doctor_observed.seen(case, {key: {"switch": "yes"}}, "switch") == ("yes", "yes (both)")
+    assert doctor_observed.seen(case, {key: {"switch": "no"}}, "switch") == ("no", "no (ours), yes (study)")
+    assert doctor_observed.seen(case, {}, "inversion") == (None, "–")
+    labelled = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_labelled")
+    assert doctor_observed.seen(labelled, {(*key[:2], "labelled"): {"switch": "no"}}, "switch") == ("no", "no (ours)")
+    control = doctor_cases.CONTROLS[1]
+    assert doctor_observed.seen(control, {("ala", "core", "study"): {"mirror": "no"}}, "mirror") == (None, "–")
+
+
 def test_a_ca_bead_sits_at_ca():
     case = next(c for c in doctor_cases.STUDY if "chain_ca" in c.file)
     topology, frames = sets.load(case.set, stride=1000)
@@ -70,6 +114,29 @@ def test_pairs_explain_the_forces_of_springs_and_leave_the_noise():
     noise = 100 * random.normal(size=force.shape)
     left = pair_residual(replace(frames, force=force + noise))
     assert np.sqrt(np.mean(left**2)) == pytest.approx(100, rel=0.03)
+
+
+def test_a_liquid_has_a_lower_limit_of_noise_and_says_that_it_has_no_upper_one(tmp_path):
+    """A bead of two atoms that share a force of 10, one of them with noise of 30: the plain sum has 20 and the noise."""
+    atoms = doctoring.topology("C C", "0-1", copies=40)
+    random = np.random.default_rng(4)
+    shared, noisy = (random.normal(size=(400, 40, 1, 3)) for _ in range(2))
+    force = 10 * shared + 30 * noisy * np.array([1, 0])[:, None]
+    frames = Frames(
+        position=random.uniform(0, 4, size=(400, 80, 3)),
+        force=force.reshape(400, 80, 3) * MEV_PER_ANGSTROM,
+        box=np.full(3, 4.0),
+        time=np.arange(400.0) * 20,
+        names=atoms.names,
+    )
+    beads = doctoring.mapped(tmp_path, atoms, {"X": ["C0", "C1"]}, "single")
+    found = noise(beads, atoms, frames, mapping.apply(beads, frames), gap_ps=10.0)
+    assert found.floor is None and found.reason == "40 beads: no two frames are nearly alike"
+    assert (found.rms_plain, found.rms_optimal) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
+    assert abs(found.at_least.value - 30) < 4 * found.at_least.error < 1
+    assert abs(found.saved.value - 900 / 1300) < 4 * found.saved.error < 0.05
+    none = noise(beads, atoms, None, mapping.apply(beads, frames), gap_ps=10.0)
+    assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimal
 
 
 def test_the_tutorial_molecule_is_whole_and_left_handed():

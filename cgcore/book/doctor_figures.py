@@ -3,6 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from cgcore import plots
 from cgcore.analysis.surface import free_energy
@@ -13,6 +15,7 @@ from cgcore.doctor.stereo import Retention, volume
 
 MOST_FRAMES = 20_000
 VMAX = 20.0
+GREEK = {"phi": "φ", "psi": "ψ", "omega": "ω", "chi": "χ"}
 
 
 def symmetrised(m: OfMolecule, broken: Broken, x: np.ndarray, temperature_K: float) -> Figure:
@@ -30,13 +33,19 @@ def symmetrised(m: OfMolecule, broken: Broken, x: np.ndarray, temperature_K: flo
     axes_of = _in_units(looks[0], bins)
     pictures = {"reference": here, f"averaged with {broken.name}": here + there}
     with plots.style():
-        figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharey=True)
+        figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharex=True, sharey=True)
         for ax, (title, counts) in zip(axes, pictures.items(), strict=True):
-            counts = counts.reshape(shape).astype(float)
+            F = free_energy(counts.reshape(shape).astype(float), temperature_K)
             if len(shape) == 2:
-                _surface(ax, free_energy(counts, temperature_K), axes_of, title)
+                mesh = _surface(ax, F, axes_of, title)
             else:
-                _profile(ax, free_energy(counts, temperature_K), axes_of[0], title)
+                _profile(ax, F, axes_of[0], title)
+            ax.label_outer()
+            for axis, beads in zip((ax.xaxis, ax.yaxis), looks[0].coordinates, strict=False):
+                if len(beads) == 4:
+                    plots.degree_axis(axis, axis.get_label_text())
+        if len(shape) == 2:
+            plots.free_energy_bar(axes, mesh)
     return figure
 
 
@@ -60,26 +69,43 @@ def hands(m: OfMolecule, kept: list[Retention], x: np.ndarray) -> Figure:
     return figure
 
 
-def separations(lengths) -> Figure:
-    """Range of each kind of bond beside the closest bead without a bond."""
+def separations(lengths, unsampled) -> Figure:
+    """Range of each kind of bond, the closest bead without a bond, and the distances between them that no frame has."""
+    bond, stranger = plots.PALETTE[0], plots.PALETTE[3]
+    known = [v for entry in lengths for v in (*entry.bonded, entry.of_species, entry.of_kind) if np.isfinite(v)]
+    left, right = min(known), max(known)
+    room = 0.1 * (right - left)
     with plots.style():
-        figure, ax = plt.subplots(figsize=(6.2, 0.9 + 0.32 * len(lengths)))
+        figure, ax = plt.subplots(figsize=(7.6, 1.3 + 0.34 * len(lengths)))
         for row, entry in enumerate(lengths):
-            ax.plot(entry.bonded, (row, row), color=plots.PALETTE[0], linewidth=5, solid_capstyle="butt")
-            ax.plot(entry.of_kind, row, marker="|", markersize=14, color="0.4", linestyle="none")
-            ax.plot(entry.of_species, row, marker="|", markersize=14, color=plots.PALETTE[3], linestyle="none")
+            for gap in unsampled:
+                if gap.pair == entry.pair and gap.on_the_way:
+                    ax.barh(
+                        row, gap.high - gap.low, left=gap.low, height=0.5, color="0.93", edgecolor="0.7", hatch="////"
+                    )
+            ax.barh(row, np.ptp(entry.bonded), left=entry.bonded[0], height=0.3, color=bond)
+            for closest, colour in ((entry.of_kind, "0.4"), (entry.of_species, stranger)):
+                if np.isfinite(closest) and not (colour == "0.4" and closest >= entry.of_species):
+                    ax.plot([closest] * 2, [row - 0.35, row + 0.35], color=colour, linewidth=2)
+                    ax.plot([closest, right + room], [row, row], color=colour, linewidth=1)
         ax.set_yticks(range(len(lengths)), [entry.pair for entry in lengths])
-        ax.set(
-            xlabel="Distance (nm)",
-            ylim=(-0.6, len(lengths) - 0.4),
-        )
-        ax.invert_yaxis()
+        ax.set(xlabel="Distance (nm)", xlim=(left - room, right + room), ylim=(len(lengths) - 0.4, -0.6))
+        handles = {
+            "bonds": Patch(color=bond),
+            "strangers of the partner's species": Line2D([], [], color=stranger, linewidth=2),
+        }
+        if any(entry.of_kind < entry.of_species or np.isnan(entry.of_species) for entry in lengths):
+            handles["of its mass, whatever the label"] = Line2D([], [], color="0.4", linewidth=2)
+        if any(gap.on_the_way for gap in unsampled):
+            handles["no frame"] = Patch(facecolor="0.93", edgecolor="0.7", hatch="////")
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4, fontsize="small")
     return figure
 
 
 def _in_units(look: observables.Observable, bins) -> list[tuple[np.ndarray, str]]:
     """Edges and label of each axis: distances of two beads in nm, angles and dihedrals in degrees."""
     names = look.name.split(", ", 1) if len(bins) == 2 else [look.name]
+    names = [GREEK.get(name, name) for name in names]
     lengths = [len(beads) == 2 for beads in look.coordinates]
     return [
         (edges, f"{name} (nm)") if is_length else (np.degrees(edges), f"{name} (°)")
@@ -92,7 +118,7 @@ def _surface(ax, F, axes, title):
     colours = plt.get_cmap(plots.SURFACE_COLOURS).with_extremes(over="0.9", bad="white")
     mesh = ax.pcolormesh(x, y, np.ma.masked_invalid(F.T), cmap=colours, vmin=0, vmax=VMAX)
     ax.set(xlabel=first, ylabel=second, title=title)
-    plots.free_energy_bar(ax, mesh)
+    return mesh
 
 
 def _profile(ax, F, axis, title):

@@ -16,7 +16,7 @@ from cgcore.book import doctor_figures
 from cgcore.config import ConfigError
 from cgcore.doctor import Examination, examine, findings, headline, map_text, proposal, to_dict, verdict
 from cgcore.doctor.findings import MARKS
-from cgcore.doctor.report import HEADLINES
+from cgcore.doctor.report import HEADLINES, ORDER
 from cgcore.doctor.stereo import LOST
 from cgcore.frames import Frames, Topology
 from cgcore.io import read, read_topology
@@ -28,7 +28,12 @@ __all__ = ["Diagnosis", "as_json", "diagnose", "verdict", "write"]
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;width:100%}td,th{padding:.4rem .6rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}
 figure{margin:1.5rem 0}img{max-width:100%}pre{background:#f4f4f4;padding:.8rem;overflow:auto}
-.artefact{color:#a40000}.barrier{color:#8a5a00}.clear{color:#00602b}"""
+.headline{font-size:1.25rem}tr th:first-child{white-space:nowrap}td:nth-child(3),td:nth-child(4){color:#555}
+.artefact,.artefact th{color:#a40000}.barrier,.barrier th{color:#8a5a00}p.clear,.clear th{color:#00602b}
+tr.clear td,tr.note td{color:#555}figcaption{color:#555;max-width:46rem}"""
+
+
+LEADING = 40
 
 
 class Diagnosis(NamedTuple):
@@ -85,16 +90,16 @@ def page(found: Diagnosis) -> str:
     mapping = said.mapping
     title = f"{mapping.name}, typing {mapping.typing}, on {found.source}"
     rows = "".join(
-        f'<tr><td class="{f.level}">{MARKS[f.level]} {f.level}</td><td>{_text(f.what)}</td><td>{_text(f.sure)}</td>'
-        f"<td>{_text(f.do)}</td></tr>"
-        for f in findings(said)
+        f'<tr class="{f.level}"><th>{MARKS[f.level]} {_text(f.kind)}</th><td>{_leading(f.what)}</td><td>{_text(f.sure)}</td>'
+        f"<td>{_text(f.do if f.do != 'nothing' else '')}</td></tr>"
+        for f in sorted(findings(said), key=lambda f: ORDER.index(f.level))
     )
     worst = headline(said)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{_text(title)}</title><style>{STYLE}</style>'
-        f'<h1>{_text(title)}</h1><p class="{worst}"><strong>{_text(HEADLINES[worst])}</strong> '
+        f'<h1>{_text(title)}</h1><p class="headline {worst}"><strong>{_text(HEADLINES[worst])}</strong> '
         f"({said.n_frames} frames at {said.temperature_K:g} K)</p>"
-        f"<table><tr><th>Verdict</th><th>What</th><th>How sure</th><th>What to do</th></tr>{rows}</table>"
+        f"<table><tr><th>Question</th><th>What</th><th>How sure</th><th>What to do</th></tr>{rows}</table>"
         f"{''.join(_figures(found))}</html>\n"
     )
 
@@ -105,17 +110,23 @@ def _figures(found: Diagnosis):
         x = m.molecule.select(position)
         for broken in m.broken:
             if broken.worst:
-                words = f"What {broken.name} makes of the reference, in {broken.worst.observable}; kJ/mol."
+                words = (
+                    f"Free energy of the reference (left), and of its average with its {broken.name} (right), which is what a "
+                    "model with that symmetry comes to at best. White: no frame."
+                )
                 yield _figure(doctor_figures.symmetrised(m, broken, x, said.temperature_K), words)
         kept = [s for s in m.stereo if s.state != LOST]
         if kept:
-            yield _figure(doctor_figures.hands(m, kept, x), "Signed volumes at the stereocentres that the beads show.")
+            yield _figure(
+                doctor_figures.hands(m, kept, x),
+                "Signed volume of the beads at each stereocentre that they show; at zero they lie in a plane.",
+            )
     if said.lengths:
         words = (
-            "Range of each kind of bond (blue) beside the closest stranger of the partner's mass (grey) and of its "
-            "species (red), which may lie over one another."
+            "Bonds beside the closest beads without a bond. Where they meet, a partner can be taken for a stranger; where a gap "
+            "lies between them, a network guesses."
         )
-        yield _figure(doctor_figures.separations(said.lengths), words)
+        yield _figure(doctor_figures.separations(said.lengths, said.unsampled), words)
 
 
 def _figure(figure, words: str) -> str:
@@ -127,6 +138,12 @@ def _figure(figure, words: str) -> str:
         f'<figure><img src="data:image/png;base64,{data}" alt="{_text(words)}"><figcaption>{_text(words)}'
         "</figcaption></figure>"
     )
+
+
+def _leading(words: str) -> str:
+    """The words up to the first colon in bold, if they are few: what the finding is about."""
+    first, colon, rest = words.partition(": ")
+    return f"<strong>{_text(first)}</strong>: {_text(rest)}" if colon and len(first) < LEADING else _text(words)
 
 
 def _text(words: str) -> str:

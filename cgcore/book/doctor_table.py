@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cgcore import mapping, store
+from cgcore.book import doctor_observed
 from cgcore.book.doctor_cases import CONTROLS, STUDY, Case
 from cgcore.doctor import Examination, examine, thresholds, to_dict, verdict
 from cgcore.doctor.findings import ARTEFACT, BARRIER, level_of
@@ -29,20 +30,20 @@ ROUNDING = 1e-9
 YES, NO, BEHIND, NONE = "yes", "no", "behind a barrier", "–"
 
 
-def make(folder: Path = FOLDER, say: Callable = lambda text: None) -> list[Path]:
-    """Examine all combinations and controls, and write their results."""
-    folder = Path(folder)
+def make(folder: Path = FOLDER, say: Callable = lambda text: None, results: Path = FOLDER.parent) -> list[Path]:
+    """Examine all combinations and controls, and write their results; results: where this book's own tables are."""
+    folder, ours = Path(folder), doctor_observed.own(results)
     written, rows = [], []
     for order, case in enumerate(STUDY):
         start = time.process_time()
         found = _examine(case)
         say(f"{case.label} ({time.process_time() - start:.1f} s of one core)\n{verdict(found)}\n")
-        rows.append((case, row(case, found)))
+        rows.append((case, row(case, found, ours)))
         written.append(_write(folder / "maps" / f"{case.file}.json", case, order, rows[-1][1], found))
     for order, case in enumerate(CONTROLS):
         found = _examine(case)
         say(f"{case.label}\n{verdict(found)}\n")
-        written.append(_write(folder / "controls" / f"{case.file}.json", case, order, row(case, found), found))
+        written.append(_write(folder / "controls" / f"{case.file}.json", case, order, row(case, found, ours), found))
     table = calibration(rows)
     say(str(table))
     path = folder / "calibration" / "thresholds.json"
@@ -54,8 +55,11 @@ def make(folder: Path = FOLDER, say: Callable = lambda text: None) -> list[Path]
     return [*written, path]
 
 
-def row(case: Case, found: Examination) -> dict:
-    """Predicted and observed side by side. Words: yes, no, behind a barrier; an observation that nobody reports is a dash."""
+def row(case: Case, found: Examination, ours: dict) -> dict:
+    """Predicted and observed side by side. Words: yes, no, behind a barrier; an observation that nobody reports is a dash.
+
+    ours: of `doctor_observed.own`; `_seen` is the observation with its source.
+    """
     separations = [x.separation for x in found.lengths if np.isfinite(x.separation)]
     separation = min(separations, default=float("inf"))
     predicted = {
@@ -66,7 +70,8 @@ def row(case: Case, found: Examination) -> dict:
     }
     table = {}
     for key, value in predicted.items():
-        table |= {key: value, f"{key}_observed": case.observed.get(key, NONE)}
+        word, source = doctor_observed.seen(case, ours, key)
+        table |= {key: value, f"{key}_observed": word or NONE, f"{key}_seen": source}
     for name, broken in (("mirror", _broken(found, False)), ("direction", _broken(found, True))):
         if broken:
             table |= {f"{name}_bound": broken.bound.value, f"{name}_bound_error": _seen(broken.bound.error)}
@@ -76,6 +81,8 @@ def row(case: Case, found: Examination) -> dict:
     if planar:
         table["planar"] = min(s.planar for s in planar)
     table["separation"] = separation if np.isfinite(separation) else None
+    empty = [x for x in found.unsampled if x.on_the_way and x.others]
+    table["unsampled"] = ", ".join(f"{x.pair} {x.low:.2f} to {x.high:.2f}" for x in empty) or NONE
     table["species"] = len(set(found.mapping.species))
     table["species_proposed"] = max(len(set(m.typing.proposed)) for m in found.molecules)
     table["agrees"] = agreement(table)
@@ -98,6 +105,7 @@ def calibration(rows: list[tuple[Case, dict]]) -> dict:
     """Each threshold in the middle (geometric) of the gap that the first, third ... rows leave, judged on the others."""
     judged = [t["agrees"] for _, t in rows if t["agrees"] != NONE]
     found = {"combinations": len(rows), "observed": len(judged), "agree": sum(a == YES for a in judged)}
+    found["ours"] = sum(any("(ours)" in str(v) or "(both)" in str(v) for v in t.values()) for _, t in rows)
     kinds = {
         "separation": ("switch", lambda t: t["separation"], -1),
         "bound_bit": ("mirror", _open_excess("mirror"), 1),

@@ -1,15 +1,19 @@
 """The molecule of the page "Bring your own molecule": capped threonine and phenylalanine, from nothing to a short trajectory.
 
 `python -m cgcore.book.own_molecule FOLDER` writes thr_phe.pdb and thr_phe.h5 with forces. It stands for whatever makes your own.
+With `--verdicts OUT` it writes what the doctor says of that, map by map, as the page shows it, each with its manifest.
 """
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import openmm as mm
 from openmm import app, unit
 
+from cgcore import store
+from cgcore.book import doctor_page, provenance
 from cgcore.frames import Frames
 from cgcore.io import write_packed
 from cgcore.reference import build
@@ -21,6 +25,8 @@ RING_BONDS = "CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ"
 DT_PS, STEPS_PER_FRAME, HYDROGEN_MASS = 0.003, 500, 4.0
 EQUILIBRATION_PS = 60.0
 FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
+MAPS = {"first": "thr_phe_backbone", "second": "thr_phe", "third": "thr_phe_heavy", "smarts": "thr_phe_smarts"}
+TOPOLOGY, TRAJECTORY = "thr_phe.pdb", "thr_phe.h5"
 
 
 def without_hydrogens_of_phe() -> tuple[app.Topology, np.ndarray]:
@@ -66,7 +72,7 @@ def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
     run = app.Simulation(model.topology, system, integrator, mm.Platform.getPlatformByName("CPU"), {"Threads": "1"})
     run.context.setPositions(model.positions)
     run.minimizeEnergy()
-    with open(folder / "thr_phe.pdb", "w") as file:
+    with open(folder / TOPOLOGY, "w") as file:
         app.PDBFile.writeFile(model.topology, run.context.getState(getPositions=True).getPositions(), file)
     run.context.setVelocitiesToTemperature(300.0, seed)
     run.step(round(EQUILIBRATION_PS / DT_PS))
@@ -83,16 +89,36 @@ def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
         time=np.arange(1, len(x) + 1) * DT_PS * STEPS_PER_FRAME,
         names=tuple(a.name for a in model.topology.atoms()),
     )
-    write_packed(folder / "thr_phe.h5", frames)
-    return folder / "thr_phe.pdb", folder / "thr_phe.h5"
+    write_packed(folder / TRAJECTORY, frames)
+    return folder / TOPOLOGY, folder / TRAJECTORY
+
+
+def verdicts(folder: Path, out: Path) -> list[Path]:
+    """The verdict on each map of the page, as text, and what it was made of, as JSON; folder: of `make`."""
+    written = []
+    for name, map in MAPS.items():
+        file = Path(__file__).parent / "doctor_maps" / f"{map}.toml"
+        said = doctor_page.diagnose(str(file), str(folder / TRAJECTORY), topology=folder / TOPOLOGY)
+        written += [out / f"{name}.txt", out / f"{name}.json"]
+        out.mkdir(parents=True, exist_ok=True)
+        written[-2].write_text(doctor_page.verdict(said.examination) + "\n", encoding="utf-8")
+        inputs = {
+            p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (file, folder / TOPOLOGY, folder / TRAJECTORY)
+        }
+        made = {"sha256": inputs, "code": provenance.code_hash(), "commit": provenance.commit()}
+        store.write_json(
+            written[-1], {"frames": said.examination.n_frames, "temperature_K": said.examination.temperature_K, **made}
+        )
+    return written
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--length-ps", type=float, default=2000.0)
+    parser.add_argument("--verdicts", type=Path, help="simulate nothing; write the verdicts on FOLDER's files here")
     given = parser.parse_args()
-    for path in make(given.folder, given.length_ps):
+    for path in verdicts(given.folder, given.verdicts) if given.verdicts else make(given.folder, given.length_ps):
         print(path)
 
 

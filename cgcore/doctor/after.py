@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcore.analysis import partners
+from cgcore.analysis import bonding, partners
 from cgcore.analysis.sample import of_ensemble
 from cgcore.doctor import observables
 from cgcore.doctor.errors import DoctorError
 from cgcore.doctor.examine import Examination, OfMolecule
 from cgcore.doctor.groups import Element
+from cgcore.doctor.lengths import masses
 from cgcore.doctor.stereo import LOST, volume
 from cgcore.frames import Ensemble, Frames, Status
 from cgcore.units import PS_PER_NS
@@ -134,12 +135,21 @@ def overflows(run: Ensemble) -> int:
     return int(np.count_nonzero(np.asarray(run.status) & Status.NEIGHBOURS_FULL))
 
 
-def switches(run: Ensemble, found: Examination, box, *, hold_ps: float = 1.0) -> dict | None:
-    """Switched bonds of molecules of two beads in a periodic box, as `partners.switching`; None for others."""
-    bonds, n = found.mapping.bonds, len(found.mapping.beads)
-    if not (np.isfinite(np.asarray(box)).all() and partners.pairs_up(bonds, n)):
+def switches(run: Ensemble, found: Examination, box, *, alike: str = "species", hold_ps: float = 1.0) -> dict | None:
+    """How often bonds switched, as `bonding.switching` says it: a rate per molecule and ns with its 95 % interval.
+
+    box: (3,) nm, inf for molecules in vacuum. alike: partners are sought among beads of the same "species", or of the same
+    "mass", whatever their labels. None for beads without bonds.
+    """
+    mapping, box = found.mapping, np.asarray(box, float)
+    if not len(mapping.bonds):
         return None
-    return partners.switching(of_ensemble(run, box), bonds, found.mapping.species, hold_ps=hold_ps)[0]
+    kinds = {"species": np.asarray(mapping.species), "mass": masses(mapping.mass)}[alike]
+    if np.isfinite(box).all() and partners.pairs_up(mapping.bonds, len(mapping.beads)):
+        return partners.switching(of_ensemble(run, box), mapping.bonds, kinds, hold_ps=hold_ps)[0]
+    replicas = [np.asarray(x)[v] for x, v in zip(run.position, run.valid, strict=True) if v.any()]
+    frame_ps = float(np.median(np.diff(np.asarray(run.time))))
+    return bonding.switching(replicas, box, frame_ps, mapping.bonds, kinds, hold_ps=hold_ps)
 
 
 def _of(run: Ensemble, m: OfMolecule) -> np.ndarray:

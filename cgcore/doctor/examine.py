@@ -15,6 +15,7 @@ from cgcore.doctor.noise import Noise, noise
 from cgcore.doctor.species import Typing, typing
 from cgcore.doctor.stereo import Hands, Retention, blocks, hands, retention
 from cgcore.doctor.symmetry import Bound, bound_of
+from cgcore.doctor.unsampled import Unsampled, unsampled
 from cgcore.frames import Frames, Topology
 from cgcore.mapping import Mapping, apply
 
@@ -65,6 +66,7 @@ class Examination:
     n_frames: int
     molecules: tuple[OfMolecule, ...]
     lengths: tuple[Lengths, ...]
+    unsampled: tuple[Unsampled, ...]
     noise: Noise | None
 
 
@@ -99,6 +101,7 @@ def examine(
         n_frames=frames.n_frames,
         molecules=found,
         lengths=lengths(mapping, [position[c] for c in cuts], np.asarray(frames.box, float)),
+        unsampled=unsampled(mapping, position, np.asarray(frames.box, float)),
         noise=None
         if frames.force is None
         else noise(mapping, topology, None if mapped else frames, beads, gap_ps=GAP_PS),

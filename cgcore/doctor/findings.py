@@ -13,7 +13,7 @@ MARKS = {ARTEFACT: "✗", BARRIER: "!", CLEAR: "✓", UNKNOWN: "?", NOTE: "·"}
 
 
 class Finding(NamedTuple):
-    """kind: "symmetry", "stereo", "typing", "lengths", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
+    """kind: "symmetry", "stereo", "typing", "lengths", "unsampled", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
     the model, behind a barrier), CLEAR, UNKNOWN (too little data), NOTE."""
 
     kind: str
@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 def findings(found: Examination) -> tuple[Finding, ...]:
     """All findings, those of the symmetry bound first."""
     per_molecule = [f for m in found.molecules for f in (*symmetry(m), *stereo(m), *typing(m))]
-    return (*per_molecule, *_lengths(found), *_noise(found))
+    return (*per_molecule, *_lengths(found), _unsampled(found), *_noise(found))
 
 
 def level_of(broken: Broken, independent: float) -> str:
@@ -134,9 +134,10 @@ def _lengths(found: Examination) -> list[Finding]:
         return [Finding("lengths", CLEAR, words, "", "nothing")] if found.lengths else []
     x = min(known, key=lambda x: x.separation)
     rate = f"error rate {_pm(x.error_rate)}" if x.error_rate.value else f"error rate below {x.at_most:.1g}"
+    species = "" if x.closest == x.of_species else f" (of its species {_nm(x.of_species)})"
     what = (
-        f"bonds {x.pair} reach {x.bonded[1]:.3f} nm, strangers like the partner come to {x.closest:.3f} nm "
-        f"(of its species {_nm(x.of_species)}): ratio {x.separation:.2f}, {rate}"
+        f"bonds {x.pair} reach {x.bonded[1]:.3f} nm, strangers like the partner come to {x.closest:.3f} nm{species}: "
+        f"ratio {x.separation:.2f}, {rate}"
     )
     sure = f"{x.samples} bonds seen; a ratio below {thresholds.SEPARATION:.2f} is calibrated on the study's maps"
     if x.separation >= thresholds.SEPARATION:
@@ -145,19 +146,49 @@ def _lengths(found: Examination) -> list[Finding]:
     return [Finding("lengths", ARTEFACT, f"partners can be confused: {what}", sure, do)]
 
 
+def _unsampled(found: Examination) -> Finding:
+    """Gaps between bonds and strangers. Networks were seen to go through those between molecules; whether they go through
+    those within one, nobody has looked."""
+    gaps = [x for x in found.unsampled if x.on_the_way]
+    if not gaps:
+        held = f"; {len(found.unsampled)} among beads that bonds hold" if found.unsampled else ""
+        words = f"the frames leave no gap of distances between bonds and strangers{held}"
+        return Finding("unsampled", CLEAR, words, f"by {found.n_frames} frames", "nothing")
+    mine = [x for x in gaps if x.others] or gaps
+    shown = ", ".join(f"{x.pair} {x.low:.3f} to {x.high:.3f} nm" for x in mine[:3]) + (" ..." if len(mine) > 3 else "")
+    worst = max(mine, key=lambda x: x.in_half / (x.high - x.low))
+    half = f"{worst.in_half:.3f} nm" if np.isfinite(worst.in_half) else "not to be told"
+    sure = (
+        f"{worst.pair}: {worst.high - worst.low:.3f} nm wide in {worst.frames} frames, {half} in half of them, so "
+        + ("still closing: too few frames" if worst.closing else "more frames hardly narrow it")
+    )
+    if not mine[0].others:
+        what = f"within a molecule no frame has pairs at {shown}: a network guesses there"
+        return Finding("unsampled", NOTE, what, sure, "walls as of cgcore.potentials.unseen, should a run go there")
+    what = f"no frame has pairs at {shown}, between bonds and other molecules: a network guesses there"
+    return Finding("unsampled", BARRIER, what, sure, 'walls there (prior="unseen" of the notebook), or bonded terms')
+
+
 def _noise(found: Examination) -> list[Finding]:
     n = found.noise
     if n is None:
         return []
-    what = [f"mapped forces have {n.rms:.0f} meV/Å"]
+    do, known = "nothing", n.at_least is not None
+    what = [f"mapped forces of {n.rms:.0f} meV/Å"]
+    if known:
+        what[0] += f", at least {n.at_least.value:.0f} ± {n.at_least.error:.0f} of it noise of the map"
     if n.floor is not None:
-        what.append(f"of which at most about {n.floor:.0f} ± {n.floor_error:.0f} are noise of the map")
-    do = "nothing"
-    if n.rms_optimal is not None:
-        saved = 100 * (1 - n.rms_optimal**2 / n.rms_plain**2)
-        what.append(f"the least noisy force map leaves {n.rms_optimal:.0f} ({saved:.0f} % of the mean square saved)")
-        do = "train on cgcore.force_maps.optimal" if saved > 10 else "nothing"
-    return [Finding("noise", NOTE, "; ".join(what), n.reason, do)]
+        what[0] += f"{', and' if known else ', of which noise is'} at most about {n.floor:.0f} ± {n.floor_error:.0f}"
+    else:
+        what.append(f"no upper limit of noise before training ({n.reason})")
+    if n.saved is not None:
+        saved = f"{100 * n.saved.value:.0f} ± {100 * n.saved.error:.1g} %"
+        what.append(f"the least noisy force map leaves {n.rms_optimal:.0f} and saves {saved} of the mean square")
+        do = "train on cgcore.force_maps.optimal" if n.saved.value > 0.1 else "nothing"
+    else:
+        what.append(f"what a less noisy force map saves is not known ({n.reason_optimal})")
+    sure = "by frames that the force map was not fitted to" if n.saved is not None else ""
+    return [Finding("noise", NOTE, "; ".join(what), sure, do)]
 
 
 def _nm(value: float) -> str:

@@ -61,7 +61,7 @@ def lengths(mapping: Mapping, blocks: list[np.ndarray], box: np.ndarray) -> tupl
     total = sum(map(len, blocks))
     stride = max(1, total // MOST_FRAMES) if np.isfinite(box).all() else max(1, total // (10 * MOST_FRAMES))
     species = np.array(mapping.species)
-    made_of = np.unique(mapping.mass.round(3), return_inverse=True)[1].reshape(-1)
+    made_of = masses(mapping.mass)
     here, there = np.concatenate([mapping.bonds, mapping.bonds[:, ::-1]]).T
     seen = [
         np.array([_nearest(x, box, mapping.bonds, here, there, (species, made_of)) for x in b[::stride]])
@@ -75,6 +75,11 @@ def lengths(mapping: Mapping, blocks: list[np.ndarray], box: np.ndarray) -> tupl
         mine = (kind == (a, b)).all(1)
         found.append(_of_pair(f"{names[a]}–{names[b]}", [s[:, :, mine] for s in seen]))
     return tuple(found)
+
+
+def masses(mass: np.ndarray) -> np.ndarray:
+    """(N,) one number for beads of one mass, whatever their labels."""
+    return np.unique(np.round(mass, 3), return_inverse=True)[1].reshape(-1)
 
 
 def _of_pair(name: str, seen: list[np.ndarray]) -> Lengths:

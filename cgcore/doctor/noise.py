@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcore import force_maps
+from cgcore.analysis.blocks import Estimate, jackknife
 from cgcore.analysis.noise_floor import Floor, from_neighbours
 from cgcore.data import DataError, force_rms
 from cgcore.frames import Frames, Topology
@@ -13,6 +14,7 @@ from cgcore.units import MEV_PER_ANGSTROM
 
 MOST_BEADS, MOST_FRAMES = 12, 3000
 """Above which the search for nearly equal frames is not worth its time."""
+BLOCKS = 10
 POWERS = 4
 CHUNK = 250
 SEPARATED = 0.9
@@ -21,9 +23,10 @@ SEPARATED = 0.9
 
 class Noise(NamedTuple):
     """Forces per Cartesian component, meV/Å. rms: of the mapped forces; floor: root mean square noise, which no function
-    of bead positions explains, at most, None where it cannot be had (`reason`); rms_optimal: of the forces under the
+    of bead positions explains, at most, None where it cannot be had (`reason`). rms_optimal: of the forces under the
     least noisy linear map, fitted to one half of the frames and applied to the other; rms_plain: under the plain sum
-    there."""
+    there; saved: part of the mean square that it saves; at_least: noise of the plain sum, at least. The last four are None
+    where there is no such map (`reason_optimal`), and hold for liquids as for molecules."""
 
     rms: float
     floor: float | None
@@ -31,20 +34,29 @@ class Noise(NamedTuple):
     reason: str
     rms_optimal: float | None
     rms_plain: float | None
+    saved: Estimate | None
+    at_least: Estimate | None
     reason_optimal: str
 
 
 def noise(mapping: Mapping, topology: Topology, atoms: Frames | None, beads: Frames, *, gap_ps: float) -> Noise:
-    """The noise of a map; atoms: frames of all atoms with forces, or None where only those of beads are known."""
+    """The noise of a map; atoms: frames of all atoms with forces, or None where only those of beads are known.
+
+    Both force maps have one mean force <F|R>, so that <F_plain^2> - <F_optimal^2> is the difference of their noises, and the
+    noise of the plain sum is no less. Errors over BLOCKS contiguous blocks of the second half.
+    """
     floor = _floor(beads, gap_ps)
-    optimal = plain = None
+    optimal = plain = saved = at_least = None
     reason = "the frames are those of beads; want the forces on all atoms"
     if atoms is not None:
         half = atoms.n_frames // 2
         try:
             better = force_maps.optimal(mapping, topology, atoms[:half])
-            optimal = force_rms(apply(better, atoms[half:])) / MEV_PER_ANGSTROM
-            plain = force_rms(beads[half:]) / MEV_PER_ANGSTROM
+            squares = np.stack([_mean_squares(apply(better, atoms[half:])), _mean_squares(beads[half:])], axis=1)
+            optimal, plain = (float(v) for v in np.sqrt(squares.mean(0)) / MEV_PER_ANGSTROM)
+            blocks = np.array([(*b.sum(0), len(b)) for b in np.array_split(squares, min(BLOCKS, len(squares)))])
+            saved = jackknife(lambda s: float(1 - s[0] / s[1]), blocks)
+            at_least = jackknife(lambda s: float(np.sqrt(max(s[1] - s[0], 0.0) / s[2])) / MEV_PER_ANGSTROM, blocks)
             reason = ""
         except MappingError as error:
             reason = str(error)
@@ -52,7 +64,22 @@ def noise(mapping: Mapping, topology: Topology, atoms: Frames | None, beads: Fra
     if floor.estimate is not None:
         root = float(np.sqrt(floor.estimate.value)) / MEV_PER_ANGSTROM
         error = floor.estimate.error / (2 * np.sqrt(floor.estimate.value)) / MEV_PER_ANGSTROM
-    return Noise(force_rms(beads) / MEV_PER_ANGSTROM, root, error, floor.reason, optimal, plain, reason)
+    return Noise(
+        rms=force_rms(beads) / MEV_PER_ANGSTROM,
+        floor=root,
+        floor_error=error,
+        reason=floor.reason,
+        rms_optimal=optimal,
+        rms_plain=plain,
+        saved=saved,
+        at_least=at_least,
+        reason_optimal=reason,
+    )
+
+
+def _mean_squares(beads: Frames) -> np.ndarray:
+    """(T,) mean square force component of each frame."""
+    return np.square(np.asarray(beads.force, float)).mean((1, 2))
 
 
 def _floor(beads: Frames, gap_ps: float) -> Floor:

@@ -45,6 +45,7 @@ def to_dict(found: Examination) -> dict:
             "findings": [f._asdict() for f in findings(found)],
             "molecules": [_molecule(m) for m in found.molecules],
             "lengths": [{**x._asdict(), "closest": x.closest, "separation": x.separation} for x in found.lengths],
+            "unsampled": [{**x._asdict(), "closing": x.closing} for x in found.unsampled],
             "noise": found.noise._asdict() if found.noise else None,
         }
     )
