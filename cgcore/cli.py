@@ -81,7 +81,7 @@ def maps():
 
     for entry in mapping.available():
         residues = ", ".join(entry.residues)
-        typer.echo(f"{entry.map:12} {entry.typing:8} {residues:6} {entry.description}")
+        typer.echo(f"{entry.map:15} {entry.typing:11} {residues:18} {entry.description}")
 
 
 @app.command()

@@ -11,7 +11,6 @@ from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
 from cgcore.doctor.noise import pair_residual
 from cgcore.frames import Frames
-from cgcore.reference import sets
 
 
 def test_there_are_more_than_25_combinations_each_once_and_all_load():
@@ -41,15 +40,6 @@ def test_a_threshold_is_fitted_on_one_half_and_judged_on_the_other():
     assert (found["separation_fitted"], found["separation_judged"], found["separation_right"]) == (3, 3, 3)
     assert found["bound_bit"] is None
     assert (found["combinations"], found["observed"], found["agree"]) == (6, 6, 6)
-
-
-def test_a_ca_bead_sits_at_ca():
-    case = next(c for c in doctor_cases.STUDY if "chain_ca" in c.file)
-    topology, frames = sets.load(case.set, stride=1000)
-    beads = case.place(mapping.load(case.map, topology, typing=case.typing, residue=case.residue))
-    ca = [k for k, name in enumerate(topology.names) if name == "CA"]
-    assert np.array_equal(np.asarray(mapping.apply(beads, frames).position), np.asarray(frames.position)[:, ca])
-    assert len(beads.bonds) == 14
 
 
 def test_words_stand_in_a_table_as_they_are():

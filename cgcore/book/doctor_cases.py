@@ -12,10 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from cgcore.frames import Frames
-from cgcore.mapping import Mapping
 
 YES, NO, BEHIND = "yes", "no", "behind a barrier"
-CHAINS = Path(__file__).parent / "doctor_maps"
 
 
 def same(value):
@@ -35,13 +33,6 @@ def racemate(frames: Frames) -> Frames:
     return replace(frames, position=np.asarray(frames.position) * sign, force=force)
 
 
-def at_first(beads: Mapping) -> Mapping:
-    """The same beads, each at the first of its atoms and with the force on that one."""
-    member = np.zeros_like(beads.weights)
-    member[np.arange(len(beads.atoms)), [atoms[0] for atoms in beads.atoms]] = 1.0
-    return replace(beads, weights=member, force_weights=member)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One map with one typing on one reference set; observed: "mirror", "direction", "switch", "inversion" -> a word."""
@@ -53,7 +44,6 @@ class Case:
     name: str
     observed: dict[str, str] = field(default_factory=dict)
     change: Callable[[Frames], Frames] = same
-    place: Callable[[Mapping], Mapping] = same
     kind: str = ""
 
     @property
@@ -74,9 +64,8 @@ def _peptide(residue: str, name: str, map: str, typing: str = "study", **observe
 
 
 def _chain(map: str, typing: str, **observed) -> Case:
-    path, place = CHAINS / f"chain_{map}.toml", at_first if map == "ca" else same
     known = {"set": "ala15_obc2", "residue": "ala", "name": "Polyalanine-15"}
-    return Case(map=path, typing=typing, observed=observed, place=place, **known)
+    return Case(map=f"chain_{map}", typing=typing, observed=observed, **known)
 
 
 BACKBONE = ("study", "unique", "single")
