@@ -51,7 +51,7 @@ def test_the_backbone_is_typed_by_element_or_all_different(name, residue, chain)
     frames = mapping.apply(beads, atoms)
     ends = np.asarray(frames.position)[:, beads.bonds]
     lengths = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
-    assert 0.12 < lengths.min() and lengths.max() < 0.17
+    assert lengths.min() > 0.12 and lengths.max() < 0.17
 
 
 def test_a_single_residue_is_no_chain():

@@ -264,7 +264,7 @@ def test_beads_may_be_bonded_through_atoms_that_are_left_out(tmp_path):
         mapping.load(table(tmp_path, text), polymer(), residue="mon")
     path = table(tmp_path, text.replace("true\n", "true\nbonds_through_left_out = true\n", 1))
     top = polymer()
-    along = [b for b in top.bonds.tolist()]
+    along = top.bonds.tolist()
     assert [0, 1] in along and [1, 4] in along, "the left-out CA of the monomers are bonded along the chain"
     # All left-out atoms hang together, so that each bead is bonded to each.
     assert mapping.load(path, top, residue="mon").bonds.tolist() == [[0, 1], [0, 2], [1, 2]]

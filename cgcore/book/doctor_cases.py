@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cgcore.data import mirrored
 from cgcore.frames import Frames
 
 YES, NO, BEHIND = "yes", "no", "behind a barrier"
@@ -18,12 +19,6 @@ YES, NO, BEHIND = "yes", "no", "behind a barrier"
 
 def same(value):
     return value
-
-
-def mirrored(frames: Frames) -> Frames:
-    """D from L: every frame reflected, with its forces."""
-    force = None if frames.force is None else -np.asarray(frames.force)
-    return replace(frames, position=-np.asarray(frames.position), force=force)
 
 
 def racemate(frames: Frames) -> Frames:
