@@ -122,6 +122,7 @@ def test_runs_become_results_and_share_one_reference(tmp_path):
     assert found["reference"].table == {"helicity": 0.66, "alpha": 0.7}, "not that of the mirror"
     ca = found["chain_ca_study"]
     assert ca.sampling == "2 replicas of 200 ps, 100 of 800 frames excluded"
+    assert ca.text("turns") == "–", "of a run without frames that count"
     assert ca.text("left_handed") == "0.250 ± 0.050" and ca.table["force_mae_meV_per_A"] == 415
     arrays = store.read_npz(folder / "chain_ca_study.npz")
     assert arrays["chi"].shape == (2, 200) and arrays["chi"].dtype == np.float32 and "reference_F" not in arrays

@@ -22,6 +22,8 @@ TYPINGS = {
 """Of a map whose species in the study need no word, none."""
 SHOWN = 200
 """Frames of each replica that the chapter keeps, evenly spread."""
+OF_FRAMES = ("js_reference", "left_handed_early", "left_handed_late", "turns", "closest_nm", "closest_trained_nm")
+"""Columns that a run of which no frame counts has nothing to say to, and nor has the reference."""
 MD_KEYS = ("temperature_K", "ns_per_day_per_replica", "ns_per_day_aggregate")
 
 
@@ -114,7 +116,7 @@ def _ours(arrays: dict) -> dict:
 
 def _result(which: Setting, parameters: dict, fit: dict, md: dict) -> dict:
     chain, dynamics = md["results"]["chain"], md["results"]["dynamics"]
-    numbers = {k: v for k, v in chain.items() if k != REFERENCE}
+    numbers = dict.fromkeys(OF_FRAMES) | {k: v for k, v in chain.items() if k != REFERENCE}
     numbers |= {k: fit["results"][k] for k in FIT_KEYS if k in fit["results"]}
     numbers |= {k: dynamics[k] for k in MD_KEYS if k in dynamics}
     numbers |= {"training_s": fit["results"].get("wall_s", fit["wall_s"]), "simulation_s": dynamics["wall_s"]}
