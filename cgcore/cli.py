@@ -81,7 +81,7 @@ def maps():
 
     for entry in mapping.available():
         residues = ", ".join(entry.residues)
-        typer.echo(f"{entry.map:12} {entry.typing:8} {residues:6} {entry.description}")
+        typer.echo(f"{entry.map:15} {entry.typing:11} {residues:18} {entry.description}")
 
 
 @app.command()
@@ -94,10 +94,10 @@ def results(
     ] = None,
 ):
     """Gather the small tables and pictures that the chapter of a notebook shows."""
-    from cgcore.book import collect, hexane
+    from cgcore.book import collect, hexane, polyalanine
 
     system = runs[0].resolve().parent.name
-    gather = hexane.publish if system == "hexane" else collect.collect
+    gather = {"hexane": hexane.publish, "polyalanine": polyalanine.publish}.get(system, collect.collect)
     for path in _said(gather, runs, folder or Path("book/results") / system):
         typer.echo(path)
 

@@ -1,6 +1,7 @@
 """Reference frames for training: thinning, contiguous blocks, held-out errors, starts, and what to check beforehand."""
 
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,12 @@ def thin(frames: Frames, n: int | None) -> Frames:
     if not 1 <= n <= frames.n_frames:
         raise DataError(f"want {n} frames, the trajectory has {frames.n_frames}; None takes all")
     return frames[np.linspace(0, frames.n_frames - 1, n).round().astype(int)]
+
+
+def mirrored(frames: Frames) -> Frames:
+    """Every frame reflected, with its forces: the same trajectory of the enantiomer, D from L."""
+    force = None if frames.force is None else -np.asarray(frames.force)
+    return replace(frames, position=-np.asarray(frames.position), force=force)
 
 
 def split_blocks(frames: Frames, blocks: int, valid_blocks: int, gap_ps: float) -> Split:

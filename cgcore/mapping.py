@@ -8,6 +8,7 @@ topology. A table has
     [typings.study]  description, by       by = "composition" (beads of the same elements are alike), "bead" (all
                                            different), "nothing" (all alike), or labels = { CA = "A", ... }
     [dihedrals]      phi = [four beads]    observables
+    bonds_through_left_out = true          optional: beads are bonded, too, where a path of left-out atoms joins them
 
 In place of residues,
 
@@ -22,6 +23,7 @@ import tomllib
 from collections import Counter
 from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +55,7 @@ class Mapping:
     weights: np.ndarray  # (N, A), rows sum to 1
     force_weights: np.ndarray  # (N, A), 0 or 1 for the plain sum; `force_maps` has others
     mass: np.ndarray  # (N,) g/mol
-    bonds: np.ndarray  # (P, 2) bead indices, i < j; bonded when any of their atoms are
+    bonds: np.ndarray  # (P, 2) bead indices, i < j; bonded when any of their atoms are, or see above
     dihedrals: dict[str, tuple[int, int, int, int]]  # observable -> bead indices
 
     def indices(self, *beads: str) -> tuple[int, ...]:
@@ -115,7 +117,7 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
         weights=member * topology.mass / mass[:, None],
         force_weights=member,
         mass=mass,
-        bonds=_bonds(name, topology, beads, atoms),
+        bonds=_bonds(name, topology, beads, atoms, table.get("bonds_through_left_out", False)),
         dihedrals={},
     )
     dihedrals = {key: mapping.indices(*four) for key, four in table.get("dihedrals", {}).items()}
@@ -204,7 +206,7 @@ def _residues(table: dict) -> tuple[str, ...]:
 
 
 KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict}
-OPTIONAL = {"residues": dict, "dihedrals": dict, "smarts": dict, "with_hydrogens": bool}
+OPTIONAL = {"residues": dict, "dihedrals": dict, "smarts": dict, "with_hydrogens": bool, "bonds_through_left_out": bool}
 TYPING_KEYS = {"description": str, "by": str, "labels": dict}
 TYPING_BY = ("composition", "bead", "nothing")
 
@@ -360,12 +362,16 @@ def formula(elements: list[str]) -> str:
     return "".join(e + (str(counts[e]) if counts[e] > 1 else "") for e in order)
 
 
-def _bonds(name: str, topology: Topology, beads, atoms) -> np.ndarray:
-    """(P, 2) pairs of beads that share an atomic bond; the beads of one molecule must hang together."""
+def _bonds(name: str, topology: Topology, beads, atoms, through_left_out: bool) -> np.ndarray:
+    """(P, 2) pairs of beads that share an atomic bond, or a path of left-out atoms where such paths count; the beads of
+    one molecule must hang together."""
     bead_of = np.full(topology.n_atoms, -1)
     for bead, indices in enumerate(atoms):
         bead_of[list(indices)] = bead
-    pairs = np.sort(bead_of[topology.bonds], axis=1)
+    ends = bead_of[topology.bonds]
+    if through_left_out:
+        ends = np.concatenate([ends, _through(topology.bonds, bead_of)])
+    pairs = np.sort(ends, axis=1)
     pairs = np.unique(pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] != pairs[:, 1])], axis=0)
     component = _component(topology.bonds, topology.n_atoms)
     for residue in dict.fromkeys(topology.residue_index):
@@ -383,6 +389,16 @@ def _bonds(name: str, topology: Topology, beads, atoms) -> np.ndarray:
                 f"map {name!r}: the beads of one molecule are not connected by bonds, they fall into {pieces}"
             )
     return pairs
+
+
+def _through(bonds: np.ndarray, bead_of: np.ndarray) -> np.ndarray:
+    """(P, 2) beads that one connected part of the left-out atoms (bead_of < 0) touches."""
+    part = _component(bonds[(bead_of[bonds] < 0).all(1)], len(bead_of))
+    touches: dict[int, set[int]] = {}
+    for i, j in np.concatenate([bonds, bonds[:, ::-1]]):
+        if bead_of[i] < 0 <= bead_of[j]:
+            touches.setdefault(part[i], set()).add(int(bead_of[j]))
+    return np.array([two for several in touches.values() for two in combinations(several, 2)], int).reshape(-1, 2)
 
 
 def _component(bonds: np.ndarray, n: int) -> np.ndarray:

@@ -236,14 +236,23 @@ def density(
         ax.set_xticks(range(first, 181, 90 if word == "dihedral" else 45))
 
 
-def helix_surface(ax: Axes, F: np.ndarray, chi_edges: np.ndarray, q_edges: np.ndarray, vmax: float = 20.0):
+def helix_surface(
+    ax: Axes,
+    F: np.ndarray,
+    chi_edges: np.ndarray,
+    q_edges: np.ndarray,
+    title: str = "",
+    vmax: float = 20.0,
+    colourbar: bool = True,
+):
     """Free energy F (chi, Q) in kJ/mol over handedness in nm^3 and helicity; empty bins stay white. Returns the mesh."""
     colours = mpl.colormaps[SURFACE_COLOURS].with_extremes(over="0.9", bad="white")
     masked = np.ma.masked_invalid(np.transpose(F))
     mesh = ax.pcolormesh(chi_edges * 1000, q_edges, masked, cmap=colours, vmin=0, vmax=vmax, rasterized=True)
     ax.axvline(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
-    ax.set(xlabel="Handedness χ (10⁻³ nm³)", ylabel="Helicity Q")
-    free_energy_bar(ax, mesh)
+    ax.set(xlabel="Handedness χ (10⁻³ nm³)", ylabel="Helicity Q", title=title)
+    if colourbar:
+        free_energy_bar(ax, mesh)
     return mesh
 
 
@@ -251,3 +260,17 @@ def helix_series(ax: Axes, time_ns: np.ndarray, q: np.ndarray) -> None:
     """Helicity (T,) over time, replicas one after another."""
     ax.plot(time_ns, q, linewidth=0.5, color=PALETTE[0], rasterized=True)
     ax.set(xlabel="Time, runs one after another (ns)", ylabel="Helicity Q", ylim=(0, 1), xlim=(0, time_ns[-1]))
+
+
+def hand_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
+    """Handedness of replicas (C, T) nm^3 over time (T,) ps, drawn over ns; nan leaves a gap where a frame does not count.
+
+    Colours go from left-handed to right-handed by each replica's mean.
+    """
+    time_ns, chi = np.asarray(time_ps) / PS_PER_NS, 1000 * np.asarray(chi)
+    counted = np.isfinite(chi).any(1)
+    order = np.flatnonzero(counted)[np.argsort(np.nanmean(chi[counted], axis=1))]
+    for replica, colour in zip(order, sns.color_palette("vlag_r", len(order)), strict=True):
+        ax.plot(time_ns, chi[replica], color=colour, linewidth=0.7, rasterized=True)
+    ax.axhline(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
+    ax.set(xlabel="Time (ns)", ylabel="Handedness χ (10⁻³ nm³)")

@@ -14,7 +14,7 @@ FILES = sorted((ROOT / "cgcore").rglob("*.py"))
 LAYERS = [
     "units compat",
     "config",
-    "frames profiles",
+    "frames profiles profiles_chain",
     "geometry store",
     "io neighbors smarts",
     "mapping",

@@ -13,7 +13,6 @@ from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
 from cgcore.doctor.noise import noise, pair_residual
 from cgcore.frames import Frames
-from cgcore.reference import sets
 from cgcore.units import MEV_PER_ANGSTROM
 
 
@@ -85,15 +84,6 @@ def test_whose_observation_it_is_stands_beside_it():
     assert doctor_observed.seen(labelled, {(*key[:2], "labelled"): {"switch": "no"}}, "switch") == ("no", "no (ours)")
     control = doctor_cases.CONTROLS[1]
     assert doctor_observed.seen(control, {("ala", "core", "study"): {"mirror": "no"}}, "mirror") == (None, "–")
-
-
-def test_a_ca_bead_sits_at_ca():
-    case = next(c for c in doctor_cases.STUDY if "chain_ca" in c.file)
-    topology, frames = sets.load(case.set, stride=1000)
-    beads = case.place(mapping.load(case.map, topology, typing=case.typing, residue=case.residue))
-    ca = [k for k, name in enumerate(topology.names) if name == "CA"]
-    assert np.array_equal(np.asarray(mapping.apply(beads, frames).position), np.asarray(frames.position)[:, ca])
-    assert len(beads.bonds) == 14
 
 
 def test_words_stand_in_a_table_as_they_are():

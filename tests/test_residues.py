@@ -23,7 +23,12 @@ UNITED = {
     "pro": "N CH CH2 CH2 CH2 C O",
     "thr": "NH CH CH OH CH3 C O",
 }
-TYPINGS = [(a.map, a.typing, residue) for a in mapping.available() for residue in a.residues if residue != "hex"]
+TYPINGS = [
+    (a.map, a.typing, residue)
+    for a in mapping.available()
+    for residue in a.residues
+    if residue != "hex" and not a.map.startswith("chain_")
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from cgcore.book.publish import publish
 from cgcore.book.run import duration, run_notebook
 from cgcore.config import from_dict, run_config
 from cgcore.profiles import hexane_config
+from cgcore.profiles_chain import chain_config
 
 
 class BuildFailed(RuntimeError):
@@ -75,8 +76,11 @@ def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("
 
 def check_values(**values):
     """Raise ConfigError or MappingError for parameters of a run that cannot be run; cheap, before any kernel starts."""
-    # A template of amino acids names the residue; the liquid has but one.
-    data = run_config(**values).data if "residue" in values else hexane_config(**values).fit.data
+    # A template of amino acids names the residue, that of the chain may reflect it; the liquid has neither.
+    if "residue" in values:
+        data = run_config(**values).data
+    else:
+        data = (chain_config if "mirror" in values else hexane_config)(**values).fit.data
     mapping.check(data.map, typing=data.typing, residue=data.residue)
 
 

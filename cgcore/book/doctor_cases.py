@@ -11,21 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from cgcore.data import mirrored
 from cgcore.frames import Frames
-from cgcore.mapping import Mapping
 
 YES, NO, BEHIND = "yes", "no", "behind a barrier"
-CHAINS = Path(__file__).parent / "doctor_maps"
 
 
 def same(value):
     return value
-
-
-def mirrored(frames: Frames) -> Frames:
-    """D from L: every frame reflected, with its forces."""
-    force = None if frames.force is None else -np.asarray(frames.force)
-    return replace(frames, position=-np.asarray(frames.position), force=force)
 
 
 def racemate(frames: Frames) -> Frames:
@@ -33,13 +26,6 @@ def racemate(frames: Frames) -> Frames:
     sign = np.where(np.arange(frames.n_frames) % 2, -1, 1).astype(np.float32)[:, None, None]
     force = None if frames.force is None else np.asarray(frames.force) * sign
     return replace(frames, position=np.asarray(frames.position) * sign, force=force)
-
-
-def at_first(beads: Mapping) -> Mapping:
-    """The same beads, each at the first of its atoms and with the force on that one."""
-    member = np.zeros_like(beads.weights)
-    member[np.arange(len(beads.atoms)), [atoms[0] for atoms in beads.atoms]] = 1.0
-    return replace(beads, weights=member, force_weights=member)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +39,6 @@ class Case:
     name: str
     observed: dict[str, str] = field(default_factory=dict)
     change: Callable[[Frames], Frames] = same
-    place: Callable[[Mapping], Mapping] = same
     kind: str = ""
 
     @property
@@ -74,9 +59,8 @@ def _peptide(residue: str, name: str, map: str, typing: str = "study", **observe
 
 
 def _chain(map: str, typing: str, **observed) -> Case:
-    path, place = CHAINS / f"chain_{map}.toml", at_first if map == "ca" else same
     known = {"set": "ala15_obc2", "residue": "ala", "name": "Polyalanine-15"}
-    return Case(map=path, typing=typing, observed=observed, place=place, **known)
+    return Case(map=f"chain_{map}", typing=typing, observed=observed, **known)
 
 
 BACKBONE = ("study", "unique", "single")

@@ -175,7 +175,7 @@ def _examine(case: Case) -> Examination:
     topology, frames = _load(case.set)
     frames = case.change(frames)
     beads = mapping.load(case.map, topology, typing=case.typing, residue=case.residue)
-    return examine(case.place(beads), topology, frames)
+    return examine(beads, topology, frames)
 
 
 @lru_cache(maxsize=1)

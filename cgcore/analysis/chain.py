@@ -1,0 +1,154 @@
+"""The result of one run of a chain as one small table: helices and their hand beside the reference, every number with an
+error."""
+
+import numpy as np
+
+from cgcore.analysis import chain_bonds
+from cgcore.analysis.blocks import Estimate, between_halves, if_symmetric, jackknife
+from cgcore.analysis.chain_series import of_reference, series
+from cgcore.analysis.ramachandran import row
+from cgcore.analysis.stability import exclusions, survival
+from cgcore.analysis.surface import free_energy, jensen_shannon, normalised, symmetry_bound
+from cgcore.frames import Ensemble, Frames
+from cgcore.mapping import Mapping
+from cgcore.units import PS_PER_NS
+
+CHI_BINS, Q_BINS = 24, 20
+CHI_RANGE = (-0.06, 0.06)  # nm^3, its own image under reflection
+FINER = 2
+"""How much finer, each way, is the surface that is drawn."""
+HELICAL = 0.5
+"""Q_hel from which a frame counts as helical."""
+TURNED_NM3 = 0.01
+"""A chain has changed its hand when chi has gone from beyond this to beyond its negative, or back."""
+LEAST_FRAMES = 10
+"""Where fewer count, or those of one replica alone, there is nothing to say but that."""
+
+
+def chain(
+    run: Ensemble, reference: Frames, beads: Mapping, *, temperature_K: float, hold_ps: float = 1.0
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """A run's helices beside the reference's: a table of plain numbers, and the arrays to draw.
+
+    run: replicas (C, T, N, 3) nm; reference: mapped frames of one trajectory. Frames from first_bad on do not count,
+    but switches of bonds are looked for in all: they are a way to fail. With standard errors over replicas, or over
+    contiguous blocks of the reference:
+
+    - exclusions of `stability.exclusions`; n_whole, n_switched, n_stretched, n_not_finite, how the replicas ended
+      (`chain_bonds.endings`); switches of `chain_bonds.switching`;
+    - helicity, handedness (10^-3 nm^3), radius_nm, ends_nm, alpha, mirror_alpha (`chain_series.series`), and the shares of
+      frames that are helical (Q > 0.5), left_handed (chi < 0) and both, left_handed_helical; left_of_helical, the
+      left-handed share of the helical frames; left_handed_early and left_handed_late, in either half of the run;
+    - hand_symmetry: Jensen-Shannon divergence in bit of P(chi, Q) and P(-chi, Q), with _floor, its mean if the model were
+      symmetric, and _bound, the smallest divergence of any symmetric surface to this one; turns, how often a replica
+      changes its hand in a nanosecond;
+    - js_reference, the divergence from the reference's P(chi, Q), with _floor, what noise alone would give.
+
+    "reference" holds the reference's own. A run of which too few frames count has only exclusions, endings and switches.
+    Arrays: F (chi, Q) kJ/mol with chi_edges (nm^3) and q_edges, reference_F; q and chi (C, T), nan where a frame does not
+    count; time (T,) ps and survival (T,).
+    """
+    position, valid, time = np.asarray(run.position), run.valid, np.asarray(run.time)
+    frame_ps = float(time[0] if len(time) == 1 else np.median(np.diff(time)))
+    switches, found = chain_bonds.switching(position, beads.bonds, frame_ps, hold_ps=hold_ps)
+    ends = chain_bonds.endings(run.first_bad, position, found, within=round(10 * hold_ps / frame_ps))
+    theirs = of_reference(reference, beads)
+    table = exclusions(run.first_bad, position.shape[1], frame_ps)
+    table |= {f"n_{kind}": ends.count(kind) for kind in chain_bonds.ENDINGS} | switches
+    table["reference"] = numbers(theirs)
+    arrays = {"time": time, "survival": survival(run.first_bad, position.shape[1])}
+    if valid.sum() < LEAST_FRAMES or valid.any(1).sum() < 2:
+        return table, arrays
+    ours = series(position, valid, beads)
+    table |= numbers(ours) | _over_time(ours, frame_ps) | _beside(counts(ours), counts(theirs))
+    surfaces = {"F": _surface(ours, temperature_K), "reference_F": _surface(theirs, temperature_K)}
+    each = {name: np.where(valid, ours[name], np.nan).astype(np.float32) for name in ("q", "chi")}
+    return table, arrays | edges(FINER) | surfaces | each
+
+
+def numbers(found: dict[str, np.ndarray]) -> dict:
+    """Means and shares of a series with errors over its blocks, and the symmetry of its surface."""
+    valid, left, helical = found["valid"], found["chi"] < 0, found["q"] > HELICAL
+    means = {"helicity": found["q"], "handedness": 1000 * found["chi"], "helical": helical, "left_handed": left}
+    means |= {"left_handed_helical": left & helical}
+    means |= {name: found[name] for name in ("radius_nm", "ends_nm", "alpha", "mirror_alpha") if name in found}
+    table = {}
+    for name, values in means.items():
+        table |= row(name, mean_of(values, valid))
+    table |= row("left_of_helical", mean_of(left, helical & valid))
+    n = counts(found)
+    return table | {
+        **row("hand_symmetry", jackknife(hand_symmetry, n)),
+        "hand_symmetry_floor": if_symmetric(hand_symmetry, reflected, n),
+        **row("hand_symmetry_bound", jackknife(lambda m: symmetry_bound(m, reflected), n)),
+    }
+
+
+def mean_of(values: np.ndarray, counted: np.ndarray) -> Estimate:
+    """Mean of values (B, T) over the frames that count, with its error over blocks; None where fewer than two blocks have
+    any."""
+    sums = np.stack([np.where(counted, values, 0.0).sum(1), counted.sum(1)], axis=1).astype(float)
+    sums = sums[sums[:, 1] > 0]
+    return jackknife(lambda m: float(m[0] / m[1]), sums) if len(sums) > 1 else Estimate(None, None)
+
+
+def counts(found: dict[str, np.ndarray], finer: int = 1) -> np.ndarray:
+    """Frames that count in each bin, block by block: (B, M, K) over chi and Q; the outermost bins hold all beyond."""
+    chi_edges, q_edges = edges(finer).values()
+    chi = np.clip(found["chi"], *CHI_RANGE)
+    blocks = zip(chi, found["q"], found["valid"], strict=True)
+    return np.array([np.histogram2d(c[v], q[v], (chi_edges, q_edges))[0] for c, q, v in blocks])
+
+
+def edges(finer: int = 1) -> dict[str, np.ndarray]:
+    """chi_edges in nm^3 and q_edges, of the bins of the numbers or of ones so many times finer."""
+    chi, q = np.linspace(*CHI_RANGE, finer * CHI_BINS + 1), np.linspace(0, 1, finer * Q_BINS + 1)
+    return {"chi_edges": chi, "q_edges": q}
+
+
+def reflected(P: np.ndarray) -> np.ndarray:
+    """P(-chi, Q), that of the mirror image: (..., M, K)."""
+    return P[..., ::-1, :]
+
+
+def hand_symmetry(P: np.ndarray) -> float:
+    """JS of P(chi, Q) and P(-chi, Q) in bit: 0 for a chain that does not know left from right, 1 for no overlap."""
+    return jensen_shannon(P, reflected(P))
+
+
+def turns(chi: np.ndarray) -> np.ndarray:
+    """How often each replica changes its hand, chi (C, T) nm^3 -> (C,); nan does not count."""
+    found = []
+    for x in chi:
+        hand = np.sign(x[np.abs(x) > TURNED_NM3])  # nan is in no range
+        found.append(np.count_nonzero(np.diff(hand)))
+    return np.array(found)
+
+
+def _over_time(found: dict, frame_ps: float) -> dict:
+    """Either half of the run, and the changes of hand."""
+    valid, left = found["valid"], found["chi"] < 0
+    early = np.arange(valid.shape[1]) < valid.shape[1] / 2
+    changed = turns(np.where(valid, found["chi"], np.nan))
+    ns = valid.sum(1) * frame_ps / PS_PER_NS
+    per_ns = jackknife(lambda m: float(m[0] / m[1]), np.stack([changed, ns], axis=1)[ns > 0])
+    return {
+        **row("left_handed_early", mean_of(left, valid & early)),
+        **row("left_handed_late", mean_of(left, valid & ~early)),
+        **row("turns", per_ns),
+        "n_turns": int(changed.sum()),
+    }
+
+
+def _beside(ours: np.ndarray, theirs: np.ndarray) -> dict:
+    """The divergence of two surfaces from their counts in blocks."""
+    js = jackknife(lambda n: jensen_shannon(n, theirs.sum(0)), ours)
+    js_reference = jackknife(lambda n: jensen_shannon(n, ours.sum(0)), theirs)
+    return {
+        **row("js_reference", Estimate(js.value, float(np.hypot(js.error, js_reference.error)))),
+        "js_reference_floor": sum(between_halves(jensen_shannon, n) for n in (ours, theirs)) / 4,
+    }
+
+
+def _surface(found: dict, temperature_K: float) -> np.ndarray:
+    return free_energy(normalised(counts(found, FINER).sum(0)), temperature_K)

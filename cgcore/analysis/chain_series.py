@@ -1,0 +1,81 @@
+"""What is measured of a helical chain, frame by frame: helicity, handedness, size, alpha-helical residues."""
+
+import numpy as np
+
+from cgcore.analysis import helix
+from cgcore.analysis.blocks import pieces
+from cgcore.frames import Frames
+from cgcore.geometry import dihedrals
+from cgcore.mapping import Mapping
+
+ALPHA = ((-100.0, -30.0), (-67.0, -7.0))
+"""phi and psi in degrees of an alpha-helical residue (Best, Buchete & Hummer, Biophys. J. 95, L07, 2008)."""
+BLOCKS = 20
+"""Pieces of a single trajectory; the reference's are its runs."""
+
+
+def series(position: np.ndarray, valid: np.ndarray, beads: Mapping) -> dict[str, np.ndarray]:
+    """Numbers of every frame, (B, T) each, of positions (B, T, N, 3) nm; those of frames that do not count mean nothing.
+
+    valid, as given; q and chi (nm^3) of equations 8 and 9; radius_nm, of gyration of the CA beads; ends_nm, from the first
+    CA to the last; and where the map has the beads for it alpha and mirror_alpha, the shares of residues whose phi and psi
+    are those of a right-handed alpha helix, or of its mirror image.
+    """
+    x = np.where(valid[..., None, None], position, 0.0)
+    ca = x[:, :, ca_beads(beads)]
+    centred = ca - ca.mean(-2, keepdims=True)
+    found = {
+        "valid": valid,
+        "q": helix.helicity(ca),
+        "chi": helix.handedness(ca),
+        "radius_nm": np.sqrt((centred**2).sum(-1).mean(-1)),
+        "ends_nm": np.linalg.norm(ca[..., -1, :] - ca[..., 0, :], axis=-1),
+    }
+    quads = backbone(beads)
+    if len(quads):
+        angles = np.degrees(np.asarray(dihedrals(x, quads.reshape(-1, 4), np.full(3, np.inf))))
+        phi, psi = np.moveaxis(angles.reshape(*valid.shape, -1, 2), -1, 0)
+        for name, sign in (("alpha", 1), ("mirror_alpha", -1)):
+            inside = [(sign * a > low) & (sign * a < high) for a, (low, high) in zip((phi, psi), ALPHA, strict=True)]
+            found[name] = np.logical_and(*inside).mean(-1)
+    return found
+
+
+def of_reference(frames: Frames, beads: Mapping) -> dict[str, np.ndarray]:
+    """The same of one trajectory of beads, cut into contiguous blocks."""
+    position = np.asarray(frames.position)
+    order, valid = pieces(np.arange(len(position)), np.ones(len(position), bool), min(BLOCKS, len(position)))
+    return series(position[order], valid, beads)
+
+
+def least_helical(position: np.ndarray, n: int, *, among: int = 100) -> np.ndarray:
+    """Indices (n,) of frames to start replicas from, of CA positions (T, N, 3) nm: the study's rule.
+
+    Frames are ranked by |chi Q|, and of the `among` lowest n are taken, evenly over the ranks; the n lowest if n is more.
+    Raises ValueError for fewer frames than n.
+    """
+    if n > len(position):
+        raise ValueError(f"starts: want {n} frames, the reference has {len(position)}")
+    ranked = np.argsort(np.abs(helix.handedness(position) * helix.helicity(position)), kind="stable")
+    pool = min(max(n, among), len(position))
+    return ranked[np.linspace(0, pool - 1, n).round().astype(int)]
+
+
+def ca_beads(beads: Mapping) -> list[int]:
+    """The CA beads along the chain. Raises ValueError where the map has fewer than four."""
+    found = [i for i, name in enumerate(beads.beads) if name.split("_")[0] == "CA"]
+    if len(found) < 4:
+        raise ValueError(f"chain: want a map with four CA beads or more, {beads.name!r} has {len(found)}")
+    return found
+
+
+def backbone(beads: Mapping) -> np.ndarray:
+    """(R, 2, 4) beads of phi and psi of each residue that has them, in a chain between caps; none for CA alone."""
+    at, found = {name: i for i, name in enumerate(beads.beads)}, []
+    last = len(ca_beads(beads))
+    for k in range(1, last + 1):
+        before, own = (f"C_{k - 1}" if k > 1 else "C_ace"), [f"{atom}_{k}" for atom in ("N", "CA", "C")]
+        after = f"N_{k + 1}" if k < last else "N_nme"
+        if all(name in at for name in (before, *own, after)):
+            found.append([[at[name] for name in four] for four in ((before, *own), (*own, after))])
+    return np.array(found, int).reshape(-1, 2, 4)

@@ -1,0 +1,70 @@
+"""Figures 5 and 6 of the study, and those beside them, from whatever runs are there."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from cgcore import plots
+from cgcore.book.polyalanine_tables import MAPS, REFERENCE, Setting, load
+
+VMAX = 15.0  # kJ/mol, the top of the colour scale
+SPECIES = ("study", "symmetric", "single", "alternating")
+OF_REFERENCE = Setting(map=REFERENCE)
+
+
+def draw(folder: Path) -> list[Path]:
+    """figure6.png, species.png, controls.png and series.png in the folder of collected runs; those with runs to show."""
+    found = load(folder)
+    plain = [Setting(map=map) for map in MAPS]
+    species = [Setting(map="chain_ca", typing=typing) for typing in SPECIES]
+    controls = [which for which in found if {"mirror", "SO(3)"} & set(which.extras)]
+    drawn = {
+        "figure6.png": surfaces(found, [*plain, OF_REFERENCE]),
+        "species.png": surfaces(found, species),
+        "controls.png": surfaces(found, controls),
+        "series.png": series(found, plain),
+    }
+    paths = []
+    for name, figure in drawn.items():
+        if figure is not None:
+            figure.savefig(folder / name, dpi=130)
+            plt.close(figure)
+            paths.append(folder / name)
+    return paths
+
+
+def surfaces(found: dict, wanted: list[Setting]):
+    """F(chi, Q) of the settings that are there side by side, on one scale; None without any but the reference."""
+    shown = [which for which in wanted if "F" in found.get(which, ({}, {}))[1]]
+    if not set(shown) - {OF_REFERENCE}:
+        return None
+    with plots.style():
+        size = (2.9 * len(shown) + 1.0, 3.4)
+        figure, axes = plt.subplots(1, len(shown), figsize=size, sharex=True, sharey=True, squeeze=False)
+        for ax, which in zip(axes[0], shown, strict=True):
+            arrays = found[which][1]
+            bins = arrays["chi_edges"], arrays["q_edges"]
+            mesh = plots.helix_surface(ax, arrays["F"], *bins, title=which.label, vmax=VMAX, colourbar=False)
+            ax.label_outer()
+        plots.free_energy_bar(list(axes[0]), mesh)
+    return figure
+
+
+def series(found: dict, wanted: list[Setting]):
+    """Handedness of every replica over time, and below it how many count; None without runs."""
+    shown = [which for which in wanted if "chi" in found.get(which, ({}, {}))[1]]
+    if not shown:
+        return None
+    with plots.style():
+        size = (3.4 * len(shown) + 0.4, 4.6)
+        figure, axes = plt.subplots(
+            2, len(shown), figsize=size, sharex="col", sharey="row", squeeze=False, height_ratios=(3, 1)
+        )
+        for (above, below), which in zip(axes.T, shown, strict=True):
+            arrays = found[which][1]
+            plots.hand_series(above, arrays["time"], arrays["chi"])
+            plots.survival(below, arrays["time"], arrays["survival"])
+            above.set_title(which.label)
+            for ax in (above, below):
+                ax.label_outer()
+    return figure
