@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 
 from cgcore import data, io, mapping, store, train
-from cgcore.config import run_config
+from cgcore.amino_profiles import run_config
 from cgcore.potentials import mace
 from cgcore.store.runs import device, git_state, versions
 

@@ -14,7 +14,7 @@ FILES = sorted((ROOT / "cgcore").rglob("*.py"))
 LAYERS = [
     "units compat",
     "config",
-    "frames profiles",
+    "frames profiles amino_profiles",
     "geometry store",
     "io neighbors smarts",
     "mapping",

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgcore import mapping
+from cgcore.amino_profiles import run_config
 from cgcore.book.parameters import read_parameters
 from cgcore.book.publish import publish
 from cgcore.book.run import duration, run_notebook
-from cgcore.config import from_dict, run_config
+from cgcore.config import from_dict
 from cgcore.profiles import hexane_config
 
 
