@@ -78,7 +78,10 @@ def test_hydrogens_take_a_shorter_step_between_the_same_frames(map, dt_ps, steps
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"study": "nev"}, "study: want one of ['inversion', 'nve', 'nvt'], got 'nev'; did you mean 'nve'?"),
+        (
+            {"study": "invert"},
+            "study: want one of ['inversion', 'nve', 'nvt'], got 'invert'; did you mean 'inversion'?",
+        ),
         ({"reference": 3}, "reference: want str or NoneType, got 3 (int)"),
         ({"profile": "quik"}, "profile: want one of ['laptop', 'paper', 'quick'], got 'quik'; did you mean 'quick'?"),
         ({"length_ps": 0}, "length_ps: want at least one frame of 0.5 ps, got 0"),
