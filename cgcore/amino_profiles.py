@@ -25,19 +25,19 @@ SHORT = dict(learning_rate=4e-3, learning_rate_decay=0.03)
 
 PROFILES = {
     "quick": dict(frames=4_000, train=SHORT | dict(epochs=5), nvt=(64, 20.0), nve=(4, 3.0), inversion=(2, 25.0)),
-    "laptop": dict(frames=None, train=SHORT | dict(epochs=10), nvt=(100, 60.0), nve=(20, 20.0), inversion=(4, 5000.0)),
+    "laptop": dict(frames=None, train=SHORT | dict(epochs=10), nvt=(100, 80.0), nve=(20, 20.0), inversion=(4, 5000.0)),
     "paper": dict(frames=None, train=dict(epochs=50), nvt=(100, 5000.0), nve=(100, 100.0), inversion=(4, 5000.0)),
 }
 """What the profiles set: frames of the reference, training, and for each study the replicas and the length of each in ps."""
 
 TEN_BEADS = {
     "quick": dict(train=SHORT | dict(epochs=3), nvt=(32, 5.0), nve=(2, 3.0), inversion=(2, 10.0)),
-    "laptop": dict(train=SHORT | dict(epochs=5), nvt=(100, 30.0), inversion=(3, 5000.0)),
+    "laptop": dict(train=SHORT | dict(epochs=5), nvt=(100, 40.0), inversion=(3, 5000.0)),
     "paper": {},
 }
 ALL_ATOMS = {
-    "quick": dict(train=SHORT | dict(epochs=2), nvt=(8, 1.0), nve=(2, 0.6), inversion=(2, 1.0)),
-    "laptop": dict(train=SHORT | dict(epochs=2), nvt=(64, 5.0), nve=(10, 10.0), inversion=(2, 1000.0)),
+    "quick": dict(train=SHORT | dict(epochs=2), nvt=(8, 1.0), nve=(2, 2.0), inversion=(2, 1.0)),
+    "laptop": dict(train=SHORT | dict(epochs=3), nvt=(64, 5.0), nve=(10, 10.0), inversion=(2, 1000.0)),
     "paper": dict(inversion=(4, 2500.0)),
 }
 LARGER = {"heavy_atom": TEN_BEADS, "united_atom": TEN_BEADS, "atomistic": ALL_ATOMS}
