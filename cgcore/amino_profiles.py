@@ -99,11 +99,13 @@ def run_config(
     """A run's configuration from the notebook's parameters; None takes the profile's or the network's own value.
 
     layers, cutoff_nm and symmetry are those of the chosen potential; nu and bond_types are of MACE only.
-    Raises ConfigError for an unknown profile or study, and for values of the wrong type or range.
+    Raises ConfigError for an unknown profile or study, for the inversion of a molecule without CB, and for values of the wrong type or range.
     """
     _check_word("profile", profile, PROFILES)
     _check_word("study", study, STUDIES)
     _check_word("potential", potential, NETWORKS)
+    if study == "inversion" and (map == "core" or residue == "gly"):
+        raise ConfigError(f"study 'inversion': want a map with a bead CB, which map {map!r} of {residue!r} has not")
     numbers = PROFILES[profile] | LARGER.get(map, {}).get(profile, {})
     usual_replicas, usual_ps = numbers[study]
     network = dict(cutoff_nm=cutoff_nm, symmetry=symmetry) | ({} if layers is None else dict(layers=layers))

@@ -16,8 +16,8 @@ def refuses(message: str):
 
 @pytest.mark.parametrize(("profile", "values"), PROFILES.items(), ids=PROFILES)
 def test_a_profile_sets_its_numbers_and_nothing_else(profile, values):
-    for study in STUDIES:
-        config = run_config(profile=profile, study=study)
+    for study, map in zip(STUDIES, ("core", "core", "core_beta"), strict=True):
+        config = run_config(profile=profile, study=study, map=map)
         assert (config.data.frames, config.train.epochs) == (values["frames"], values["train"]["epochs"])
         assert (config.md.replicas, config.md.length_ps) == (values[study][0], pytest.approx(values[study][1]))
         assert config.mace == MACEConfig()
@@ -82,6 +82,8 @@ def test_hydrogens_take_a_shorter_step_between_the_same_frames(map, dt_ps, steps
             {"study": "invert"},
             "study: want one of ['inversion', 'nve', 'nvt'], got 'invert'; did you mean 'inversion'?",
         ),
+        ({"study": "inversion"}, "study 'inversion': want a map with a bead CB, which map 'core' of 'ala' has not"),
+        ({"study": "inversion", "residue": "gly", "map": "heavy_atom"}, "which map 'heavy_atom' of 'gly' has not"),
         ({"reference": 3}, "reference: want str or NoneType, got 3 (int)"),
         ({"profile": "quik"}, "profile: want one of ['laptop', 'paper', 'quick'], got 'quik'; did you mean 'quick'?"),
         ({"length_ps": 0}, "length_ps: want at least one frame of 0.5 ps, got 0"),
