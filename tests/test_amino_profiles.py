@@ -79,8 +79,8 @@ def test_hydrogens_take_a_shorter_step_between_the_same_frames(map, dt_ps, steps
     ("parameters", "message"),
     [
         (
-            {"study": "invert"},
-            "study: want one of ['inversion', 'nve', 'nvt'], got 'invert'; did you mean 'inversion'?",
+            {"study": "inversions"},
+            "study: want one of ['inversion', 'nve', 'nvt'], got 'inversions'; did you mean 'inversion'?",
         ),
         ({"study": "inversion"}, "study 'inversion': want a map with a bead CB, which map 'core' of 'ala' has not"),
         ({"study": "inversion", "residue": "gly", "map": "heavy_atom"}, "which map 'heavy_atom' of 'gly' has not"),
