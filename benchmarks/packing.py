@@ -15,8 +15,8 @@ from pathlib import Path
 import jax
 
 from cgcore import data, io, mapping, store, train
-from cgcore.config import run_config
 from cgcore.potentials import mace
+from cgcore.profiles.amino_acids import run_config
 from cgcore.store.runs import device, git_state, versions
 
 ROWS = (("as written, seed 22", False, 22), ("packed, seed 22", True, 22), ("as written, seed 23", False, 23))

@@ -94,10 +94,10 @@ def results(
     ] = None,
 ):
     """Gather the small tables and pictures that the chapter of a notebook shows."""
-    from cgcore.book import collect, hexane, polyalanine
+    from cgcore.book import amino_acids, hexane, polyalanine
 
     system = runs[0].resolve().parent.name
-    gather = {"hexane": hexane.publish, "polyalanine": polyalanine.publish}.get(system, collect.collect)
+    gather = {"hexane": hexane.publish, "polyalanine": polyalanine.publish}.get(system, amino_acids.publish)
     for path in _said(gather, runs, folder or Path("book/results") / system):
         typer.echo(path)
 

@@ -1,4 +1,4 @@
-"""Frozen, strict configurations and the profiles: the same code with other numbers.
+"""Frozen, strict configurations.
 
 Counts are chosen, times are derived; every physical number carries its unit in its name.
 """
@@ -6,7 +6,7 @@ Counts are chosen, times are derived; every physical number carries its unit in 
 import dataclasses
 import difflib
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 class ConfigError(ValueError):
@@ -187,108 +187,8 @@ class FitConfig:
             raise ConfigError("FitConfig: want one network, mace or nequip, got both or none")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """One run of a notebook: data, potential, training, simulation. `potential` says which network counts."""
-
-    profile: str = "quick"
-    potential: str = "mace"
-    data: DataConfig = field(default_factory=DataConfig)
-    mace: MACEConfig = field(default_factory=MACEConfig)
-    nequip: NequIPConfig = field(default_factory=NequIPConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-    md: MDConfig = field(default_factory=MDConfig)
-
-    def __post_init__(self):
-        _check_network(self.potential)
-
-    @property
-    def network(self) -> MACEConfig | NequIPConfig:
-        """The configuration of the chosen network."""
-        return getattr(self, self.potential)
-
-    @property
-    def fit(self) -> FitConfig:
-        return FitConfig(data=self.data, train=self.train, **{self.potential: self.network})
-
-
-NETWORKS = ("mace", "nequip")
-
-
-def _check_network(name):
-    if name not in NETWORKS:
-        raise ConfigError(f"potential: want one of {list(NETWORKS)}, got {name!r}{did_you_mean(name, NETWORKS)}")
-
-
 FRAME_PS = 0.5
 """Time between saved frames in the study, ps."""
-
-PROFILES = {
-    "quick": dict(frames=4_000, epochs=8, replicas=64, length_ps=20.0),
-    "laptop": dict(frames=None, epochs=50, replicas=100, length_ps=200.0),
-    "paper": dict(frames=None, epochs=50, replicas=100, length_ps=5_000.0),
-}
-"""What the profiles set; everything else is the same in all of them."""
-
-
-def run_config(
-    *,
-    profile: str = "quick",
-    residue: str = "ala",
-    map: str = "core",
-    typing: str = "study",
-    potential: str = "mace",
-    nu: int = 2,
-    layers: int | None = None,
-    cutoff_nm: float = 0.5,
-    symmetry: str = "O3",
-    bond_types: bool = False,
-    frames: int | None = None,
-    epochs: int | None = None,
-    replicas: int | None = None,
-    length_ps: float | None = None,
-    seed: int = 22,
-) -> RunConfig:
-    """A run's configuration from a notebook's parameters; None takes the profile's or the network's own value.
-
-    layers, cutoff_nm and symmetry are those of the chosen potential; nu and bond_types are of MACE only.
-    The atomistic map moves hydrogens, so it steps by 0.5 fs; all others by 2 fs, as in the study.
-    Raises ConfigError for an unknown profile and for values of the wrong type or range.
-    """
-    if profile not in PROFILES:
-        raise ConfigError(f"profile: want one of {sorted(PROFILES)}, got {profile!r}{did_you_mean(profile, PROFILES)}")
-    chosen = PROFILES[profile] | {
-        k: v
-        for k, v in dict(frames=frames, epochs=epochs, replicas=replicas, length_ps=length_ps).items()
-        if v is not None
-    }
-    check_type("length_ps", chosen["length_ps"], float)
-    if not FRAME_PS <= chosen["length_ps"] < float("inf"):
-        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {chosen['length_ps']}")
-    dt_ps = 0.0005 if map == "atomistic" else 0.002
-    _check_network(potential)
-    network = dict(cutoff_nm=cutoff_nm, symmetry=symmetry) | ({} if layers is None else dict(layers=layers))
-    if potential == "mace":
-        network |= dict(correlation=nu, bond_types=bond_types)
-    elif (nu, bond_types) != (2, False):
-        raise ConfigError(f"nu and bond_types are settings of MACE alone, got nu = {nu}, bond_types = {bond_types}")
-    return from_dict(
-        RunConfig,
-        dict(
-            profile=profile,
-            data=dict(residue=residue, map=map, typing=typing, frames=chosen["frames"]),
-            potential=potential,
-            **{potential: network},
-            train=dict(epochs=chosen["epochs"], seed=seed),
-            md=dict(
-                replicas=chosen["replicas"],
-                n_frames=round(chosen["length_ps"] / FRAME_PS),
-                steps_per_frame=round(FRAME_PS / dt_ps),
-                dt_ps=dt_ps,
-                seed=seed,
-            ),
-        ),
-    )
 
 
 def from_dict(cls, raw: dict):

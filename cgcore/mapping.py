@@ -19,10 +19,8 @@ Where a residue occurs more than once, its beads are numbered along the topology
 of a liquid, one residue each, and the matches of a pattern.
 """
 
-import tomllib
 from collections import Counter
 from dataclasses import dataclass, replace
-from importlib import resources
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -31,15 +29,11 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from . import map_files
 from .config import did_you_mean
 from .frames import Frames, Topology
+from .map_files import MappingError
 from .smarts import SmartsError, find
-
-CAPS = {"ACE", "NME"}
-
-
-class MappingError(ValueError):
-    """A map that does not fit, with what was wanted, what was found and the likely slip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +73,9 @@ class Available(NamedTuple):
 
 def available() -> tuple[Available, ...]:
     """All maps and typings that come with the package."""
-    tables = {path.name.removesuffix(".toml"): _table(path) for path in _bundled()}
+    tables = {path.name.removesuffix(".toml"): map_files.read(path) for path in map_files.bundled()}
     return tuple(
-        Available(name, typing, _residues(table), f"{table['description']}; {entry['description']}")
+        Available(name, typing, map_files.residues(table), f"{table['description']}; {entry['description']}")
         for name, table in tables.items()
         for typing, entry in table["typings"].items()
     )
@@ -138,7 +132,7 @@ def check(name, *, typing: str = "study", residue: str = "ala"):
 
 def _find(name, typing: str, residue: str) -> dict:
     """The table of a bundled map or of a .toml file, of which the typing and the residue are known."""
-    bundled = {path.name.removesuffix(".toml"): path for path in _bundled()}
+    bundled = {path.name.removesuffix(".toml"): path for path in map_files.bundled()}
     if str(name).endswith(".toml"):
         path, name = Path(name), Path(name).stem
         if not path.is_file():
@@ -149,11 +143,11 @@ def _find(name, typing: str, residue: str) -> dict:
         raise MappingError(
             f"unknown map {name!r}; there are {sorted(bundled)}, or give a .toml file{did_you_mean(name, bundled)}"
         )
-    table = _table(path)
+    table = map_files.read(path)
     if typing not in table["typings"]:
         known = sorted(table["typings"])
         raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
-    if "residues" in table and residue.lower() not in (known := _residues(table)):
+    if "residues" in table and residue.lower() not in (known := map_files.residues(table)):
         raise MappingError(
             f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
         )
@@ -193,75 +187,6 @@ def _sum(mapping: Mapping, weights: np.ndarray, values) -> np.ndarray:
     for bead, atoms in enumerate(map(np.flatnonzero, weights)):
         out[:, bead] = np.einsum("a,tad->td", weights[bead, atoms], values[:, atoms].astype(np.float64))
     return out
-
-
-def _bundled():
-    return sorted(
-        (p for p in (resources.files("cgcore") / "maps").iterdir() if p.name.endswith(".toml")), key=lambda p: p.name
-    )
-
-
-def _residues(table: dict) -> tuple[str, ...]:
-    return tuple(sorted(name.lower() for name in table.get("residues", {}).keys() - CAPS))
-
-
-KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict}
-OPTIONAL = {"residues": dict, "dihedrals": dict, "smarts": dict, "with_hydrogens": bool, "bonds_through_left_out": bool}
-TYPING_KEYS = {"description": str, "by": str, "labels": dict}
-TYPING_BY = ("composition", "bead", "nothing")
-
-
-def _table(path) -> dict:
-    """Read and check a TOML table; what it says of atoms is checked against a topology later."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path}: not a TOML file: {error}") from error
-    _check_keys(path, table, KEYS | OPTIONAL, optional=OPTIONAL.keys())
-    if ("residues" in table) == ("smarts" in table):
-        raise MappingError(f"{path}: want one of 'residues' and 'smarts', to name the atoms of beads by")
-    for bead, pattern in table.get("smarts", {}).items():
-        if not isinstance(pattern, str):
-            raise MappingError(f"{path}, [smarts], bead {bead}: want a pattern in quotes, got {pattern!r}")
-    for name, typing in table["typings"].items():
-        where = f"{path}, [typings.{name}]"
-        if not isinstance(typing, dict):
-            raise MappingError(f"{where}: want a table with description and by or labels, got {typing!r}")
-        _check_keys(where, typing, TYPING_KEYS, optional={"by", "labels"})
-        if ("by" in typing) == ("labels" in typing):
-            raise MappingError(f"{where}: want one of 'by' and 'labels'")
-        if "by" in typing and typing["by"] not in TYPING_BY:
-            raise MappingError(
-                f"{where}: by = {typing['by']!r}; want one of {TYPING_BY}{did_you_mean(typing['by'], TYPING_BY)}"
-            )
-        for bead, label in typing.get("labels", {}).items():
-            if not isinstance(label, str):
-                raise MappingError(f"{where}: want a name in quotes as label of {bead}, got {label!r}")
-    for name, beads in table.get("residues", {}).items():
-        if not isinstance(beads, dict):
-            raise MappingError(f"{path}, [residues.{name}]: want a table of beads, got {beads!r}")
-        for bead, atoms in beads.items():
-            if not isinstance(atoms, list) or not atoms or not all(isinstance(a, str) for a in atoms):
-                raise MappingError(f"{path}, [residues.{name}], bead {bead}: want a list of atom names, got {atoms!r}")
-        for atom, times in Counter(a for atoms in beads.values() for a in atoms).items():
-            if times > 1:
-                raise MappingError(
-                    f"{path}, [residues.{name}]: atom {atom!r} is named {times} times; want it in one bead"
-                )
-    for key, four in table.get("dihedrals", {}).items():
-        if not isinstance(four, list) or len(four) != 4:
-            raise MappingError(f"{path}, [dihedrals], {key}: want four beads, got {four!r}")
-    return table
-
-
-def _check_keys(where, table: dict, known: dict, optional: set):
-    for key, value in table.items():
-        if key not in known:
-            raise MappingError(f"{where}: unknown key {key!r}; known are {list(known)}{did_you_mean(key, known)}")
-        if not isinstance(value, known[key]):
-            raise MappingError(f"{where}: want {known[key].__name__} for {key!r}, got {value!r}")
-    if missing := known.keys() - optional - table.keys():
-        raise MappingError(f"{where}: missing key {min(missing)!r}")
 
 
 def _group(name: str, table: dict, topology: Topology):

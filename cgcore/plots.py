@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from cgcore.units import MEV_PER_ANGSTROM, PS_PER_NS
+from cgcore.units import KCAL, MEV_PER_ANGSTROM, PS_PER_NS
 
 PALETTE = sns.color_palette("colorblind")
 REFERENCE_COLOUR = "0.25"
@@ -234,6 +234,27 @@ def density(
         first = -180 if word == "dihedral" else 0
         ax.set_xlim(first, 180)
         ax.set_xticks(range(first, 181, 90 if word == "dihedral" else 45))
+
+
+def inversion(ax: Axes, points: np.ndarray, F: np.ndarray, error: np.ndarray, label: str | None = None, **line) -> None:
+    """Free energy F (M,) in kJ/mol with an error band along an improper dihedral at points (M,) rad, drawn in kcal/mol."""
+    F, error, degrees = np.asarray(F) / KCAL, np.asarray(error) / KCAL, np.degrees(points)
+    (drawn,) = ax.plot(degrees, F, label=label, **{"linewidth": 1.4} | line)
+    ax.fill_between(degrees, F - error, F + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
+    degree_axis(ax.xaxis, "Improper dihedral N–CA–CB–C (°)")
+    ax.set_ylabel("F (kcal/mol)")
+    ax.set_ylim(bottom=0)
+    if label:
+        ax.legend()
+
+
+def waiting(
+    ax: Axes, temperature_K: np.ndarray, log10_s: np.ndarray, error: np.ndarray, label: str | None = None, **line
+) -> None:
+    """Time to wait, (K,) as log10 of seconds with an error band, over temperature in K."""
+    (drawn,) = ax.plot(temperature_K, log10_s, label=label, **{"linewidth": 1.4} | line)
+    ax.fill_between(temperature_K, log10_s - error, log10_s + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
+    ax.set(xlabel="Temperature (K)", ylabel=r"$\log_{10}$ of the waiting time (s)")
 
 
 def helix_surface(

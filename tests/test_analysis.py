@@ -72,6 +72,9 @@ def test_symmetry_indices():
     assert surface.point_symmetry(P) > 0.1 and surface.chain_symmetry(P) > 0.1
     assert surface.point_symmetry(P + surface.reflected(P)) == pytest.approx(0, abs=1e-12)
     assert surface.chain_symmetry(P + surface.exchanged(P)) == pytest.approx(0, abs=1e-12)
+    backwards = P + surface.exchanged(surface.reflected(P))
+    assert surface.mirror_chain_symmetry(backwards) == pytest.approx(0, abs=1e-12)
+    assert surface.mirror_chain_symmetry(P) > 0.1 < surface.chain_symmetry(backwards)
     left = np.zeros((6, 6))
     left[:3] = 1
     assert surface.point_symmetry(left) == pytest.approx(1)

@@ -14,9 +14,9 @@ FILES = sorted((ROOT / "cgcore").rglob("*.py"))
 LAYERS = [
     "units compat",
     "config",
-    "frames profiles profiles_chain",
+    "frames profiles",
     "geometry store",
-    "io neighbors smarts",
+    "io neighbors smarts map_files",
     "mapping",
     "data potentials force_maps",
     "trainer train_splines simulate",

@@ -1,4 +1,4 @@
-"""What a configuration refuses, what it derives, and what the profiles change."""
+"""What a configuration refuses, and what it derives."""
 
 import dataclasses
 import re
@@ -6,18 +6,16 @@ import re
 import pytest
 
 from cgcore.config import (
-    PROFILES,
     ConfigError,
     DataConfig,
     FitConfig,
     MACEConfig,
     MDConfig,
     NequIPConfig,
-    RunConfig,
     TrainConfig,
     from_dict,
-    run_config,
 )
+from cgcore.profiles.amino_acids import RunConfig
 
 
 def refuses(message: str):
@@ -124,71 +122,3 @@ def test_what_is_refused(cls, raw, message):
 
 def test_whole_numbers_pass_as_floats():
     assert from_dict(MDConfig, {"temperature_K": 310}).temperature_K == 310
-
-
-@pytest.mark.parametrize(("profile", "values"), PROFILES.items(), ids=PROFILES)
-def test_a_profile_sets_its_numbers_and_nothing_else(profile, values):
-    config = run_config(profile=profile)
-    assert (config.data.frames, config.train.epochs) == (values["frames"], values["epochs"])
-    assert config.md.replicas == values["replicas"]
-    assert config.md.length_ps == pytest.approx(values["length_ps"])
-    same = run_config(profile="laptop")
-    assert config.mace == same.mace
-    assert dataclasses.replace(config.train, epochs=1) == dataclasses.replace(same.train, epochs=1)
-
-
-def test_parameters_override_the_profile():
-    config = run_config(profile="laptop", frames=100, epochs=3, replicas=5, length_ps=2, nu=3, layers=1, cutoff_nm=0.4)
-    assert (config.data.frames, config.train.epochs, config.md.replicas, config.md.n_frames) == (100, 3, 5, 4)
-    assert (config.mace.correlation, config.mace.layers, config.mace.cutoff_nm) == (3, 1, 0.4)
-    seeded = run_config(seed=7)
-    assert (seeded.train.seed, seeded.md.seed) == (7, 7)
-
-
-@pytest.mark.parametrize(("map", "dt_ps", "steps"), [("core", 0.002, 250), ("atomistic", 0.0005, 1000)])
-def test_hydrogens_take_a_shorter_step_between_the_same_frames(map, dt_ps, steps):
-    md = run_config(map=map, length_ps=10.0).md
-    assert (md.dt_ps, md.steps_per_frame, md.n_frames) == (dt_ps, steps, 20)
-    assert md.frame_ps == pytest.approx(0.5)
-    assert md.length_ps == pytest.approx(10.0)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"profile": "quik"}, "profile: want one of ['laptop', 'paper', 'quick'], got 'quik'; did you mean 'quick'?"),
-        ({"length_ps": 0}, "length_ps: want at least one frame of 0.5 ps, got 0"),
-        ({"length_ps": -5.0}, "length_ps: want at least one frame of 0.5 ps, got -5.0"),
-        ({"length_ps": float("inf")}, "length_ps: want at least one frame of 0.5 ps, got inf"),
-        ({"length_ps": float("nan")}, "length_ps: want at least one frame of 0.5 ps, got nan"),
-        ({"length_ps": "20"}, "length_ps: want float or int, got '20' (str); it is quoted"),
-        ({"nu": "2"}, "MACEConfig.correlation: want int, got '2' (str); it is quoted"),
-        ({"nu": 4}, "MACEConfig.correlation (nu): want 1, 2 or 3, got 4"),
-        ({"replicas": 0}, "MDConfig.replicas: want a positive number, got 0"),
-        ({"epochs": True}, "TrainConfig.epochs: want int, got True (bool)"),
-        ({"frames": -1}, "DataConfig.frames: want a positive number, got -1"),
-        ({"seed": 1.5}, "TrainConfig.seed: want int, got 1.5 (float)"),
-        ({"potential": "nequp"}, "potential: want one of ['mace', 'nequip'], got 'nequp'; did you mean 'nequip'?"),
-        (
-            {"potential": "nequip", "nu": 3},
-            "nu and bond_types are settings of MACE alone, got nu = 3, bond_types = False",
-        ),
-    ],
-)
-def test_mistyped_parameters_of_a_run_are_refused(parameters, message):
-    with refuses(message):
-        run_config(**parameters)
-
-
-def test_the_chosen_network_gets_the_parameters():
-    mace = run_config(cutoff_nm=0.6, bond_types=True)
-    assert mace.network == mace.mace == MACEConfig(cutoff_nm=0.6, bond_types=True)
-    nequip = run_config(potential="nequip", cutoff_nm=0.6, symmetry="SO3")
-    assert nequip.network == nequip.nequip == NequIPConfig(cutoff_nm=0.6, symmetry="SO3")
-    assert nequip.fit == FitConfig(data=nequip.data, nequip=nequip.nequip, train=nequip.train)
-    assert run_config(potential="nequip", layers=5).network.layers == 5
-
-
-def test_an_unknown_parameter_of_a_run_is_refused():
-    with pytest.raises(TypeError, match="lenght_ps"):
-        run_config(lenght_ps=20.0)

@@ -17,7 +17,7 @@ from cgcore.book.grid import read_grid
 from cgcore.book.polyalanine_tables import Setting, setting
 from cgcore.cli import app
 from cgcore.config import ConfigError
-from cgcore.profiles_chain import chain_config
+from cgcore.profiles.polyalanine import chain_config
 from cgcore.reference import sets
 
 ROOT = Path(__file__).parents[1]

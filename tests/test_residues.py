@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from cgcore import mapping
 from cgcore.analysis.surface import backbone
-from cgcore.mapping import CAPS, MappingError
+from cgcore.map_files import CAPS, MappingError
 from cgcore.reference import sets
 
 # residue -> heavy beads between the caps, their elements, and their masses with hydrogens (g/mol)

@@ -10,7 +10,8 @@ import pytest
 
 import cgcore
 from cgcore import store
-from cgcore.config import MDConfig, RunConfig, TrainConfig
+from cgcore.config import MDConfig, TrainConfig
+from cgcore.profiles.amino_acids import RunConfig
 from cgcore.store import bundled, identity, runs
 
 
@@ -105,6 +106,22 @@ def test_a_run_from_start_to_manifest(tmp_path):
     again = store.open_run(tmp_path, "md", MDConfig(seed=7), ["a" * 12], made_by=MADE_BY)
     assert again.done and again.manifest == manifest
     assert not store.open_run(tmp_path, "md", MDConfig(seed=8), ["a" * 12], made_by=MADE_BY).done
+
+
+def test_a_finished_run_beside_is_taken_over_and_an_unfinished_or_stale_one_is_not(tmp_path, monkeypatch):
+    def opened(name):
+        return store.open_run(tmp_path / name, "fit", MDConfig(), made_by=MADE_BY)
+
+    first = opened("first")
+    store.write_npz(first.path("params.npz"), x=np.arange(3.0))
+    second = opened("second")
+    assert not store.take_over(second, tmp_path)
+    first.finish({"mae": 3.0}, 1.0)
+    assert store.take_over(second, tmp_path) and second.done and second.manifest == first.manifest
+    assert store.read_npz(second.path("params.npz"))["x"].tolist() == [0, 1, 2]
+    assert store.take_over(second, tmp_path / "nowhere"), "a finished run needs no other"
+    monkeypatch.setattr(runs, "code_hash", lambda *modules: "f00dfeedbeef")
+    assert not store.take_over(opened("third"), tmp_path)
 
 
 def test_results_of_other_code_are_refused(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from cgcore.analysis.surface import (
     exchanged,
     free_energy,
     jensen_shannon,
+    mirror_chain_symmetry,
     normalised,
     point_symmetry,
     reflected,
@@ -27,6 +28,7 @@ REFERENCE_BLOCKS = 10
 INDICES = {
     "point_symmetry": (point_symmetry, reflected),
     "chain_symmetry": (chain_symmetry, exchanged),
+    "mirror_chain_symmetry": (mirror_chain_symmetry, lambda P: exchanged(reflected(P))),
 }
 
 

@@ -126,6 +126,14 @@ def chain_symmetry(P: np.ndarray) -> float:
     return jensen_shannon(P, exchanged(P))
 
 
+def mirror_chain_symmetry(P: np.ndarray) -> float:
+    """JS of P(phi, psi) and P(-psi, -phi) in bit: 0 where neither hand nor direction is known, but the two together.
+
+    Beads of one species that keep a hand: read backwards they are of the other hand, whose mirror image is as good.
+    """
+    return jensen_shannon(P, exchanged(reflected(P)))
+
+
 def nearest_symmetric(P: np.ndarray, image: Callable) -> np.ndarray:
     """The distribution Q = image(Q) that is nearest to P in Jensen-Shannon divergence; image is an involution.
 

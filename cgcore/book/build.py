@@ -12,9 +12,10 @@ from cgcore import mapping
 from cgcore.book.parameters import read_parameters
 from cgcore.book.publish import publish
 from cgcore.book.run import duration, run_notebook
-from cgcore.config import from_dict, run_config
-from cgcore.profiles import hexane_config
-from cgcore.profiles_chain import chain_config
+from cgcore.config import from_dict
+from cgcore.profiles.amino_acids import run_config
+from cgcore.profiles.hexane import hexane_config
+from cgcore.profiles.polyalanine import chain_config
 
 
 class BuildFailed(RuntimeError):

@@ -7,7 +7,7 @@ import numpy as np
 from cgcore import data, mapping, store
 from cgcore.book.hexane_tables import MAPS
 from cgcore.potentials import unseen
-from cgcore.profiles import hexane_config
+from cgcore.profiles.hexane import hexane_config
 from cgcore.reference import sets
 
 SHOWN = ("three_site", "four_site", "two_site")

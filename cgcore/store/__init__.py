@@ -3,7 +3,7 @@
 from cgcore.store.bundled import data_file
 from cgcore.store.files import StoreError, load_tree, read_json, read_npz, save_tree, write_json, write_npz
 from cgcore.store.identity import code_hash, data_hash, run_id
-from cgcore.store.runs import Run, StaleResultError, open_run
+from cgcore.store.runs import Run, StaleResultError, open_run, take_over
 
 __all__ = [
     "Run",
@@ -18,6 +18,7 @@ __all__ = [
     "read_npz",
     "run_id",
     "save_tree",
+    "take_over",
     "write_json",
     "write_npz",
 ]

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cgcore
-from cgcore.store.files import StoreError, plain, read_json, write_json
+from cgcore.store.files import StoreError, plain, read_json, replacing, write_json
 from cgcore.store.identity import ROOT, code_hash, run_id
 
 CONFIG, MANIFEST = "config.json", "manifest.json"
@@ -105,6 +105,25 @@ def open_run(root: Path, kind: str, config, parents=(), made_by: tuple[str, ...]
         if found.get(key) != identity[key]:
             raise StoreError(f"{folder / CONFIG}: {key} is {found.get(key)!r}, want {identity[key]!r}; edited by hand?")
     return Run(folder=folder, identity=found)
+
+
+def take_over(run: Run, among: Path) -> bool:
+    """Fill a run's folder from a finished run of the same identity, so that nothing is made twice; whether it is finished.
+
+    among: a folder of folders like the run's root, such as those of a sweep, each with <kind>/<id>. What other code made
+    does not count. The manifest comes last: a copy that was broken off is no finished run.
+    """
+    if run.done:
+        return True
+    kind = run.identity["kind"]
+    for manifest in sorted(Path(among).glob(f"*/{kind}/{run.id}/{MANIFEST}")):
+        if all(read_json(manifest).get(key) == value for key, value in run.identity.items()):
+            for file in sorted(manifest.parent.iterdir(), key=lambda path: path.name == MANIFEST):
+                if file.is_file() and file.name != CONFIG:
+                    with replacing(run.path(file.name)) as copy:
+                        copy.write(file.read_bytes())
+            return True
+    return False
 
 
 def versions() -> dict[str, str | None]:

@@ -3,7 +3,7 @@ alone."""
 
 from dataclasses import dataclass, field
 
-from .config import (
+from ..config import (
     FRAME_PS,
     ConfigError,
     DataConfig,

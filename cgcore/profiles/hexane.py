@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .config import (
+from ..config import (
     FRAME_PS,
     ConfigError,
     DataConfig,

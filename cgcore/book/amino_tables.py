@@ -1,0 +1,112 @@
+"""From finished runs of the amino-acid notebook to what the chapter reads: a small table and arrays for each."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from cgcore import store
+from cgcore.book.amino_settings import KINDS, REFERENCE, Setting, setting
+from cgcore.book.collect import FIT_KEYS, manifests
+from cgcore.book.hexane_tables import parameters_of
+
+ARRAYS = {"nvt": "ramachandran.npz", "nve": "nve.npz", "inversion": "inversion.npz"}
+MD_KEYS = ("n_replicas_failed", "temperature_K", "ns_per_day_aggregate")
+PUBLISHED_STEP_FS = {"atomistic": 1, "united_atom": 2, "heavy_atom": 2}
+"""Up to which the study's models ran safely, fs."""
+PUBLISHED_BARRIER = {"atomistic": "> 18", "united_atom": "16", "heavy_atom": "13", "core_beta": "13"}
+"""The study's barriers of inversion, about, kcal/mol."""
+
+
+def collect(runs: list[Path], folder: Path) -> list[Path]:
+    """Write table and arrays of every finished run, each into the folder of its group, and of the references that they were
+    learnt from; what was written.
+
+    runs: folders of `run_notebook` with result.json, fit/ and the folder of their study. Raises StoreError for a run that
+    is not finished, and for two of one setting.
+    """
+    written, seen = [], {}
+    for run in runs:
+        which = setting(parameters_of(run)) if (run / "executed.ipynb").is_file() else None
+        fit, made = manifests(run, ("fit", KINDS[which.study] if which else "md"))
+        if which in seen:
+            raise store.StoreError(f"{run} and {seen[which]} are both {which.label}; want one of them")
+        seen[which] = run
+        arrays = store.read_npz(run / KINDS[which.study] / made["id"] / ARRAYS[which.study])
+        theirs = {k: a for k, a in arrays.items() if k.startswith(f"{REFERENCE}_")}
+        ours = {k: a for k, a in arrays.items() if k not in theirs}
+        written += _write(folder / which.group, which.stem, _result(which, fit, made), ours)
+        if which.study == "nvt":
+            theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in theirs.items()}
+            theirs |= {k: a for k, a in ours.items() if k.endswith("edges")}
+            written += _write(folder / which.group, which.reference_stem, _reference(which, made), theirs)
+    return sorted(set(written))
+
+
+def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
+    """Tables and arrays of the collected runs by setting, in their order; the references' have the map "reference"."""
+    found = {}
+    paths = [p for p in Path(folder).rglob("*.json") if "setting" in store.read_json(p)["manifest"]]
+    for path in sorted(paths, key=lambda p: (store.read_json(p)["order"], p.name)):
+        result = store.read_json(path)
+        raw = result["manifest"]["setting"]
+        found[Setting(**raw | {"extras": tuple(raw["extras"])})] = (
+            result["table"],
+            store.read_npz(path.with_suffix(".npz")),
+        )
+    return found
+
+
+def _result(which: Setting, fit: dict, made: dict) -> dict:
+    table, sampling = {"nvt": _surface, "nve": _steps, "inversion": _inversion}[which.study](which, made["results"])
+    table |= {k: fit["results"][k] for k in FIT_KEYS} | {"training_s": fit["results"]["wall_s"]}
+    about = {"setting": asdict(which), "fit": fit, "md": {k: v for k, v in made.items() if k != "results"}}
+    return {"label": which.label, "order": which.order, "sampling": sampling, "table": table, "manifest": about}
+
+
+def _surface(which: Setting, results: dict) -> tuple[dict, str]:
+    table, dynamics = results["ramachandran"], results["dynamics"]
+    numbers = {k: v for k, v in table.items() if k != REFERENCE}
+    numbers |= {k: dynamics[k] for k in MD_KEYS} | {"simulation_s": dynamics["wall_s"]}
+    total = table["n_frames"] + table["n_frames_excluded"]
+    length = f"{dynamics['replicas']} replicas of {dynamics['length_ps']:g} ps"
+    return numbers, f"{length}, {table['n_frames_excluded']} of {total} frames excluded"
+
+
+def _steps(which: Setting, results: dict) -> tuple[dict, str]:
+    numbers = {k: v for k, v in results.items() if k != "steps"}
+    for row in results["steps"]:
+        name = f"{row['step_fs']:g}fs"
+        drift = "energy_drift_kJ_mol_ns"
+        numbers |= {f"drift_{name}": row[drift], f"drift_{name}_error": row[f"{drift}_error"]}
+        numbers[f"failed_{name}"] = row["n_replicas_failed"]
+    numbers["published_step_fs"] = PUBLISHED_STEP_FS.get(which.map)
+    return numbers, f"{results['replicas']} replicas of {results['length_ps']:g} ps with each step"
+
+
+def _inversion(which: Setting, results: dict) -> tuple[dict, str]:
+    numbers = results | {"crossings": ", ".join(map(str, results["crossings"]))}
+    numbers["published_barrier"] = PUBLISHED_BARRIER.get(which.map)
+    return numbers, f"{results['runs']} runs of {results['length_ps'] / 1000:g} ns"
+
+
+def _reference(which: Setting, made: dict) -> dict:
+    table = made["results"]["ramachandran"][REFERENCE]
+    about = {"setting": asdict(Setting(map=REFERENCE, residue=which.residue, reference=which.reference))}
+    label = {"": "Reference", "implicit": "Reference, implicit water"}.get(which.group, "Reference")
+    return {
+        "label": label if which.residue == "ala" else f"{which.residue.title()}, reference",
+        "order": 1000 * which.residue_order + 999,
+        "sampling": f"atomistic simulation of {table['ns']:.3g} ns, {table['n_frames']} frames",
+        "table": table,
+        "manifest": about | {"data": made["data"], "versions": made["versions"], "git": made["git"]},
+    }
+
+
+def _write(folder: Path, stem: str, result: dict, arrays: dict) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{stem}.json", folder / f"{stem}.npz"]
+    store.write_json(paths[0], result)
+    short = {k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in arrays.items()}
+    store.write_npz(paths[1], **short)
+    return paths

@@ -1,0 +1,88 @@
+"""Files of maps: which come with the package, and what one must say. `mapping` describes them."""
+
+import tomllib
+from collections import Counter
+from importlib import resources
+
+from .config import did_you_mean
+
+CAPS = {"ACE", "NME"}
+
+
+class MappingError(ValueError):
+    """A map that does not fit, with what was wanted, what was found and the likely slip."""
+
+
+def bundled() -> list:
+    """The files that come with the package, by name."""
+    return sorted(
+        (p for p in (resources.files("cgcore") / "maps").iterdir() if p.name.endswith(".toml")), key=lambda p: p.name
+    )
+
+
+def residues(table: dict) -> tuple[str, ...]:
+    """The residues, without the caps, that a table names the atoms of; none where it has SMARTS."""
+    return tuple(sorted(name.lower() for name in table.get("residues", {}).keys() - CAPS))
+
+
+KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict}
+OPTIONAL = {"residues": dict, "dihedrals": dict, "smarts": dict, "with_hydrogens": bool, "bonds_through_left_out": bool}
+TYPING_KEYS = {"description": str, "by": str, "labels": dict}
+TYPING_BY = ("composition", "bead", "nothing")
+
+
+def read(path) -> dict:
+    """Read and check a TOML table; what it says of atoms is checked against a topology later.
+
+    Raises MappingError for a file that is none, keys that are missing, unknown or of the wrong type, and for an atom named
+    twice.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MappingError(f"{path}: not a TOML file: {error}") from error
+    _check_keys(path, table, KEYS | OPTIONAL, optional=OPTIONAL.keys())
+    if ("residues" in table) == ("smarts" in table):
+        raise MappingError(f"{path}: want one of 'residues' and 'smarts', to name the atoms of beads by")
+    for bead, pattern in table.get("smarts", {}).items():
+        if not isinstance(pattern, str):
+            raise MappingError(f"{path}, [smarts], bead {bead}: want a pattern in quotes, got {pattern!r}")
+    for name, typing in table["typings"].items():
+        where = f"{path}, [typings.{name}]"
+        if not isinstance(typing, dict):
+            raise MappingError(f"{where}: want a table with description and by or labels, got {typing!r}")
+        _check_keys(where, typing, TYPING_KEYS, optional={"by", "labels"})
+        if ("by" in typing) == ("labels" in typing):
+            raise MappingError(f"{where}: want one of 'by' and 'labels'")
+        if "by" in typing and typing["by"] not in TYPING_BY:
+            raise MappingError(
+                f"{where}: by = {typing['by']!r}; want one of {TYPING_BY}{did_you_mean(typing['by'], TYPING_BY)}"
+            )
+        for bead, label in typing.get("labels", {}).items():
+            if not isinstance(label, str):
+                raise MappingError(f"{where}: want a name in quotes as label of {bead}, got {label!r}")
+    for name, beads in table.get("residues", {}).items():
+        if not isinstance(beads, dict):
+            raise MappingError(f"{path}, [residues.{name}]: want a table of beads, got {beads!r}")
+        for bead, atoms in beads.items():
+            if not isinstance(atoms, list) or not atoms or not all(isinstance(a, str) for a in atoms):
+                raise MappingError(f"{path}, [residues.{name}], bead {bead}: want a list of atom names, got {atoms!r}")
+        for atom, times in Counter(a for atoms in beads.values() for a in atoms).items():
+            if times > 1:
+                raise MappingError(
+                    f"{path}, [residues.{name}]: atom {atom!r} is named {times} times; want it in one bead"
+                )
+    for key, four in table.get("dihedrals", {}).items():
+        if not isinstance(four, list) or len(four) != 4:
+            raise MappingError(f"{path}, [dihedrals], {key}: want four beads, got {four!r}")
+    return table
+
+
+def _check_keys(where, table: dict, known: dict, optional: set):
+    for key, value in table.items():
+        if key not in known:
+            raise MappingError(f"{where}: unknown key {key!r}; known are {list(known)}{did_you_mean(key, known)}")
+        if not isinstance(value, known[key]):
+            raise MappingError(f"{where}: want {known[key].__name__} for {key!r}, got {value!r}")
+    if missing := known.keys() - optional - table.keys():
+        raise MappingError(f"{where}: missing key {min(missing)!r}")

@@ -1,0 +1,157 @@
+"""From an amino-acid notebook's parameters to configurations: one template, three studies, three profiles of numbers."""
+
+from dataclasses import dataclass, field
+
+from ..config import (
+    FRAME_PS,
+    ConfigError,
+    DataConfig,
+    FitConfig,
+    MACEConfig,
+    MDConfig,
+    NequIPConfig,
+    TrainConfig,
+    check_type,
+    did_you_mean,
+    from_dict,
+)
+
+NETWORKS = ("mace", "nequip")
+STUDIES = ("nvt", "nve", "inversion")
+"""Langevin dynamics and its surface; constant energy with one time step after another; metadynamics from hand to hand."""
+
+SHORT = dict(learning_rate=4e-3, learning_rate_decay=0.03)
+"""For few updates: a rate that is higher than the study's and falls further. Ten epochs of it give Core the held-out error
+of fifty of the study's, 730.7 beside 730.4 meV/Å."""
+
+PROFILES = {
+    "quick": dict(frames=4_000, train=SHORT | dict(epochs=5), nvt=(64, 20.0), nve=(4, 3.0), inversion=(2, 25.0)),
+    "laptop": dict(frames=None, train=SHORT | dict(epochs=10), nvt=(40, 200.0), nve=(20, 20.0), inversion=(4, 5000.0)),
+    "paper": dict(frames=None, train=dict(epochs=50), nvt=(100, 5000.0), nve=(100, 100.0), inversion=(4, 5000.0)),
+}
+"""What the profiles set: frames of the reference, training, and for each study the replicas and the length of each in ps."""
+
+TEN_BEADS = {
+    "quick": dict(train=SHORT | dict(epochs=3), nvt=(32, 5.0), nve=(2, 3.0), inversion=(2, 10.0)),
+    "laptop": dict(train=SHORT | dict(epochs=5), nvt=(20, 200.0), inversion=(3, 5000.0)),
+    "paper": {},
+}
+ALL_ATOMS = {
+    "quick": dict(train=SHORT | dict(epochs=2), nvt=(8, 1.0), nve=(2, 2.0), inversion=(2, 1.0)),
+    "laptop": dict(train=SHORT | dict(epochs=3), nvt=(64, 5.0), nve=(10, 10.0), inversion=(2, 1000.0)),
+    "paper": dict(inversion=(4, 2500.0)),
+}
+LARGER = {"heavy_atom": TEN_BEADS, "united_atom": TEN_BEADS, "atomistic": ALL_ATOMS}
+"""What a profile sets instead for maps of more beads. A step takes as long as there are pairs in reach: 20 of Core, 30 of
+Core Beta, 90 of ten beads, and about 300 of all atoms, which also take four steps for one of the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of the notebook: reference set, data, network, training, and the simulations of its study.
+
+    `potential` says which network counts. In the study "nve", md holds replicas, length and seed of all its simulations.
+    """
+
+    profile: str = "quick"
+    study: str = "nvt"
+    potential: str = "mace"
+    reference: str = "ala2"
+    data: DataConfig = field(default_factory=DataConfig)
+    mace: MACEConfig = field(default_factory=MACEConfig)
+    nequip: NequIPConfig = field(default_factory=NequIPConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    md: MDConfig = field(default_factory=MDConfig)
+
+    def __post_init__(self):
+        _check_word("potential", self.potential, NETWORKS)
+        _check_word("study", self.study, STUDIES)
+
+    @property
+    def network(self) -> MACEConfig | NequIPConfig:
+        """The configuration of the chosen network."""
+        return getattr(self, self.potential)
+
+    @property
+    def fit(self) -> FitConfig:
+        return FitConfig(data=self.data, train=self.train, **{self.potential: self.network})
+
+
+def run_config(
+    *,
+    profile: str = "quick",
+    study: str = "nvt",
+    residue: str = "ala",
+    map: str = "core",
+    typing: str = "study",
+    reference: str | None = None,
+    potential: str = "mace",
+    nu: int = 2,
+    layers: int | None = None,
+    cutoff_nm: float = 0.5,
+    symmetry: str = "O3",
+    bond_types: bool = False,
+    frames: int | None = None,
+    epochs: int | None = None,
+    replicas: int | None = None,
+    length_ps: float | None = None,
+    seed: int = 22,
+) -> RunConfig:
+    """A run's configuration from the notebook's parameters; None takes the profile's or the network's own value.
+
+    layers, cutoff_nm and symmetry are those of the chosen potential; nu and bond_types are of MACE only.
+    Raises ConfigError for an unknown profile or study, for the inversion of a molecule without CB, and for values of the wrong type or range.
+    """
+    _check_word("profile", profile, PROFILES)
+    _check_word("study", study, STUDIES)
+    _check_word("potential", potential, NETWORKS)
+    if study == "inversion" and (map == "core" or residue == "gly"):
+        raise ConfigError(f"study 'inversion': want a map with a bead CB, which map {map!r} of {residue!r} has not")
+    numbers = PROFILES[profile] | LARGER.get(map, {}).get(profile, {})
+    usual_replicas, usual_ps = numbers[study]
+    network = dict(cutoff_nm=cutoff_nm, symmetry=symmetry) | ({} if layers is None else dict(layers=layers))
+    if potential == "mace":
+        network |= dict(correlation=nu, bond_types=bond_types)
+    elif (nu, bond_types) != (2, False):
+        raise ConfigError(f"nu and bond_types are settings of MACE alone, got nu = {nu}, bond_types = {bond_types}")
+    raw = dict(
+        profile=profile,
+        study=study,
+        potential=potential,
+        reference=reference_set(residue, reference),
+        data=dict(residue=residue, map=map, typing=typing, frames=numbers["frames"] if frames is None else frames),
+        train=numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs)),
+        md=_dynamics(study, map, usual_ps if length_ps is None else length_ps)
+        | dict(replicas=usual_replicas if replicas is None else replicas, seed=seed),
+    )
+    return from_dict(RunConfig, raw | {potential: network})
+
+
+def reference_set(residue: str, reference: str | None) -> str:
+    """The set that a residue is learnt from: "ala2", alanine in explicit water as in the study, and of the others those in
+    implicit water, gly2_obc2 and so on; "obc2" takes that of alanine too. Any other word is a set or a folder itself.
+    """
+    check_type("residue", residue, str)
+    check_type("reference", reference, str | None)
+    if reference is None and residue == "ala":
+        return "ala2"
+    return f"{residue}2_obc2" if reference in (None, "obc2") else reference
+
+
+def _dynamics(study: str, map: str, length_ps: float) -> dict:
+    """Steps and frames: 2 fs as in the study, 0.5 fs for all atoms, whose hydrogens move, and 1 fs for an inversion."""
+    check_type("length_ps", length_ps, float)
+    if not FRAME_PS <= length_ps < float("inf"):
+        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
+    dt_ps = 0.001 if study == "inversion" else 0.0005 if map == "atomistic" else 0.002
+    return dict(
+        n_frames=round(length_ps / FRAME_PS),
+        steps_per_frame=round(FRAME_PS / dt_ps),
+        dt_ps=dt_ps,
+        ensemble="nve" if study == "nve" else "nvt",
+    )
+
+
+def _check_word(name: str, value, known):
+    if value not in known:
+        raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
