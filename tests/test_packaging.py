@@ -47,7 +47,7 @@ def test_continuous_integration_runs_the_commands_of_the_readme():
     block = read("README.md").split("## Two commands")[1].split("```")[1]
     commands = [line.split("#")[0].strip() for line in block.splitlines() if line.startswith("uv ")]
     script = read(".ci/run")
-    assert commands == ["uv run cgcore book", "uv run pytest"]
+    assert commands == ["uv run cgcore book", "uv run pytest -n 2 --dist loadfile"]
     assert all(re.search(rf"^(step|exec) {command}$", script, re.MULTILINE) for command in commands)
     assert script.strip().endswith(commands[-1]), "the last line printed is that of the tests"
     assert "set -euo pipefail" in script and (ROOT / ".ci/run").stat().st_mode & 0o111

@@ -38,7 +38,7 @@ TEN_BEADS = {
 }
 ALL_ATOMS = {
     "quick": dict(train=SHORT | dict(epochs=2), nvt=(8, 1.0), nve=(2, 2.0), inversion=(2, 1.0)),
-    "laptop": dict(train=SHORT | dict(epochs=3), nvt=(64, 5.0), nve=(10, 10.0), inversion=(2, 1000.0)),
+    "laptop": dict(train=SHORT | dict(epochs=3), nvt=(16, 20.0), nve=(10, 10.0), inversion=(2, 1000.0)),
     "paper": dict(inversion=(4, 2500.0)),
 }
 LARGER = {"heavy_atom": TEN_BEADS, "united_atom": TEN_BEADS, "atomistic": ALL_ATOMS}
