@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -285,6 +286,10 @@ def test_results_become_text_with_their_errors(tmp_path):
         results.rows(found, ["jss"])
     with pytest.raises(ConfigError, match="result 'Core' has no 'bigg'; did you mean 'big'"):
         core.text("bigg")
+    other = replace(found["core"], label="Core Beta")
+    two, third = {"core": core, "other": other}, replace(other, sampling="5 ns", label="Reference")
+    assert results.sampling(two) == "Each row: 20 ns."
+    assert results.sampling(two | {"third": third}) == "Core; Core Beta: 20 ns. Reference: 5 ns."
     assert results.load(tmp_path / "nowhere") == {}
 
 

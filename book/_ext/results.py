@@ -34,8 +34,7 @@ class ResultTable(SphinxDirective):
             self.env.note_dependency(str(path))
         columns, _, caption = "\n".join(self.content).partition("\n\n")
         headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
-        sampling = " ".join(f"{r.label}: {r.sampling}." for r in found.values() if r.sampling)
-        text = self.parse_inline(f"{' '.join(caption.split())} {sampling}", lineno=self.lineno)[0]
+        text = self.parse_inline(f"{' '.join(caption.split())} {results.sampling(found)}", lineno=self.lineno)[0]
         table = nodes.table("", nodes.title("", "", *text), classes=["results"])
         table += _group(["", *headings.values()], results.rows(found, list(headings)))
         self.add_name(table)

@@ -54,6 +54,17 @@ def load(folder: Path) -> dict[str, Result]:
     return dict(sorted(found.items(), key=lambda item: item[1].order))
 
 
+def sampling(results: dict[str, Result]) -> str:
+    """What the numbers rest on, in sentences: rows that rest on the same share one."""
+    labels: dict[str, list[str]] = {}
+    for result in results.values():
+        if result.sampling:
+            labels.setdefault(result.sampling, []).append(result.label)
+    if len(labels) == 1 and len(results) > 1 and len(*labels.values()) == len(results):
+        return f"Each row: {next(iter(labels))}."
+    return " ".join(f"{'; '.join(names)}: {said}." for said, names in labels.items())
+
+
 def rows(results: dict[str, Result], keys: list[str]) -> list[list[str]]:
     """A row of text per run: its label and the numbers of the keys, a dash where its table lacks one.
 
