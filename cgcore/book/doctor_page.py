@@ -20,6 +20,7 @@ from cgcore.doctor.report import HEADLINES, ORDER
 from cgcore.doctor.stereo import LOST
 from cgcore.frames import Frames, Topology
 from cgcore.io import read, read_topology
+from cgcore.map_files import CAPS
 from cgcore.reference import sets
 from cgcore.store import write_json
 
@@ -165,4 +166,4 @@ def _residue(name: str, topology: Topology) -> str:
         known = tomllib.loads(map_text(name)).get("residues", {})
     except (FileNotFoundError, tomllib.TOMLDecodeError):
         known = {}
-    return next((r for r in topology.residues if r in known and r not in maps.CAPS), topology.residues[0])
+    return next((r for r in topology.residues if r in known and r not in CAPS), topology.residues[0])
