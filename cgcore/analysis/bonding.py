@@ -15,7 +15,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 from scipy.spatial import cKDTree
 
-from cgcore.analysis.partners import poisson_interval
+from cgcore.analysis.partners import rates
 from cgcore.analysis.sample import wrapped
 from cgcore.units import PS_PER_NS
 
@@ -98,17 +98,7 @@ def switching(
     molecules = len(_parts(frozenset(map(tuple, np.asarray(bonds).tolist()))))
     exposure = sum(map(len, replicas)) * frame_ps / PS_PER_NS * molecules
     new = np.concatenate([s.new for s in found])
-    size = float(new.mean()) if len(new) else 2.0
-    low, high = poisson_interval(len(new))
-    return {
-        "n_exchanges": len(new),
-        "switch_rate": float(new.sum() / exposure),
-        "switch_rate_low": low * size / exposure,
-        "switch_rate_high": high * size / exposure,
-        "switched": float(np.concatenate([s.switched for s in found]).mean()),
-        "switched_end": float(np.mean([s.switched[-1] for s in found])),
-        "switch_hold_ps": hold * frame_ps,
-    }
+    return rates(new, exposure, [s.switched for s in found]) | {"switch_hold_ps": hold * frame_ps}
 
 
 def _of_kinds(x, box, mine: np.ndarray, others: np.ndarray) -> list[tuple[int, int]]:

@@ -119,23 +119,27 @@ def switching(sample: Sample, bonds: np.ndarray, species, *, hold_ps: float = 1.
     hold = max(2, round(hold_ps / sample.frame_ps))
     found = [follow(x, sample.box, bonds, species, hold=hold) for x in sample.replicas()]
     exposure = sample.n_frames * sample.frame_ps / PS_PER_NS * len(bonds)
-    exchanges = np.concatenate([s.molecules for s in found])
-    mean_size = float(exchanges.mean()) if len(exchanges) else 2.0
-    low, high = poisson_interval(len(exchanges))
     longest = max(len(s.switched) for s in found)
     over_time = np.full((len(found), longest), np.nan)
     for row, s in zip(over_time, found, strict=True):
         row[: len(s.switched)] = s.switched
-    table = {
-        "n_exchanges": len(exchanges),
-        "switch_rate": float(exchanges.sum() / exposure),
-        "switch_rate_low": low * mean_size / exposure,
-        "switch_rate_high": high * mean_size / exposure,
-        "switched": float(np.concatenate([s.switched for s in found]).mean()),
-        "switched_end": float(np.mean([s.switched[-1] for s in found])),
-        "switch_hold_ps": hold * sample.frame_ps,
-    }
+    new = np.concatenate([s.molecules for s in found])
+    table = rates(new, exposure, [s.switched for s in found]) | {"switch_hold_ps": hold * sample.frame_ps}
     return table, np.nanmean(over_time, axis=0)
+
+
+def rates(new: np.ndarray, exposure: float, switched: list[np.ndarray]) -> dict:
+    """The table of `switching` from the new bonds of each exchange (E,), molecules times ns, and (T,) of each replica."""
+    low, high = poisson_interval(len(new))
+    size = float(new.mean()) if len(new) else 2.0
+    return {
+        "n_exchanges": len(new),
+        "switch_rate": float(new.sum() / exposure),
+        "switch_rate_low": low * size / exposure,
+        "switch_rate_high": high * size / exposure,
+        "switched": float(np.concatenate(switched).mean()),
+        "switched_end": float(np.mean([s[-1] for s in switched])),
+    }
 
 
 def poisson_interval(n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from cgcore.book.hexane_tables import MAPS
 from cgcore.potentials import unseen
 from cgcore.profiles.hexane import hexane_config
 from cgcore.reference import sets
+from cgcore.store.runs import git_state, versions
 
 SHOWN = ("three_site", "four_site", "two_site")
 
@@ -27,7 +28,8 @@ def write(folder: Path) -> list[Path]:
         beads = mapping.load(map, topology, typing=d.typing, residue=d.residue)
         frames = mapping.apply(beads, data.split_blocks(atoms, d.blocks, d.valid_blocks, d.gap_ps).train)
         ranges = unseen.for_frames(beads.species, frames, liquid=True).ranges
-        about = {"sampling": f"{frames.n_frames} frames", "manifest": {"data": store.data_hash(frames.position)}}
+        made = {"data": {"hexane": store.data_hash(frames.position)}, "versions": versions(), "git": git_state()}
+        about = {"sampling": f"{frames.n_frames} frames", "manifest": made}
         for a, b in zip(*np.triu_indices(len(ranges)), strict=True):
             pair = "".join("ABCDEF"[k] for k in (a, b))
             paths.append(folder / "unseen" / f"{map}_{pair}.json")

@@ -12,9 +12,9 @@ from ..config import (
     NequIPConfig,
     TrainConfig,
     check_type,
-    did_you_mean,
     from_dict,
 )
+from .common import check_word, frames_of, network
 
 NETWORKS = ("mace", "nequip")
 STUDIES = ("nvt", "nve", "inversion")
@@ -64,8 +64,8 @@ class RunConfig:
     md: MDConfig = field(default_factory=MDConfig)
 
     def __post_init__(self):
-        _check_word("potential", self.potential, NETWORKS)
-        _check_word("study", self.study, STUDIES)
+        check_word("potential", self.potential, NETWORKS)
+        check_word("study", self.study, STUDIES)
 
     @property
     def network(self) -> MACEConfig | NequIPConfig:
@@ -102,18 +102,13 @@ def run_config(
     layers, cutoff_nm and symmetry are those of the chosen potential; nu and bond_types are of MACE only.
     Raises ConfigError for an unknown profile or study, for the inversion of a molecule without CB, and for values of the wrong type or range.
     """
-    _check_word("profile", profile, PROFILES)
-    _check_word("study", study, STUDIES)
-    _check_word("potential", potential, NETWORKS)
+    check_word("profile", profile, PROFILES)
+    check_word("study", study, STUDIES)
+    check_word("potential", potential, NETWORKS)
     if study == "inversion" and (map == "core" or residue == "gly"):
         raise ConfigError(f"study 'inversion': want a map with a bead CB, which map {map!r} of {residue!r} has not")
     numbers = PROFILES[profile] | LARGER.get(map, {}).get(profile, {})
     usual_replicas, usual_ps = numbers[study]
-    network = dict(cutoff_nm=cutoff_nm, symmetry=symmetry) | ({} if layers is None else dict(layers=layers))
-    if potential == "mace":
-        network |= dict(correlation=nu, bond_types=bond_types)
-    elif (nu, bond_types) != (2, False):
-        raise ConfigError(f"nu and bond_types are settings of MACE alone, got nu = {nu}, bond_types = {bond_types}")
     raw = dict(
         profile=profile,
         study=study,
@@ -124,7 +119,8 @@ def run_config(
         md=_dynamics(study, map, usual_ps if length_ps is None else length_ps)
         | dict(replicas=usual_replicas if replicas is None else replicas, seed=seed),
     )
-    return from_dict(RunConfig, raw | {potential: network})
+    chosen = network(potential, layers, nu, bond_types, cutoff_nm=cutoff_nm, symmetry=symmetry)
+    return from_dict(RunConfig, raw | {potential: chosen})
 
 
 def reference_set(residue: str, reference: str | None) -> str:
@@ -140,18 +136,10 @@ def reference_set(residue: str, reference: str | None) -> str:
 
 def _dynamics(study: str, map: str, length_ps: float) -> dict:
     """Steps and frames: 2 fs as in the study, 0.5 fs for all atoms, whose hydrogens move, and 1 fs for an inversion."""
-    check_type("length_ps", length_ps, float)
-    if not FRAME_PS <= length_ps < float("inf"):
-        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
     dt_ps = 0.001 if study == "inversion" else 0.0005 if map == "atomistic" else 0.002
     return dict(
-        n_frames=round(length_ps / FRAME_PS),
+        n_frames=frames_of(length_ps),
         steps_per_frame=round(FRAME_PS / dt_ps),
         dt_ps=dt_ps,
         ensemble="nve" if study == "nve" else "nvt",
     )
-
-
-def _check_word(name: str, value, known):
-    if value not in known:
-        raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from ..config import (
-    FRAME_PS,
     ConfigError,
     DataConfig,
     MACEConfig,
@@ -11,10 +10,9 @@ from ..config import (
     NequIPConfig,
     SplineConfig,
     TrainConfig,
-    check_type,
-    did_you_mean,
     from_dict,
 )
+from .common import check_word, frames_of
 
 CUTOFF_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80, "six_site": 0.65}
 """The larger of the study's two cut-offs for each map; the six-site map, which it has no table for, as the four-site."""
@@ -94,13 +92,9 @@ def hexane_config(
         ("force_map", force_map, FORCE_MAPS),
         ("prior", prior, PRIORS),
     ):
-        if value not in known:
-            raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
+        check_word(name, value, known)
     numbers = HEXANE[profile]
-    length_ps = numbers["length_ps"] if length_ps is None else length_ps
-    check_type("length_ps", length_ps, float)
-    if not FRAME_PS <= length_ps < float("inf"):
-        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
+    n_frames = frames_of(numbers["length_ps"] if length_ps is None else length_ps)
     data = dict(residue="hex", map=map, typing=typing, valid_blocks=2)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
     return LiquidConfig(
@@ -117,7 +111,7 @@ def hexane_config(
             MDConfig,
             dict(
                 replicas=numbers["replicas"] if replicas is None else replicas,
-                n_frames=round(length_ps / FRAME_PS),
+                n_frames=n_frames,
                 steps_per_frame=250,
                 seed=seed,
             ),

@@ -4,17 +4,15 @@ alone."""
 from dataclasses import dataclass, field
 
 from ..config import (
-    FRAME_PS,
-    ConfigError,
     DataConfig,
     MACEConfig,
     MDConfig,
     NequIPConfig,
     TrainConfig,
     check_type,
-    did_you_mean,
     from_dict,
 )
+from .common import check_word, frames_of, network
 
 CUTOFF_NM = {"chain_ca": 1.2, "chain_core": 0.5, "chain_core_beta": 0.5}
 """The study's cut-off for CA, and that of its amino acids for the backbones."""
@@ -102,28 +100,20 @@ def chain_config(
         ("force_map", force_map, FORCE_MAPS),
         ("prior", prior, PRIORS),
     ):
-        if value not in known:
-            raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
+        check_word(name, value, known)
     numbers = CHAIN[profile]
-    length_ps = numbers["length_ps"] if length_ps is None else length_ps
-    check_type("length_ps", length_ps, float)
-    if not FRAME_PS <= length_ps < float("inf"):
-        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
+    n_frames = frames_of(numbers["length_ps"] if length_ps is None else length_ps)
     data = dict(residue="ala", map=map, typing=typing, blocks=BLOCKS)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
-    network = dict(cutoff_nm=CUTOFF_NM[map] if cutoff_nm is None else cutoff_nm, symmetry=symmetry)
-    network |= {} if layers is None else dict(layers=layers)
-    if potential == "mace":
-        network |= dict(correlation=nu, bond_types=bond_types)
-    elif (nu, bond_types) != (2, False):
-        raise ConfigError(f"nu and bond_types are settings of MACE alone, got nu = {nu}, bond_types = {bond_types}")
+    cutoff_nm = CUTOFF_NM[map] if cutoff_nm is None else cutoff_nm
+    chosen = network(potential, layers, nu, bond_types, cutoff_nm=cutoff_nm, symmetry=symmetry)
     check_type("mirror", mirror, bool)
     return ChainConfig(
         profile=profile,
         kind=potential,
         fit=ChainFitConfig(
             data=from_dict(DataConfig, data | dict(frames=numbers["frames"] if frames is None else frames)),
-            potential=from_dict(POTENTIALS[potential], network),
+            potential=from_dict(POTENTIALS[potential], chosen),
             train=from_dict(TrainConfig, train),
             force_map=force_map,
             mirror=mirror,
@@ -133,7 +123,7 @@ def chain_config(
             MDConfig,
             dict(
                 replicas=numbers["replicas"] if replicas is None else replicas,
-                n_frames=round(length_ps / FRAME_PS),
+                n_frames=n_frames,
                 steps_per_frame=250,
                 seed=seed,
             ),

@@ -1,0 +1,27 @@
+"""What the templates' configurations have in common: words out of a list, lengths, settings of one network alone."""
+
+from ..config import FRAME_PS, ConfigError, check_type, did_you_mean
+
+
+def check_word(name: str, value, known):
+    """Raise ConfigError unless value is one of the known words, with the one that was likely meant."""
+    if value not in known:
+        raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
+
+
+def frames_of(length_ps: float) -> int:
+    """Frames in a simulation of so many ps. Raises ConfigError for less than one, and for what is no number."""
+    check_type("length_ps", length_ps, float)
+    if not FRAME_PS <= length_ps < float("inf"):
+        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
+    return round(length_ps / FRAME_PS)
+
+
+def network(potential: str, layers: int | None, nu: int, bond_types: bool, **others) -> dict:
+    """Settings of a network as its configuration takes them. Raises ConfigError for settings of MACE given to another."""
+    numbers = others | ({} if layers is None else dict(layers=layers))
+    if potential == "mace":
+        return numbers | dict(correlation=nu, bond_types=bond_types)
+    if (nu, bond_types) != (2, False):
+        raise ConfigError(f"nu and bond_types are settings of MACE alone, got nu = {nu}, bond_types = {bond_types}")
+    return numbers
