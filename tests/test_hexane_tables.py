@@ -3,24 +3,30 @@
 import csv
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pretend
 import pytest
 from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
-from cgcore import mapping, store
+from cgcore import data, mapping, store
 from cgcore.book import (
     hexane_exchange,
     hexane_figures,
     hexane_table1,
     hexane_tables,
+    hexane_torsion,
     hexane_unseen,
     map_pictures,
     results,
 )
 from cgcore.book.hexane_tables import setting
 from cgcore.cli import app
+from cgcore.potentials import splines
+from cgcore.potentials.terms import terms
+from cgcore.profiles.hexane import hexane_config
 from cgcore.reference import sets
 
 
@@ -203,3 +209,26 @@ def test_a_picture_of_a_map_shows_one_molecule_of_the_liquid():
     assert (len(x), elements.count("C"), len(atom_bonds)) == (20, 6, 19)
     assert "".join(names) == "ABA" and np.asarray(bonds).tolist() == [[0, 1], [1, 2]]
     assert_allclose(kept[1], np.asarray(beads.weights)[1, :20] @ x, atol=1e-6)
+
+
+def test_the_torsion_of_positions_of_forces_and_of_what_knows_nothing(tmp_path):
+    """Splines whose coefficients are all zero have no torsion: as many molecules in every direction, two thirds gauche."""
+    topology, atoms = sets.load("hexane")
+    config = hexane_config(profile="laptop", map="four_site", potential="spline")
+    beads = mapping.load("four_site", topology, residue="hex")
+    d = config.fit.data
+    frames = mapping.apply(beads, data.split_blocks(atoms, d.blocks, d.valid_blocks, d.gap_ps).train)
+    flat = splines.build(splines.for_frames(terms(beads), frames, config.fit.potential), liquid=True)
+    params = jax.tree.map(jnp.zeros_like, flat.init(jax.random.key(0)))
+    run = pretend.run(tmp_path, pretend.bells("four_site", 1.1), map="four_site", potential="spline")
+    other = pretend.run(tmp_path, pretend.bells("four_site", 1.1), map="four_site")
+    assert hexane_torsion.write([run, other], tmp_path) == []  # whose parameters were not kept
+    store.save_tree(run / "fit" / "abc" / "params.npz", params)
+    assert len(hexane_torsion.write([run, other], tmp_path)) == 5
+    found = results.load(tmp_path / "torsion")
+    flat, met, least, noisy = (found[k].table for k in ("four_site_spline", "positions", "optimal", "sum"))
+    assert_allclose([flat["gauche"], flat["barrier_kJ_mol"]], [2 / 3, 0], atol=1e-6)
+    assert met["gauche"] == pytest.approx(0.173, abs=0.005) and met["barrier_kJ_mol"] == pytest.approx(14, abs=1.5)
+    for told in (least, noisy):
+        assert told["gauche_low"] < met["gauche"] < told["gauche_high"]
+    assert noisy["barrier_kJ_mol_error"] > 2 * least["barrier_kJ_mol_error"]
