@@ -15,9 +15,9 @@ from cgcore import data, mapping, store
 from cgcore.book import (
     hexane_exchange,
     hexane_figures,
+    hexane_forces,
     hexane_table1,
     hexane_tables,
-    hexane_torsion,
     hexane_unseen,
     map_pictures,
     results,
@@ -222,13 +222,17 @@ def test_the_torsion_of_positions_of_forces_and_of_what_knows_nothing(tmp_path):
     params = jax.tree.map(jnp.zeros_like, flat.init(jax.random.key(0)))
     run = pretend.run(tmp_path, pretend.bells("four_site", 1.1), map="four_site", potential="spline")
     other = pretend.run(tmp_path, pretend.bells("four_site", 1.1), map="four_site")
-    assert hexane_torsion.write([run, other], tmp_path) == []  # whose parameters were not kept
+    assert hexane_forces.write([run, other], tmp_path) == []  # whose parameters were not kept
     store.save_tree(run / "fit" / "abc" / "params.npz", params)
-    assert len(hexane_torsion.write([run, other], tmp_path)) == 5
-    found = results.load(tmp_path / "torsion")
-    flat, met, least, noisy = (found[k].table for k in ("four_site_spline", "positions", "optimal", "sum"))
+    assert len(hexane_forces.write([run, other], tmp_path)) == 5
+    found = results.load(tmp_path / "mean_force")
+    flat, met, least, noisy = (
+        found[k].table for k in ("four_site_spline", "four_site_positions", "four_site_optimal", "four_site_sum")
+    )
     assert_allclose([flat["gauche"], flat["barrier_kJ_mol"]], [2 / 3, 0], atol=1e-6)
     assert met["gauche"] == pytest.approx(0.173, abs=0.005) and met["barrier_kJ_mol"] == pytest.approx(14, abs=1.5)
     for told in (least, noisy):
         assert told["gauche_low"] < met["gauche"] < told["gauche_high"]
+        assert told["js"] < 3 * told["js_noise"]
+    assert met["js"] is None and flat["js"] > 0.1
     assert noisy["barrier_kJ_mol_error"] > 2 * least["barrier_kJ_mol_error"]

@@ -57,6 +57,36 @@ def test_torque_is_the_slope_of_the_potential():
     quads, frames = chains(5, 0)
     phi, torque = mean_force.torques(frames, quads)
     assert_allclose(torque, -np.asarray(jax.vmap(jax.vmap(jax.grad(potential)))(jnp.asarray(phi))), atol=1e-8)
+    assert phi.min() > 0
+
+
+def test_torque_of_an_angle_is_the_slope_of_its_potential():
+    quads, frames = chains(5, 0)
+    triples = np.concatenate([quads[:, :3], quads[:, 1:]])
+    x = frames.position + np.random.default_rng(1).normal(0, 0.02, frames.position.shape)
+
+    def energy(y):
+        return jnp.sum(30 * (geometry.angles(y, triples[:20], BOX) - 1.7) ** 2)
+
+    force = -np.asarray(jax.vmap(jax.grad(energy))(jnp.asarray(x)))
+    theta, torque = mean_force.torques(frames_of(x, force), triples[:20])
+    assert_allclose(torque, -60 * (theta - 1.7), atol=1e-9)
+
+
+def test_forces_and_positions_give_the_known_profile_of_an_angle():
+    """Ends that move on spheres about the middle: p is sin q exp(-U / kT)."""
+    random, grid = np.random.default_rng(4), np.linspace(0, np.pi, 20001)[1:-1]
+    energy = 6 * (1 + np.cos(3 * grid)) - 4 * np.cos(grid)
+    p = np.sin(grid) * np.exp(-energy / kT(T))
+    q = random.choice(grid, size=(2000, 20), p=p / p.sum())
+    torque = 18 * np.sin(3 * q) - 4 * np.sin(q)
+    found = mean_force.from_forces(q, torque, 3, T), mean_force.from_positions(q, 3, T)
+    mean = p @ grid / p.sum()
+    assert_allclose([f.mean()[0] for f in found], mean, atol=4 * found[1].mean()[1] + 1e-3)
+    assert found[0].distance(found[1])[0] < 2e-3
+    noisy = mean_force.from_forces(q, torque + random.normal(0, 25.0, q.shape), 3, T)
+    away, noise = noisy.distance(found[1])
+    assert 3e-4 < noise < 0.05 and away < 4 * noise and noise > 5 * found[0].distance(found[1])[1]
 
 
 def test_stretching_and_bending_give_no_torque():
@@ -75,18 +105,19 @@ def test_stretching_and_bending_give_no_torque():
 def test_forces_and_positions_give_the_known_profile():
     quads, frames = chains(2000, 1)
     phi, torque = mean_force.torques(frames, quads)
-    exact = np.asarray(potential(np.linspace(0, np.pi, 10 * mean_force.BINS + 1)))
+    exact = np.asarray(potential(np.linspace(0, np.pi, 10 * mean_force.BINS[4] + 1)))
     p = np.exp(-exact / kT(T))
     gauche = p[: len(p) * 2 // 3].sum() / p.sum()
-    at = (np.arange(mean_force.BINS) + 0.5) * np.pi / mean_force.BINS
+    at = (np.arange(mean_force.BINS[4]) + 0.5) * np.pi / mean_force.BINS[4]
     wanted = np.asarray(potential(at) - potential(at[-1]))
-    profile = mean_force.from_forces(phi, torque, T)
+    profile = mean_force.from_forces(phi, torque, 4, T)
     assert_allclose(profile.free_energy, wanted, atol=0.35)  # of 15
-    met = mean_force.from_positions(phi, T)
+    met = mean_force.from_positions(phi, 4, T)
     assert np.all(np.abs(met.free_energy - wanted) < 4 * met.error + 0.2)
     for found in (profile, met):
-        assert found.interval[0] < found.gauche < found.interval[1] and found.gauche == pytest.approx(gauche, abs=0.01)
-        height, error = found.barrier
+        value, low, high = found.gauche()
+        assert low < value < high and value == pytest.approx(gauche, abs=0.01)
+        height, error = found.barrier()
         assert abs(height - wanted[18:30].max()) < 2 * error + 0.2
 
 
@@ -94,13 +125,14 @@ def test_noise_of_the_forces_is_in_the_errors():
     quads, frames = chains(300, 2)
     phi, torque = mean_force.torques(frames, quads)
     random = np.random.default_rng(3)
-    exact, found = mean_force.from_forces(phi, torque, T), []
+    exact, found = mean_force.from_forces(phi, torque, 4, T), []
     for _ in range(30):
-        found.append(mean_force.from_forces(phi, torque + random.normal(0, 60.0, torque.shape), T))
+        found.append(mean_force.from_forces(phi, torque + random.normal(0, 60.0, torque.shape), 4, T))
     off = np.array([p.free_energy - exact.free_energy for p in found])[:, :-1]
     said = np.mean([p.error for p in found], axis=0)[:-1]
     common = exact.error[:-1] < 10  # cis is hardly met
     assert_allclose(off.std(axis=0)[common] / said[common], 1.0, atol=0.45)
-    covered = [p.interval[0] <= exact.gauche <= p.interval[1] for p in found]
-    assert np.mean(covered) > 0.8
-    assert np.mean([p.interval[1] - p.interval[0] for p in found]) > 3 * (exact.interval[1] - exact.interval[0])
+    limits = np.array([p.gauche()[1:] for p in found])
+    value, low, high = exact.gauche()
+    assert np.mean((limits[:, 0] <= value) & (value <= limits[:, 1])) > 0.8
+    assert np.mean(np.ptp(limits, axis=1)) > 3 * (high - low)
