@@ -211,6 +211,7 @@ def test_a_picture_of_a_map_shows_one_molecule_of_the_liquid():
     assert_allclose(kept[1], np.asarray(beads.weights)[1, :20] @ x, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_torsion_of_positions_of_forces_and_of_what_knows_nothing(tmp_path):
     """Splines whose coefficients are all zero have no torsion: as many molecules in every direction that is known."""
     topology, atoms = sets.load("hexane")
