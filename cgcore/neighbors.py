@@ -22,8 +22,14 @@ from .geometry import displacement
 MARGIN = 1.15
 """Slots of a row for each neighbour of the fullest row among the frames that a model is made from."""
 
+ROWS_MARGIN = 1.05
+"""Short rows for each that the frame with most of them has: all beads together vary less than one."""
+
 CHUNK = 2_000_000
 """Distances that are in memory at once."""
+
+SHORT = 8
+"""Slots of a short row. Where each bead has one row, as long as the fullest bead's, nearly half of the slots are empty."""
 
 SORTED = 64
 """Rows up to so long are sorted to narrow them; of longer ones the CPU selects the largest faster than it sorts."""
@@ -37,12 +43,12 @@ class NeighbourError(ValueError):
 
 
 class Edges(NamedTuple):
-    """Directed edges of N receivers with J slots each, and the D distinct lengths among them.
+    """Directed edges of N beads in R rows with J slots each, and the D distinct lengths among them.
 
-    vector: (N, J, 3) nm from sender to receiver, a constant unit vector in empty slots;
+    vector: (R, J, 3) nm from sender to receiver, a constant unit vector in empty slots;
     distance: (D,) nm, 1 in empty slots; ends: the two beads of each length, integers (D,) and (D,);
-    expand: (D, ...) -> (N, J, ...), zero in empty slots; sender: (N, ...) -> values of the senders, broadcastable to
-    (N, J, ...), some bead's in empty slots.
+    expand: (D, ...) -> (R, J, ...), zero in empty slots; sender: (N, ...) -> values of the senders, broadcastable to
+    (R, J, ...), some bead's in empty slots; receiver: (R,) the bead of each row, rising; None for one row a bead.
     """
 
     vector: Array
@@ -50,6 +56,13 @@ class Edges(NamedTuple):
     ends: tuple[Array, Array]
     expand: Callable
     sender: Callable
+    receiver: Array | None = None
+
+    def receive(self, sums: Array, n: int) -> Array:
+        """Sums over the slots of each row (R, ...) to those over all of each of n beads (n, ...)."""
+        if self.receiver is None:
+            return sums
+        return jax.ops.segment_sum(sums, self.receiver, n, indices_are_sorted=True)
 
 
 def all_pairs(position: Array, box: Array) -> Edges:
@@ -81,23 +94,45 @@ def all_pairs(position: Array, box: Array) -> Edges:
 
 def rows(position: Array, box: Array, index: Array) -> Edges:
     """The listed neighbours, J = K: `index` (N, K) holds the senders of each receiver and N in empty slots."""
+    return _listed(position, box, index, jnp.arange(len(index)))._replace(receiver=None)
+
+
+def short_rows(position: Array, box: Array, index: Array, count: int) -> tuple[Edges, Array]:
+    """The same neighbours, each bead's in as many rows of SHORT slots as they fill, `count` in all; the overflow flag.
+
+    `index` has its empty slots at the end of each row. The flag is true where there are more rows than `count`: those of
+    the last beads are then missing.
+    """
     n, k = index.shape
-    there = index < n
-    receiver = jnp.arange(n)[:, None]
-    index = jnp.where(there, index, receiver)
-    vector = displacement(position[index], position[:, None], box)
+    filled = jnp.sum(index < n, axis=1)
+    needed = -(-filled // SHORT)
+    ends = jnp.cumsum(needed)
+    row = jnp.arange(count)
+    receiver = jnp.minimum(jnp.searchsorted(ends, row, side="right"), n - 1)
+    slot = (row - (ends - needed)[receiver])[:, None] * SHORT + jnp.arange(SHORT)[None]
+    there = (row < ends[-1])[:, None] & (slot < filled[receiver][:, None])
+    sender = jnp.where(there, index[receiver[:, None], jnp.minimum(slot, k - 1)], n)
+    return _listed(position, box, sender, receiver), ends[-1] > count
+
+
+def _listed(position: Array, box: Array, index: Array, receiver: Array) -> Edges:
+    """index: (R, J) the senders of each row, and the number of beads in empty slots; receiver: (R,)."""
+    shape, there = index.shape, index < len(position)
+    index = jnp.where(there, index, receiver[:, None])
+    vector = displacement(position[index], position[receiver][:, None], box)
     vector = jnp.where(there[..., None], vector, np.array([1.0, 0.0, 0.0], position.dtype))
 
     def expand(values):
-        values = values.reshape(n, k, *values.shape[1:])
-        return values * there.astype(values.dtype).reshape(n, k, *(1,) * (values.ndim - 2))
+        values = values.reshape(*shape, *values.shape[1:])
+        return values * there.astype(values.dtype).reshape(*shape, *(1,) * (values.ndim - 2))
 
     return Edges(
         vector=vector,
         distance=jnp.linalg.norm(vector, axis=-1).reshape(-1),
-        ends=(jnp.broadcast_to(receiver, (n, k)).reshape(-1), index.reshape(-1)),
+        ends=(jnp.broadcast_to(receiver[:, None], shape).reshape(-1), index.reshape(-1)),
         expand=expand,
         sender=lambda features: features[index],
+        receiver=receiver,
     )
 
 
@@ -230,6 +265,12 @@ def capacity_for(position: np.ndarray, box: np.ndarray, cutoff: float) -> int:
         raise NeighbourError(f"want a cut-off of at most half the box, {half:.3f} nm, got {cutoff} nm")
     fullest = int(neighbour_counts(position, box, cutoff).max())
     return min(math.ceil(MARGIN * fullest), position.shape[1] - 1)
+
+
+def short_rows_for(position: np.ndarray, box: np.ndarray, cutoff: float) -> int:
+    """Rows of SHORT slots that frames (T, N, 3) nm need at most, plus a margin."""
+    counts = neighbour_counts(position, box, cutoff)
+    return math.ceil(ROWS_MARGIN * int((-(-counts // SHORT)).sum(axis=1).max()))
 
 
 def bond_graph(bonds, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cgcore.neighbors import (
+    SHORT,
     NeighbourError,
     all_pairs,
     bond_graph,
@@ -17,6 +18,8 @@ from cgcore.neighbors import (
     neighbour_counts,
     row_index,
     rows,
+    short_rows,
+    short_rows_for,
 )
 
 BOXES = {"vacuum": np.full(3, np.inf), "periodic": np.array([1.0, 1.2, 1.5]), "slab": np.array([1.0, 1.2, np.inf])}
@@ -140,6 +143,30 @@ def test_rows_and_all_pairs_have_one_contract(liquid):
     )
     assert_allclose(a, b, rtol=1e-12)
     assert_allclose(da, db, rtol=1e-10, atol=1e-12 * np.abs(db).max())
+
+
+@pytest.mark.parametrize("spare", [0, 3])
+def test_short_rows_hold_the_same_neighbours(liquid, spare):
+    """Every directed edge once, however beads with none, one or many rows follow one another; sums by bead agree."""
+    box = jnp.asarray(BOXES["periodic"])
+    x = np.concatenate([liquid, [[0.5, 0.6, 30.0]]])  # the last bead is alone
+    box = box.at[2].set(60.0)
+    index, _ = row_index(jnp.asarray(x), box, CUTOFF, 30)
+    long = rows(jnp.asarray(x), box, index)
+    needed = int((-(-np.asarray(index < 41).sum(1) // SHORT)).sum())
+    assert needed > 41
+    edges, full = short_rows(jnp.asarray(x), box, index, needed + spare)
+    assert not full and edges.vector.shape == (needed + spare, SHORT, 3)
+    met = np.asarray(edges.expand(jnp.ones(edges.distance.shape))) > 0
+    pairs = sorted(zip(*(np.asarray(end)[met.ravel()] for end in edges.ends), strict=True))
+    there = np.asarray(long.expand(jnp.ones(long.distance.shape))).ravel() > 0
+    assert pairs == sorted(zip(*(np.asarray(end)[there] for end in long.ends), strict=True))
+    assert_array_equal(edges.vector[~met], np.tile([1.0, 0, 0], (int((~met).sum()), 1)))
+    q = np.random.default_rng(1).normal(size=(41, 2))
+    wanted, sums = (e.receive((e.expand(e.distance)[..., None] * e.sender(q)).sum(axis=1), 41) for e in (long, edges))
+    assert_allclose(sums, wanted, rtol=1e-12, atol=1e-14)
+    assert short_rows(jnp.asarray(x), box, index, needed - 1)[1]
+    assert short_rows_for(x[None], np.asarray(box), CUTOFF) == int(np.ceil(1.05 * needed))
 
 
 def test_an_overflow_is_flagged(liquid):

@@ -43,7 +43,13 @@ def mace(correlation: int, layers: int, *, symmetry: str = "O3", bonds=(), capac
         bond_types=bool(bonds),
     )
     model = mace_network.Model(
-        config=config, species=SPECIES, n_species=2, mean_neighbours=2.0, bonds=bonds, capacity=capacity
+        config=config,
+        species=SPECIES,
+        n_species=2,
+        mean_neighbours=2.0,
+        bonds=bonds,
+        capacity=capacity,
+        short_rows=capacity and len(SPECIES),
     )
     return mace_network.build(model)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from ..frames import Frames, Status
-from ..neighbors import all_pairs, capacity_for, mean_neighbours, row_index, rows
+from ..neighbors import all_pairs, capacity_for, mean_neighbours, row_index, rows, short_rows, short_rows_for
 
 
 class PotentialError(ValueError):
@@ -89,29 +89,40 @@ def _add_listed(terms: tuple[Potential, ...]) -> Listed | None:
     return Listed(max(t.listed.cutoff_nm for t in terms if t.listed), energy, check)
 
 
-def with_neighbours(init: Callable, energy: Callable, cutoff_nm: float, capacity: int | None) -> Potential:
+def with_neighbours(
+    init: Callable, energy: Callable, cutoff_nm: float, capacity: int | None, count: int | None = None
+) -> Potential:
     """The potential with energy(params, edges): of all pairs of a molecule, or of a liquid's rows of `capacity` slots.
 
-    A frame in which a bead has more neighbours than slots has the energy NaN and the status NEIGHBOURS_FULL.
+    count: into how many short rows these go, None to leave them as they are. A frame in which a bead has more neighbours
+    than slots, or all together have more short rows, has the energy NaN and the status NEIGHBOURS_FULL.
     """
     if capacity is None:
         return Potential(init, lambda params, position, box: energy(params, all_pairs(position, box)))
 
+    def found(position, box):
+        index, full = row_index(position, box, cutoff_nm, capacity)
+        if count is None:
+            return rows(position, box, index), full
+        edges, more = short_rows(position, box, index, count)
+        return edges, full | more
+
     def of_list(params, position, box, index):
         return energy(params, rows(position, box, index))
 
-    def of_rows(params, position, box):
-        index, full = row_index(position, box, cutoff_nm, capacity)
-        return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * of_list(params, position, box, index)
+    def of_frame(params, position, box):
+        edges, full = found(position, box)
+        return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * energy(params, edges)
 
     def check(position, box):
-        return jnp.where(row_index(position, box, cutoff_nm, capacity)[1], Status.NEIGHBOURS_FULL, Status.OK)
+        return jnp.where(found(position, box)[1], Status.NEIGHBOURS_FULL, Status.OK)
 
-    return Potential(init, of_rows, True, check, Listed(cutoff_nm, of_list))
+    return Potential(init, of_frame, True, check, Listed(cutoff_nm, of_list))
 
 
-def surroundings(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liquid: bool) -> tuple[float, int | None]:
-    """Mean number of neighbours of the frames' beads, and the slots that a liquid's rows need (None for a molecule).
+def surroundings(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liquid: bool) -> dict:
+    """What a network's model takes from the frames' beads: mean_neighbours, and where they are a liquid capacity, the slots
+    of its rows, and short_rows, how many of those it needs; None for a molecule.
 
     Beads of a liquid see their images in the frames' box; those of a molecule see each other directly, whatever box the
     reference had. Raises PotentialError unless there is one species a bead.
@@ -120,8 +131,11 @@ def surroundings(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liq
     if len(species) != position.shape[1]:
         raise PotentialError(f"want one species a bead, got {len(species)} for {position.shape[1]} beads")
     box = np.asarray(frames.box if liquid else np.full(3, np.inf), position.dtype)
-    capacity = capacity_for(position, box, cutoff_nm) if liquid else None
-    return mean_neighbours(position, box, cutoff_nm), capacity
+    return {
+        "mean_neighbours": mean_neighbours(position, box, cutoff_nm),
+        "capacity": capacity_for(position, box, cutoff_nm) if liquid else None,
+        "short_rows": short_rows_for(position, box, cutoff_nm) if liquid else None,
+    }
 
 
 def check_species(species: tuple[int, ...], n_species: int):

@@ -37,6 +37,7 @@ class Model:
     mean_neighbours: float
     energy_scale: float = ENERGY_SCALE
     capacity: int | None = None
+    short_rows: int | None = None
 
     def __post_init__(self):
         check_species(self.species, self.n_species)
@@ -65,10 +66,8 @@ class Model:
 
 def for_frames(config: NequIPConfig, species: tuple[int, ...], frames: Frames, *, liquid: bool = False) -> Model:
     """The model of the frames' beads; liquid as in `mace.for_frames`."""
-    mean, capacity = surroundings(frames, species, config.cutoff_nm, liquid)
-    return Model(
-        config=config, species=tuple(species), n_species=max(species) + 1, mean_neighbours=mean, capacity=capacity
-    )
+    found = surroundings(frames, species, config.cutoff_nm, liquid)
+    return Model(config=config, species=tuple(species), n_species=max(species) + 1, **found)
 
 
 def build(model: Model) -> Potential:
@@ -78,6 +77,7 @@ def build(model: Model) -> Potential:
         lambda params, edges: energy(model, params, edges),
         model.config.cutoff_nm,
         model.capacity,
+        model.short_rows,
     )
 
 
@@ -97,7 +97,7 @@ def init(key: Array, model: Model) -> dict:
 
 def energy(model: Model, params: dict, edges: Edges) -> Array:
     """Energy of one frame: `energy_scale` times the sum over beads of the network's output."""
-    n, slots, _ = edges.vector.shape
+    n, (rows, slots, _) = len(model.species), edges.vector.shape
     dtype = edges.vector.dtype
     # The radial network has no biases: what is beyond the cut-off sends nothing.
     far = np.array([2.0 * model.config.cutoff_nm, 0.0, 0.0], dtype)
@@ -105,10 +105,10 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
     graph = jraph.GraphsTuple(
         nodes=jax.nn.one_hot(np.asarray(model.species), model.n_species, dtype=dtype),
         edges=ANGSTROM * jnp.where(there, edges.vector, far).reshape(-1, 3),
-        senders=jnp.broadcast_to(edges.sender(jnp.arange(n)), (n, slots)).reshape(-1),
-        receivers=np.repeat(np.arange(n), slots),
+        senders=jnp.broadcast_to(edges.sender(jnp.arange(n)), (rows, slots)).reshape(-1),
+        receivers=jnp.repeat(jnp.arange(n) if edges.receiver is None else edges.receiver, slots),
         n_node=jnp.array([n]),
-        n_edge=jnp.array([n * slots]),
+        n_edge=jnp.array([rows * slots]),
         globals=None,
     )
     return _quietly(model.network.apply, params, graph)[0, 0]

@@ -1,7 +1,7 @@
 """MACE (Batatia et al., NeurIPS 2022) in plain JAX, with the parameters and the numbers of mace-torch.
 
 One frame at a time. Features are a list with one array (N, 2 l + 1, K) for each degree l, channels K last; edges are
-dense by receiver (`neighbors.Edges`). Parameters are a flat dict under mace-torch's own names and shapes, so that
+in rows of one receiver each (`neighbors.Edges`). Parameters are a flat dict under mace-torch's own names and shapes, so that
 models move between the two codes unchanged.
 """
 
@@ -39,7 +39,7 @@ class Model:
 
     species: one of 0 ... n_species - 1 for each bead; mean_neighbours normalises sums over neighbours;
     energy_scale multiplies the output. capacity: slots of a liquid's rows of neighbours, None for a molecule, whose
-    beads all see each other; bonds: (P, 2) pairs, if the configuration has bond-typed edges.
+    beads all see each other; short_rows: into how many of those they go, None for one row a bead; bonds: (P, 2) pairs, if the configuration has bond-typed edges.
     Raises PotentialError for a species that is none and for typed edges without bonds.
     """
 
@@ -49,6 +49,7 @@ class Model:
     mean_neighbours: float
     energy_scale: float = ENERGY_SCALE
     capacity: int | None = None
+    short_rows: int | None = None
     bonds: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self):
@@ -87,13 +88,11 @@ def for_frames(
     cut-off, plus a margin. A molecule's beads see each other directly, whatever box the reference had.
     bonds: (P, 2), needed with config.bond_types.
     """
-    mean, capacity = surroundings(frames, species, config.cutoff_nm, liquid)
     return Model(
         config=config,
         species=tuple(species),
         n_species=max(species) + 1,
-        mean_neighbours=mean,
-        capacity=capacity,
+        **surroundings(frames, species, config.cutoff_nm, liquid),
         bonds=tuple((int(i), int(j)) for i, j in bonds) if config.bond_types else (),
     )
 
@@ -105,6 +104,7 @@ def build(model: Model) -> Potential:
         lambda params, edges: energy(model, params, edges),
         model.config.cutoff_nm,
         model.capacity,
+        model.short_rows,
     )
 
 
@@ -222,7 +222,7 @@ def radial_net(weight: dict, x: Array) -> Array:
 def convolve(paths: list, edges: Edges, harmonics: Array, radial: list[Array], h: list[Array]) -> list[Array]:
     """Messages summed over neighbours: for each path R_p * sum_(m1 m2) CG h_(j m1) Y_(m2), paths side by side.
 
-    harmonics (N, J, S), radial a (N, J, K) for each path, h[l] (N, 2 l + 1, K) -> for each l_out
+    harmonics (R, J, S), radial a (R, J, K) for each path, h[l] (N, 2 l + 1, K) -> for each l_out
     (N, 2 l_out + 1, paths_l K).
     """
     out: dict[int, list[Array]] = {}
@@ -231,7 +231,7 @@ def convolve(paths: list, edges: Edges, harmonics: Array, radial: list[Array], h
         angular = jnp.einsum("abc,njb->njac", coupling, harmonics[..., component_slice(l2)])
         sent = edges.sender(h[l1]) * r[:, :, None, :]
         out.setdefault(l3, []).append(jnp.einsum("njac,njak->nck", angular, sent))
-    return [jnp.concatenate(out[ell], axis=-1) for ell in sorted(out)]
+    return [edges.receive(jnp.concatenate(out[ell], axis=-1), len(h[0])) for ell in sorted(out)]
 
 
 def linear(weight: Array, blocks: list[Array]) -> list[Array]:
