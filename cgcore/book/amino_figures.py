@@ -62,7 +62,7 @@ def surfaces(found: dict, places: list[list[Setting | None]]):
             table, arrays = found[which]
             title = f"{_title(which)} ({table['ns']:.3g} ns)"
             mesh = plots.ramachandran(axes[r, k], arrays["F"], arrays["edges"], title, vmax=VMAX, colourbar=False)
-            _outer_labels(axes, r, k)
+        _outer_labels(axes)
         plots.free_energy_bar(list(axes.flat), mesh)
     return figure
 
@@ -120,15 +120,19 @@ def barriers(found: dict):
 
 def _title(which: Setting) -> str:
     if which.map != REFERENCE:
-        return which.label
+        return which.label.replace("all species", "all")
     words = {EXPLICIT: "reference", IMPLICIT: "reference, implicit water"}
     return words.get(which, f"{which.residue.title()}, reference")
 
 
-def _outer_labels(axes: np.ndarray, r: int, k: int):
-    """Labels at the left column and the lowest row alone, so that panels come close."""
-    ax = axes[r, k]
-    if r < len(axes) - 1:
-        ax.set_xlabel("")
-    if k:
-        ax.set_ylabel("")
+def _outer_labels(axes: np.ndarray):
+    """Labels at the first panel of each row and the lowest of each column alone, so that panels come close."""
+    drawn = np.vectorize(lambda ax: ax.axison)(axes)
+    for r, k in np.argwhere(drawn):
+        if drawn[r, :k].any():
+            axes[r, k].set_ylabel("")
+        if drawn[r + 1 :, k].any():
+            axes[r, k].set_xlabel("")
+        else:
+            axes[r, k].tick_params(labelbottom=True)
+        axes[r, k].tick_params(labelleft=not drawn[r, :k].any())
