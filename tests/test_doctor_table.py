@@ -54,8 +54,12 @@ def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
     assert doctor_observed.own(tmp_path) == {}
     data = {"residue": "ala", "map": "core", "typing": "study"}
     surface = {"point_symmetry": 0.01, "point_symmetry_floor": 0.007, "point_symmetry_error": 0.002}
-    surface |= {"chain_symmetry": 0.7, "chain_symmetry_floor": 0.01, "chain_symmetry_error": 0.01}
+    for name in ("chain_symmetry", "mirror_chain_symmetry"):
+        surface |= {name: 0.7, f"{name}_floor": 0.01, f"{name}_error": 0.01}
     write(tmp_path / "amino_acids/core.json", surface, {"fit": {"config": {"data": data}}})
+    alike = data | {"map": "core_beta", "typing": "single"}
+    backwards = surface | {"point_symmetry": 0.9, "mirror_chain_symmetry": 0.02}
+    write(tmp_path / "amino_acids/core_beta_single.json", backwards, {"fit": {"config": {"data": alike}}})
     write(tmp_path / "amino_acids/reference.json", surface, {})
     for name, map, extras, low in (
         ("a", "two_site", [], 0.0),
@@ -68,6 +72,7 @@ def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
         write(tmp_path / f"hexane/{name}.json", table, {"setting": {"map": map, "potential": "mace", "extras": extras}})
     assert doctor_observed.own(tmp_path) == {
         ("ala", "core", "study"): {"mirror": "yes", "direction": "no"},
+        ("ala", "core_beta", "single"): {"mirror": "no", "direction": "yes"},
         ("hex", "two_site", "study"): {"switch": "yes"},
         ("hex", "two_site", "labelled"): {"switch": "no"},
     }

@@ -10,7 +10,8 @@ from cgcore.book.doctor_cases import NO, YES, Case
 
 DEVIATIONS = 3.0
 """Standard errors beyond noise from which on a surface is not symmetric."""
-SURFACES = {"mirror": "point_symmetry", "direction": "chain_symmetry"}
+SURFACES = {"mirror": ("point_symmetry",), "direction": ("chain_symmetry", "mirror_chain_symmetry")}
+"""Symmetries of which one is enough: a chain that keeps its hand is read backwards in the mirror."""
 BONDED = {"bond types"}
 """Extras of a potential that is told of bonds, which is not what the doctor speaks of."""
 
@@ -52,7 +53,11 @@ def seen(case: Case, ours: dict[tuple[str, str, str], dict[str, str]], key: str)
 def _of_surface(table: dict) -> dict[str, str]:
     """Whether a surface over φ and ψ is its own image: as near to it as noise is."""
     return {
-        key: YES if table[name] < table[f"{name}_floor"] + DEVIATIONS * table[f"{name}_error"] else NO
-        for key, name in SURFACES.items()
-        if name in table
+        key: YES if any(_is_noise(table, name) for name in names) else NO
+        for key, names in SURFACES.items()
+        if all(name in table for name in names)
     }
+
+
+def _is_noise(table: dict, name: str) -> bool:
+    return table[name] < table[f"{name}_floor"] + DEVIATIONS * table[f"{name}_error"]
