@@ -165,7 +165,7 @@ def training(s: System, batch: int, repeats: int) -> dict:
     runners, out = {}, {"beads": len(s.beads.beads), "frames": batch}
     for name, make in (("P0", VARIANTS["P2"]), ("ours", VARIANTS["plain"])):
         potential, params = make(s)
-        if potential.listed:
+        if name == "P0" and potential.listed:
             potential = with_rows(potential, s)
         start = time.perf_counter()
         compiled = jax.jit(jax.grad(loss_of(potential, s.liquid, x, wanted, box))).lower(params).compile()
