@@ -16,6 +16,8 @@ from cgcore.config import ConfigError, did_you_mean, from_dict
 
 ABSENT = "–"
 THIN_SPACE = "\u202f"  # between groups of three digits
+ROUNDING = 1e-9
+"""An error so small beside its value is that of the arithmetic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Result:
             return value
         if isinstance(value, int):
             return f"{value:,}".replace(",", THIN_SPACE)
-        if not error or not math.isfinite(error):
+        if not error or not math.isfinite(error) or error < ROUNDING * abs(value):
             return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
         places = max(0, 1 - math.floor(math.log10(error)))
         return f"{value:.{places}f} ± {error:.{places}f}"
