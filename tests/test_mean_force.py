@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from cgcore import geometry
 from cgcore.analysis import mean_force
+from cgcore.data import DataError
 from cgcore.frames import Frames
 from cgcore.units import kT
 
@@ -136,3 +137,11 @@ def test_noise_of_the_forces_is_in_the_errors():
     value, low, high = exact.gauche()
     assert np.mean((limits[:, 0] <= value) & (value <= limits[:, 1])) > 0.8
     assert np.mean(np.ptp(limits, axis=1)) > 3 * (high - low)
+
+
+def test_bonds_and_frames_without_forces_are_refused():
+    x = butane(np.array([0.7]))
+    with pytest.raises(DataError, match="want frames with forces, these have none"):
+        mean_force.torques(frames_of(x, None), QUAD)
+    with pytest.raises(DataError, match=r"want paths of three or four beads, .* got \(1, 2\)"):
+        mean_force.torques(frames_of(x, np.zeros_like(x)), QUAD[:, :2])

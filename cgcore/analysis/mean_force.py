@@ -16,6 +16,7 @@ import numpy as np
 from cgcore import geometry
 from cgcore.analysis.bonded import GAUCHE_DEG
 from cgcore.analysis.surface import jensen_shannon
+from cgcore.data import DataError
 from cgcore.frames import Frames
 from cgcore.units import kT
 
@@ -78,8 +79,14 @@ def torques(frames: Frames, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Angles or sizes of dihedrals (T, M) rad, and the torques that would make them grow (T, M) kJ/mol/rad.
 
     paths: (M, 3) or (M, 4) bead indices. Of a dihedral and its mirror image the torque is that of the size, so that only
-    molecules without a hand are described.
+    molecules without a hand are described. Raises DataError for frames without forces, and for paths of other lengths.
     """
+    if frames.force is None:
+        raise DataError(
+            "mean torques: want frames with forces, these have none; were they read with require_forces=True?"
+        )
+    if np.ndim(paths) != 2 or np.shape(paths)[1] not in BINS:
+        raise DataError(f"mean torques: want paths of three or four beads, (M, 3) or (M, 4), got {np.shape(paths)}")
     x, force, box = (np.asarray(a, float) for a in (frames.position, frames.force, frames.box))
     first, *_, last = paths = np.asarray(paths).T
     b = [np.asarray(geometry.displacement(x[:, i], x[:, j], box)) for i, j in pairwise(paths)]

@@ -17,7 +17,7 @@ from cgcore.potentials import mace, nequip, splines
 from cgcore.potentials.terms import terms
 from cgcore.profiles.hexane import hexane_config
 from cgcore.reference import sets
-from cgcore.store.runs import git_state, versions
+from cgcore.store.runs import device, git_state, versions
 
 QUANTITIES = {"three_site": "angle_ABA", "four_site": "dihedral_ABBA"}
 TEMPERATURE_K = 300.0
@@ -76,7 +76,8 @@ def _profiles(map: str, runs: dict[Path, Setting]) -> dict:
     frames = {name: mapping.apply(b, part, require_forces=True) for name, b in (("sum", beads), ("optimal", least))}
     paths = bonded.kinds(tuple(beads.species_names[s] for s in beads.species), beads.bonds)[QUANTITIES[map]]
     made = {"data": {"hexane": store.data_hash(part.position)}, "versions": versions(), "git": git_state()}
-    about = made | {"frames": part.n_frames}
+    made |= {"device": device(), "seed": 0, "draws": mean_force.DRAWS}
+    about = made | {"frames": f"{part.n_frames} frames"}
     q, _ = mean_force.torques(frames["sum"], paths)
     met = mean_force.from_positions(q, paths.shape[1], TEMPERATURE_K)
     found = {"positions": (SOURCES["positions"], met, about)}
@@ -84,8 +85,9 @@ def _profiles(map: str, runs: dict[Path, Setting]) -> dict:
     for run, which in sorted(runs.items(), key=lambda item: (OPTIMAL in item[1].extras, item[1].potential)):
         forces = "optimal" if OPTIMAL in which.extras else "sum"
         few = _with_forces_of(run, frames[forces], beads)
+        more = {"fit": manifests(run)[0]["id"], "frames": f"{few.n_frames} of {part.n_frames} frames"}
         label = f"{POTENTIALS[which.potential]} of the {SOURCES[forces].removeprefix('forces, ')}"
-        found[which.stem] = (label, _of(few, paths), about | {"fit": manifests(run)[0]["id"]})
+        found[which.stem] = (label, _of(few, paths), about | more)
     return found
 
 
@@ -117,7 +119,7 @@ def _tables(folder: Path, map: str, found: dict) -> Iterable[Path]:
             table |= dict(zip(("mean", "mean_error"), profile.mean(), strict=True))
         path = folder / f"{name if name.startswith(map) else f'{map}_{name}'}.json"
         result = {"label": f"{MAPS[map]}, {label}", "order": 100 * list(QUANTITIES).index(map) + order}
-        store.write_json(path, result | {"sampling": f"{about['frames']} frames", "table": table, "manifest": about})
+        store.write_json(path, result | {"sampling": about["frames"], "table": table, "manifest": about})
         yield path
 
 

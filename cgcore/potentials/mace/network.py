@@ -1,8 +1,8 @@
 """MACE (Batatia et al., NeurIPS 2022) in plain JAX, with the parameters and the numbers of mace-torch.
 
 One frame at a time. Features are a list with one array (N, 2 l + 1, K) for each degree l, channels K last; edges are
-in rows of one receiver each (`neighbors.Edges`). Parameters are a flat dict under mace-torch's own names and shapes, so that
-models move between the two codes unchanged.
+in rows of one receiver each (`neighbors.Edges`). Parameters are a flat dict under mace-torch's own names and shapes, so
+that models move between the two codes unchanged.
 """
 
 import math
@@ -39,7 +39,8 @@ class Model:
 
     species: one of 0 ... n_species - 1 for each bead; mean_neighbours normalises sums over neighbours;
     energy_scale multiplies the output. capacity: slots of a liquid's rows of neighbours, None for a molecule, whose
-    beads all see each other; short_rows: into how many of those they go, None for one row a bead; bonds: (P, 2) pairs, if the configuration has bond-typed edges.
+    beads all see each other; short_rows: into how many of those they go, None for one row a bead; bonds: (P, 2) pairs, if
+    the configuration has bond-typed edges.
     Raises PotentialError for a species that is none and for typed edges without bonds.
     """
 
