@@ -70,6 +70,8 @@ def test_a_setting_is_told_from_its_parameters():
     assert core == Setting() and (core.group, core.stem, core.label) == ("", "core", "Core")
     single = setting(PARAMETERS | {"map": "core_beta", "typing": "single"})
     assert (single.stem, single.label) == ("core_beta_single", "Core Beta, one species")
+    again = setting(PARAMETERS | {"seed": 23})
+    assert (again.group, again.stem, again.label) == ("options", "core_seed_23", "Core, seed 23")
     gly = setting(PARAMETERS | {"residue": "gly", "reference": "obc2"})
     assert (gly.group, gly.stem, gly.label, gly.reference) == ("residues", "gly_core", "Gly, Core", None)
     wet = setting(PARAMETERS | {"reference": "obc2"})
@@ -125,7 +127,7 @@ def test_steps_and_barriers_stand_beside_the_published_ones(tmp_path):
 
 
 def test_unfinished_and_double_runs_are_refused(tmp_path):
-    twice = [run(tmp_path, seed=seed) for seed in (1, 2)]
+    twice = [run(tmp_path, epochs=epochs) for epochs in (1, 2)]
     with pytest.raises(store.StoreError, match="both Core; want one of them"):
         amino_tables.collect(twice, tmp_path / "results")
     (twice[0] / "executed.ipynb").unlink()

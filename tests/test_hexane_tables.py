@@ -100,7 +100,7 @@ def test_runs_become_results_and_share_their_reference(runs, tmp_path):
 
 
 def test_two_runs_of_one_setting_and_an_unfinished_one_are_refused(tmp_path):
-    twice = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), seed=seed) for seed in (1, 2)]
+    twice = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), epochs=epochs) for epochs in (1, 2)]
     with pytest.raises(store.StoreError, match="both Three-site, MACE.*want one of them"):
         hexane_tables.collect(twice, tmp_path / "results")
     (twice[0] / "executed.ipynb").unlink()
@@ -238,3 +238,10 @@ def test_the_torsion_of_positions_of_forces_and_of_what_knows_nothing(tmp_path):
         assert told["js"] < 3 * told["js_noise"]
     assert met["js"] is None and flat["js"] > 0.1
     assert noisy["barrier_kJ_mol_error"] > 2 * least["barrier_kJ_mol_error"]
+
+
+def test_runs_of_another_seed_are_rows_of_their_own(tmp_path):
+    runs = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), seed=seed) for seed in (22, 23)]
+    hexane_tables.collect(runs, tmp_path / "results")
+    labels = {which.label for which in hexane_tables.load(tmp_path / "results") if which.potential == "mace"}
+    assert labels == {"Three-site, MACE, ν = 2, 2 layers, 0.70 nm", "Three-site, MACE, ν = 2, 2 layers, 0.70 nm, seed 23"}

@@ -6,8 +6,7 @@ import numpy as np
 
 from cgcore import mapping, store
 from cgcore.book.amino_settings import setting
-from cgcore.book.collect import manifests
-from cgcore.book.hexane_tables import parameters_of
+from cgcore.book.collect import manifests, parameters_of
 from cgcore.config import FRAME_PS
 from cgcore.reference import sets
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from cgcore.book.collect import seed_words
 from cgcore.profiles.amino_acids import reference_set
 
 MAPS = {
@@ -90,6 +91,7 @@ def setting(parameters: dict) -> Setting:
     extras += [f"{given['cutoff_nm']:.2f} nm"] if given["cutoff_nm"] != 0.5 else []
     extras += ["SO(3)"] if given["symmetry"] == "SO3" else []
     extras += ["bond types"] if given["bond_types"] else []
+    extras += seed_words(parameters)
     residue, reference = given["residue"], given.get("reference")
     usual = reference_set(residue, reference) == reference_set(residue, None)
     return Setting(

@@ -7,8 +7,7 @@ import numpy as np
 
 from cgcore import store
 from cgcore.book.amino_settings import KINDS, REFERENCE, Setting, setting
-from cgcore.book.collect import FIT_KEYS, manifests
-from cgcore.book.hexane_tables import parameters_of
+from cgcore.book.collect import FIT_KEYS, manifests, read, settings_of, write
 
 ARRAYS = {"nvt": "ramachandran.npz", "nve": "nve.npz", "inversion": "inversion.npz"}
 MD_KEYS = ("n_replicas_failed", "temperature_K", "ns_per_day_aggregate")
@@ -25,36 +24,24 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     runs: folders of `run_notebook` with result.json, fit/ and the folder of their study. Raises StoreError for a run that
     is not finished, and for two of one setting.
     """
-    written, seen = [], {}
-    for run in runs:
-        which = setting(parameters_of(run)) if (run / "executed.ipynb").is_file() else None
-        fit, made = manifests(run, ("fit", KINDS[which.study] if which else "md"))
-        if which in seen:
-            raise store.StoreError(f"{run} and {seen[which]} are both {which.label}; want one of them")
-        seen[which] = run
+    written = []
+    for which, run in settings_of(runs, setting).items():
+        fit, made = manifests(run, ("fit", KINDS[which.study]))
         arrays = store.read_npz(run / KINDS[which.study] / made["id"] / ARRAYS[which.study])
         theirs = {k: a for k, a in arrays.items() if k.startswith(f"{REFERENCE}_")}
         ours = {k: a for k, a in arrays.items() if k not in theirs}
-        written += _write(folder / which.group, which.stem, _result(which, fit, made), ours)
+        written += write(folder / which.group, which.stem, _result(which, fit, made), ours)
         if which.study == "nvt":
             theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in theirs.items()}
             theirs |= {k: a for k, a in ours.items() if k.endswith("edges")}
-            written += _write(folder / which.group, which.reference_stem, _reference(which, made), theirs)
+            written += write(folder / which.group, which.reference_stem, _reference(which, made), theirs)
     return sorted(set(written))
 
 
 def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
     """Tables and arrays of the collected runs by setting, in their order; the references' have the map "reference"."""
-    found = {}
-    paths = [p for p in Path(folder).rglob("*.json") if "setting" in store.read_json(p)["manifest"]]
-    for path in sorted(paths, key=lambda p: (store.read_json(p)["order"], p.name)):
-        result = store.read_json(path)
-        raw = result["manifest"]["setting"]
-        found[Setting(**raw | {"extras": tuple(raw["extras"])})] = (
-            result["table"],
-            store.read_npz(path.with_suffix(".npz")),
-        )
-    return found
+    tables = (path for path in Path(folder).rglob("*.json") if "setting" in store.read_json(path)["manifest"])
+    return read(tables, Setting)
 
 
 def _result(which: Setting, fit: dict, made: dict) -> dict:
@@ -101,12 +88,3 @@ def _reference(which: Setting, made: dict) -> dict:
         "table": table,
         "manifest": about | {"data": made["data"], "versions": made["versions"], "git": made["git"]},
     }
-
-
-def _write(folder: Path, stem: str, result: dict, arrays: dict) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{stem}.json", folder / f"{stem}.npz"]
-    store.write_json(paths[0], result)
-    short = {k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in arrays.items()}
-    store.write_npz(paths[1], **short)
-    return paths

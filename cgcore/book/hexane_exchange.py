@@ -6,8 +6,8 @@ import numpy as np
 
 from cgcore import mapping, store
 from cgcore.analysis import partners
-from cgcore.book.collect import manifests
-from cgcore.book.hexane_tables import Setting, parameters_of, setting
+from cgcore.book.collect import manifests, parameters_of
+from cgcore.book.hexane_tables import Setting, setting
 from cgcore.config import FRAME_PS
 from cgcore.reference import sets
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from cgcore import data, force_maps, mapping, plots, store, train
 from cgcore.analysis import bonded, mean_force
-from cgcore.book.collect import manifests
-from cgcore.book.hexane_tables import MAPS, OPTIMAL, POTENTIALS, WALLS, WIDE_NM, Setting, parameters_of, setting
+from cgcore.book.collect import manifests, parameters_of
+from cgcore.book.hexane_tables import MAPS, OPTIMAL, POTENTIALS, WALLS, WIDE_NM, Setting, setting
 from cgcore.frames import Frames
 from cgcore.mapping import Mapping
 from cgcore.potentials import mace, nequip, splines

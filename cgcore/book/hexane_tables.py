@@ -3,14 +3,12 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import nbformat
 import numpy as np
 
 from cgcore import store
 from cgcore.analysis import force_errors
 from cgcore.analysis.ramachandran import row
-from cgcore.book.collect import FIT_KEYS, manifests
-from cgcore.book.run import EXECUTED
+from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, read, seed_words, settings_of, write
 
 REFERENCE = "reference"
 ARRAYS = "hexane.npz"
@@ -36,7 +34,7 @@ class Setting:
     nu: int | None = None
     layers: int | None = None
     cutoff_nm: float | None = None
-    extras: tuple[str, ...] = ()  # in words: bond types, walls, optimal forces, typing
+    extras: tuple[str, ...] = ()  # in words: bond types, walls, optimal forces, typing, seed
 
     @property
     def stem(self) -> str:
@@ -67,6 +65,7 @@ def setting(parameters: dict) -> Setting:
     extras += [WALLS] if parameters.get("prior", "none") == "unseen" else []
     extras += [OPTIMAL] if parameters.get("force_map", "sum") != "sum" else []
     extras += [parameters["typing"]] if parameters.get("typing", "study") != "study" else []
+    extras += seed_words(parameters)
     network = potential in LAYERS
     return Setting(
         map=map,
@@ -84,37 +83,26 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     runs: folders of `run_notebook` with result.json, fit/ and md/, the latter with results "liquid" and "dynamics" in
     its manifest and hexane.npz. Raises StoreError for a run that is not finished, and for two of one setting.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written, seen, splines = [], {}, _splines(runs)
-    for run in runs:
+    found = settings_of(runs, setting)
+    written, splines = [], _splines(found)
+    for which, run in found.items():
         fit, md = manifests(run)
-        parameters = parameters_of(run)
-        which = setting(parameters)
-        if which.stem in seen:
-            raise store.StoreError(f"{run} and {seen[which.stem]} are both {which.label}; want one of them")
-        seen[which.stem] = run
-        arrays = {k: _short(a) for k, a in store.read_npz(run / "md" / md["id"] / ARRAYS).items()}
+        arrays = store.read_npz(run / "md" / md["id"] / ARRAYS)
         ours = {k: a for k, a in arrays.items() if not k.startswith(f"{REFERENCE}_")}
         theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in arrays.items() if k not in ours}
         theirs |= {k: a for k, a in ours.items() if k == "r" or k.endswith("_edges")}
-        result = _result(which, parameters, fit, md)
+        result = _result(which, parameters_of(run), fit, md)
         result["table"] |= _less_splines(run / "fit" / fit["id"], splines.get(_forces(which)))
-        written += _write(folder, which.stem, result, ours)
+        written += write(folder, which.stem, result, ours)
         if md["results"]["liquid"][REFERENCE]:
-            written += _write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
+            written += write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
     return sorted(set(written))
 
 
-def parameters_of(run: Path) -> dict:
-    """The notebook's parameters that made a finished run."""
-    return nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]["parameters"]
-
-
-def _splines(runs: list[Path]) -> dict[tuple[str, bool], Path]:
+def _splines(runs: dict[Setting, Path]) -> dict[tuple[str, bool], Path]:
     """The folder of the splines' fit by what they were fitted to."""
-    kinds = {run: setting(parameters_of(run)) for run in runs if (run / EXECUTED).is_file()}
-    found = {_forces(which): run for run, which in kinds.items() if which.potential == "spline"}
-    return {forces: run / "fit" / manifests(run)[0]["id"] for forces, run in found.items()}
+    splines = {_forces(which): run for which, run in runs.items() if which.potential == "spline"}
+    return {forces: run / "fit" / manifests(run)[0]["id"] for forces, run in splines.items()}
 
 
 def _forces(which: Setting) -> tuple[str, bool]:
@@ -135,13 +123,7 @@ def _less_splines(fit: Path, splines: Path | None) -> dict:
 def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
     """Tables and arrays of the collected runs by setting, in their order; the reference's have the potential
     "reference"."""
-    found = {}
-    for path in sorted(Path(folder).glob("*.json"), key=lambda p: (store.read_json(p)["order"], p.name)):
-        result = store.read_json(path)
-        raw = result["manifest"]["setting"]
-        which = Setting(**raw | {"extras": tuple(raw["extras"])})
-        found[which] = (result["table"], store.read_npz(path.with_suffix(".npz")))
-    return found
+    return read(Path(folder).glob("*.json"), Setting)
 
 
 def pick(found: dict, *extras: str, **wanted) -> tuple[dict, dict[str, np.ndarray]] | None:
@@ -193,15 +175,3 @@ def _order(which: Setting) -> int:
 def _frame_ps(liquid: dict) -> float:
     """Time between frames, from the frames that count and their time."""
     return 1000 * liquid["ns"] / liquid["n_frames"] if liquid["n_frames"] else 0.5
-
-
-def _short(array: np.ndarray) -> np.ndarray:
-    """Single precision, which halves what the chapter keeps in the repository."""
-    return array.astype(np.float32) if array.dtype.kind == "f" else array
-
-
-def _write(folder: Path, stem: str, result: dict, arrays: dict) -> list[Path]:
-    paths = [folder / f"{stem}.json", folder / f"{stem}.npz"]
-    store.write_json(paths[0], result)
-    store.write_npz(paths[1], **arrays)
-    return paths

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cgcore import store
-from cgcore.book.collect import FIT_KEYS, manifests
-from cgcore.book.hexane_tables import parameters_of
+from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, read, seed_words, settings_of, write
 
 REFERENCE = "reference"
 ARRAYS = "polyalanine.npz"
@@ -64,8 +63,8 @@ def setting(parameters: dict) -> Setting:
         "optimal forces": parameters.get("force_map", "sum") != "sum",
         "walls": parameters.get("prior", "none") == "unseen",
     }
-    extras = tuple(words for words, holds in told.items() if holds)
-    return Setting(map=parameters["map"], typing=parameters["typing"], extras=extras)
+    extras = [words for words, holds in told.items() if holds] + seed_words(parameters)
+    return Setting(map=parameters["map"], typing=parameters["typing"], extras=tuple(extras))
 
 
 def collect(runs: list[Path], folder: Path) -> list[Path]:
@@ -74,44 +73,31 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     runs: folders of `run_notebook` with result.json, fit/ and md/, the latter with results "chain" and "dynamics" in its
     manifest and polyalanine.npz. Raises StoreError for a run that is not finished, and for two of one setting.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written, seen, reference = [], {}, {}
-    for run in runs:
+    written, reference = [], {}
+    for which, run in settings_of(runs, setting).items():
         fit, md = manifests(run)
         parameters = parameters_of(run)
-        which = setting(parameters)
-        if which.stem in seen:
-            raise store.StoreError(f"{run} and {seen[which.stem]} are both {which.label}; want one of them")
-        seen[which.stem] = run
         arrays = store.read_npz(run / "md" / md["id"] / ARRAYS)
-        written += _write(folder, which.stem, _result(which, parameters, fit, md), _ours(arrays))
+        written += write(folder, which.stem, _result(which, parameters, fit, md), _ours(arrays))
         if not parameters.get("mirror"):
             reference |= md["results"]["chain"][REFERENCE]  # the backbone's alphas come from maps that have one
             if "reference_F" in arrays:
                 theirs = {"F": arrays["reference_F"]} | {k: arrays[k] for k in ("chi_edges", "q_edges")}
-                written += _write(folder, REFERENCE, _reference(reference, md), theirs)
+                written += write(folder, REFERENCE, _reference(reference, md), theirs)
     return sorted(set(written))
 
 
 def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
     """Tables and arrays of the collected runs by setting, in their order; the reference's map is "reference"."""
-    found = {}
-    for path in sorted(Path(folder).glob("*.json"), key=lambda p: (store.read_json(p)["order"], p.name)):
-        result = store.read_json(path)
-        raw = result["manifest"]["setting"]
-        found[Setting(**raw | {"extras": tuple(raw["extras"])})] = (
-            result["table"],
-            store.read_npz(path.with_suffix(".npz")),
-        )
-    return found
+    return read(Path(folder).glob("*.json"), Setting)
 
 
 def _ours(arrays: dict) -> dict:
-    """The surface, and the series at SHOWN times in single precision."""
+    """The surface, and the series at SHOWN times."""
     kept = {k: arrays[k] for k in ("F", "chi_edges", "q_edges") if k in arrays}
     at = np.unique(np.linspace(0, len(arrays["time"]) - 1, SHOWN).round().astype(int))
     series = {k: arrays[k][..., at] for k in ("time", "survival", "q", "chi") if k in arrays}
-    return {k: a.astype(np.float32) for k, a in (kept | series).items()}
+    return kept | series
 
 
 def _result(which: Setting, parameters: dict, fit: dict, md: dict) -> dict:
@@ -142,10 +128,3 @@ def _reference(table: dict, md: dict) -> dict:
 def _order(which: Setting) -> int:
     """By map, what was added, and species."""
     return 1000 * list(MAPS).index(which.map) + 100 * len(which.extras) + list(TYPINGS).index(which.typing)
-
-
-def _write(folder: Path, stem: str, result: dict, arrays: dict) -> list[Path]:
-    paths = [folder / f"{stem}.json", folder / f"{stem}.npz"]
-    store.write_json(paths[0], result)
-    store.write_npz(paths[1], **arrays)
-    return paths

@@ -7,8 +7,7 @@ import numpy as np
 from cgcore import mapping, store
 from cgcore.analysis import chain_bonds, helix
 from cgcore.analysis.chain_series import ca_beads
-from cgcore.book.collect import manifests
-from cgcore.book.hexane_tables import parameters_of
+from cgcore.book.collect import manifests, parameters_of
 from cgcore.book.polyalanine_tables import Setting, setting
 from cgcore.config import FRAME_PS
 from cgcore.reference import sets
