@@ -1,6 +1,6 @@
 """What the templates' configurations have in common: words out of a list, lengths, settings of one network alone."""
 
-from ..config import FRAME_PS, ConfigError, check_type, did_you_mean
+from ..config import FRAME_PS, ConfigError, MDConfig, check_type, did_you_mean, from_dict
 
 
 def check_word(name: str, value, known):
@@ -15,6 +15,13 @@ def frames_of(length_ps: float) -> int:
     if not FRAME_PS <= length_ps < float("inf"):
         raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
     return round(length_ps / FRAME_PS)
+
+
+def langevin(numbers: dict, replicas: int | None, length_ps: float | None, seed: int) -> MDConfig:
+    """Langevin dynamics of as many replicas, each so long, as asked for, or of the profile's numbers; a frame each 0.5 ps."""
+    n_frames = frames_of(numbers["length_ps"] if length_ps is None else length_ps)
+    replicas = numbers["replicas"] if replicas is None else replicas
+    return from_dict(MDConfig, dict(replicas=replicas, n_frames=n_frames, steps_per_frame=250, seed=seed))
 
 
 def network(potential: str, layers: int | None, nu: int, bond_types: bool, **others) -> dict:

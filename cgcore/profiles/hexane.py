@@ -12,7 +12,7 @@ from ..config import (
     TrainConfig,
     from_dict,
 )
-from .common import check_word, frames_of
+from .common import check_word, langevin, network
 
 CUTOFF_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80, "six_site": 0.65}
 """The larger of the study's two cut-offs for each map; the six-site map, which it has no table for, as the four-site."""
@@ -94,7 +94,6 @@ def hexane_config(
     ):
         check_word(name, value, known)
     numbers = HEXANE[profile]
-    n_frames = frames_of(numbers["length_ps"] if length_ps is None else length_ps)
     data = dict(residue="hex", map=map, typing=typing, valid_blocks=2)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
     return LiquidConfig(
@@ -107,26 +106,15 @@ def hexane_config(
             force_map=force_map,
         ),
         prior=prior,
-        md=from_dict(
-            MDConfig,
-            dict(
-                replicas=numbers["replicas"] if replicas is None else replicas,
-                n_frames=n_frames,
-                steps_per_frame=250,
-                seed=seed,
-            ),
-        ),
+        md=langevin(numbers, replicas, length_ps, seed),
     )
 
 
 def _potential(kind: str, map: str, nu: int, layers: int | None, cutoff_nm: float | None, bond_types: bool):
-    given = dict(nu=(nu, 2), layers=(layers, None), cutoff_nm=(cutoff_nm, None), bond_types=(bond_types, False))
-    meant = {"mace": set(given), "nequip": {"layers", "cutoff_nm"}, "spline": set()}[kind]
-    if foreign := {name: value for name, (value, default) in given.items() if name not in meant and value != default}:
-        raise ConfigError(f"{foreign}: no settings of {kind!r}; want their defaults")
-    if kind == "spline":
-        return SplineConfig()
-    raw = dict(cutoff_nm=CUTOFF_NM[map] if cutoff_nm is None else cutoff_nm)
-    raw |= {} if layers is None else dict(layers=layers)
-    raw |= dict(correlation=nu, bond_types=bond_types) if kind == "mace" else {}
-    return from_dict(POTENTIALS[kind], raw)
+    if kind != "spline":
+        cutoff_nm = CUTOFF_NM[map] if cutoff_nm is None else cutoff_nm
+        return from_dict(POTENTIALS[kind], network(kind, layers, nu, bond_types, cutoff_nm=cutoff_nm))
+    if (nu, layers, cutoff_nm, bond_types) != (2, None, None, False):
+        given = f"nu = {nu}, layers = {layers}, cutoff_nm = {cutoff_nm}, bond_types = {bond_types}"
+        raise ConfigError(f"nu, layers, cutoff_nm and bond_types are settings of networks, not of splines; got {given}")
+    return SplineConfig()

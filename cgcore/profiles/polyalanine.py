@@ -12,7 +12,7 @@ from ..config import (
     check_type,
     from_dict,
 )
-from .common import check_word, frames_of, network
+from .common import check_word, langevin, network
 
 CUTOFF_NM = {"chain_ca": 1.2, "chain_core": 0.5, "chain_core_beta": 0.5}
 """The study's cut-off for CA, and that of its amino acids for the backbones."""
@@ -102,7 +102,6 @@ def chain_config(
     ):
         check_word(name, value, known)
     numbers = CHAIN[profile]
-    n_frames = frames_of(numbers["length_ps"] if length_ps is None else length_ps)
     data = dict(residue="ala", map=map, typing=typing, blocks=BLOCKS)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
     cutoff_nm = CUTOFF_NM[map] if cutoff_nm is None else cutoff_nm
@@ -119,13 +118,5 @@ def chain_config(
             mirror=mirror,
         ),
         prior=prior,
-        md=from_dict(
-            MDConfig,
-            dict(
-                replicas=numbers["replicas"] if replicas is None else replicas,
-                n_frames=n_frames,
-                steps_per_frame=250,
-                seed=seed,
-            ),
-        ),
+        md=langevin(numbers, replicas, length_ps, seed),
     )
