@@ -12,6 +12,7 @@ from cgcore.analysis.chain_series import of_reference
 from cgcore.analysis.ramachandran import row
 from cgcore.analysis.surface import free_energy, jensen_shannon, normalised
 from cgcore.reference import sets
+from cgcore.store.runs import git_state, versions
 
 SET = "ala15_obc2"
 REFERENCE_FOLDER = "reference"
@@ -27,11 +28,12 @@ def write(folder: Path) -> list[Path]:
     beads = mapping.load("chain_core_beta", topology)
     found = of_reference(mapping.apply(beads, atoms), beads)
     (folder / REFERENCE_FOLDER).mkdir(parents=True, exist_ok=True)
+    made = {"set": SET, "data": {SET: store.data_hash(atoms.position)}, "versions": versions(), "git": git_state()}
     written = []
     for order, (label, chosen) in enumerate(parts(found["valid"]).items()):
         path = folder / REFERENCE_FOLDER / f"part_{order}.json"
-        words = {"label": label, "order": order, "sampling": ""}
-        store.write_json(path, words | {"table": table(found, chosen), "manifest": {"set": SET}})
+        words = {"label": label, "order": order, "sampling": f"{int(chosen.sum())} frames"}
+        store.write_json(path, words | {"table": table(found, chosen), "manifest": made})
         written.append(path)
     figure = draw(counts(found, FINER), *convergence(counts(found)), run_ns(atoms.time, len(found["valid"])))
     figure.savefig(folder / "figure5.png", dpi=130)
