@@ -36,7 +36,7 @@ def made(study: str, map: str) -> tuple[str, dict, str, dict]:
         return "md", {"ramachandran": table, "dynamics": DYNAMICS}, "ramachandran.npz", arrays
     if study == "nve":
         drift = "energy_drift_kJ_mol_ns"
-        rows = [{"step_fs": s, drift: 2 * s, f"{drift}_error": 0.1, "n_replicas_failed": int(s > 1)} for s in STEPS]
+        rows = [{"step_fs": s, drift: 2 * s, f"{drift}_error": 0.1, "n_replicas_failed": 3 * (s > 1)} for s in STEPS]
         table = {"step_limit_fs": 1.5, "step_limit_fs_error": 0.3, "safe_step_fs": 1.0, "replicas": 4, "length_ps": 9.6}
         survival = np.outer([1, 1, 0.5], np.ones(16))
         arrays = {"step_fs": np.array(STEPS), "time": 0.6 * np.arange(16), "survival": survival}
@@ -114,12 +114,11 @@ def test_steps_and_barriers_stand_beside_the_published_ones(tmp_path):
     studies = [("nve", "united_atom"), ("nve", "core"), ("inversion", "core_beta"), ("inversion", "atomistic")]
     amino_tables.collect([run(tmp_path, study=study, map=map) for study, map in studies], folder)
     nve, inversion = results.load(folder / "nve"), results.load(folder / "inversion")
-    assert (nve["united_atom"].text("step_limit_fs"), nve["united_atom"].text("published_step_fs")) == (
-        "1.50 ± 0.30",
-        "2",
-    )
+    united = nve["united_atom"]
+    assert (united.text("step_limit_fs"), united.text("published_step_fs")) == ("1.07 ± 0.35", "2")
     assert nve["core"].text("published_step_fs") == results.ABSENT and nve["core"].text("drift_2fs") == "4.00 ± 0.10"
-    assert nve["core"].table["failed_2fs"] == 1 and nve["core"].sampling == "4 replicas of 9.6 ps with each step"
+    assert nve["core"].table["failed_2fs"] == 3 and nve["core"].sampling == "4 replicas of 9.6 ps with each step"
+    assert nve["core"].table["heating_2fs"] == pytest.approx(4 * 0.1 / (12 * 0.0083144626))
     beta = inversion["core_beta"]
     assert (beta.text("barrier_kcal_mol"), beta.text("published_barrier")) == ("12.90 ± 0.20", "13")
     assert beta.table["crossings"] == "1, 0, 2, 1" and beta.sampling == "4 runs of 5 ns"

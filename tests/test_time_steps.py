@@ -7,7 +7,7 @@ import toys
 from numpy.testing import assert_allclose
 
 from cgcore import simulate
-from cgcore.analysis.time_steps import step_limit
+from cgcore.analysis.time_steps import heating, step_limit
 from cgcore.config import ConfigError, MDConfig
 from cgcore.geometry import distances
 from cgcore.potentials.base import Potential
@@ -63,6 +63,20 @@ def test_a_step_that_recovers_does_not_count():
     survived = np.arange(10) < np.array([10, 5, 10])[:, None]
     limit = step_limit(np.array([1.0, 2.0, 3.0]), survived)
     assert (limit.safe, limit.unsafe) == (1.0, 2.0)
+
+
+def test_one_of_ten_says_nothing_and_three_do():
+    """Where 95 % are enough, one failure of ten has a probability of 0.40, two of 0.086, three of 0.012."""
+    steps = np.array([0.5, 1.0, 2.0])
+    limit = step_limit(steps, np.arange(10) >= np.array([1, 0, 3])[:, None])
+    assert (limit.safe, limit.unsafe, limit.limit) == (1.0, 2.0, pytest.approx(1.0))
+    assert np.isnan(step_limit(steps, np.arange(10) >= np.array([1, 0, 2])[:, None]).unsafe)
+
+
+def test_heating_is_the_drift_over_the_heat_capacity():
+    """A gain of 1000 kB heats three kB by 333 K, and a large molecule of springs has 3 kB for each bead."""
+    assert heating(8.314, n_beads=2, length_ps=1000.0) == pytest.approx(1000 / 3, rel=1e-3)
+    assert heating(8.314, n_beads=1001) == pytest.approx(100 / 3000, rel=1e-3)
 
 
 def test_bounds_where_all_or_none_are_safe():

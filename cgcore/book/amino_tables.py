@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cgcore import store
+from cgcore import mapping, store
+from cgcore.analysis.time_steps import heating, step_limit
 from cgcore.book.amino_settings import KINDS, REFERENCE, Setting, setting
 from cgcore.book.collect import FIT_KEYS, manifests, read, settings_of, write
+from cgcore.profiles.amino_acids import reference_set
+from cgcore.reference import sets
 
 ARRAYS = {"nvt": "ramachandran.npz", "nve": "nve.npz", "inversion": "inversion.npz"}
 MD_KEYS = ("n_replicas_failed", "temperature_K", "ns_per_day_aggregate")
@@ -62,13 +65,24 @@ def _surface(which: Setting, results: dict) -> tuple[dict, str]:
 
 def _steps(which: Setting, results: dict) -> tuple[dict, str]:
     numbers = {k: v for k, v in results.items() if k != "steps"}
+    drift, n_beads = "energy_drift_kJ_mol_ns", _beads(which)
     for row in results["steps"]:
         name = f"{row['step_fs']:g}fs"
-        drift = "energy_drift_kJ_mol_ns"
-        numbers |= {f"drift_{name}": row[drift], f"drift_{name}_error": row[f"{drift}_error"]}
+        for of, value in (("", row[drift]), ("_error", row[f"{drift}_error"])):
+            numbers[f"drift_{name}{of}"] = value
+            numbers[f"heating_{name}{of}"] = None if value is None else heating(value, n_beads)
         numbers[f"failed_{name}"] = row["n_replicas_failed"]
+    step_fs, failed = (np.array([row[k] for row in results["steps"]]) for k in ("step_fs", "n_replicas_failed"))
+    limit = step_limit(step_fs, np.arange(results["replicas"]) >= failed[:, None])
+    numbers |= {"step_limit_fs": limit.limit, "step_limit_fs_error": limit.error, "safe_step_fs": limit.safe}
     numbers["published_step_fs"] = PUBLISHED_STEP_FS.get(which.map)
     return numbers, f"{results['replicas']} replicas of {results['length_ps']:g} ps with each step"
+
+
+def _beads(which: Setting) -> int:
+    """How many beads the map has."""
+    topology, _ = sets.load(reference_set(which.residue, which.reference), stride=1000)
+    return len(mapping.load(which.map, topology, typing=which.typing, residue=which.residue).species)
 
 
 def _inversion(which: Setting, results: dict) -> tuple[dict, str]:
