@@ -13,6 +13,8 @@ from cgcore.units import KCAL, MEV_PER_ANGSTROM, PS_PER_NS
 
 PALETTE = sns.color_palette("colorblind")
 REFERENCE_COLOUR = "0.25"
+SHORT_PS = 100.0
+"""Times below are drawn in ps."""
 SURFACE_COLOURS = "viridis"
 BASIN_LABELS = {
     "beta": r"$\beta$",
@@ -122,13 +124,20 @@ def training_history(
 
 
 def survival(ax: Axes, time_ps: np.ndarray, fraction: np.ndarray, label: str | None = None, color=None) -> None:
-    """Fraction of replicas whose bonds are whole, (T,) over time in ps, drawn in percent over ns."""
-    ax.plot(
-        np.asarray(time_ps) / PS_PER_NS, 100 * np.asarray(fraction), label=label, color=color, drawstyle="steps-post"
-    )
-    ax.set(xlabel="Time (ns)", ylabel="Whole replicas (%)", ylim=(-2, 104))
+    """Fraction of replicas whose bonds are whole, (T,) over time in ps, drawn in percent from all at the start."""
+    time, told = _time(np.append(0.0, time_ps))
+    ax.plot(time, 100 * np.append(1.0, fraction), label=label, color=color, drawstyle="steps-post")
+    ax.set(xlabel=told, ylabel="Whole replicas (%)", ylim=(-2, 104))
     if label:
         ax.legend(loc="lower left")
+
+
+def heating(ax: Axes, step_fs: np.ndarray, kelvin: np.ndarray, error: np.ndarray, label: str, color=None) -> None:
+    """By how many K a simulation at constant energy heats, (K,) with errors over time steps in fs, on logarithmic axes."""
+    ax.errorbar(step_fs, kelvin, error, label=label, color=color, marker="o", markersize=4, capsize=2)
+    ax.set(xscale="log", yscale="log", xlabel="Time step (fs)", ylabel="Heating in 100 ps (K)")
+    ax.set_xticks(step_fs, [f"{step:g}" for step in step_fs], minor=False)
+    ax.set_xticks([], minor=True)
 
 
 def bond_deviation(ax: Axes, time_ps: np.ndarray, deviation: np.ndarray, tolerance_nm: float) -> None:
@@ -136,16 +145,16 @@ def bond_deviation(ax: Axes, time_ps: np.ndarray, deviation: np.ndarray, toleran
 
     The axis ends at 2.5 times the limit.
     """
-    time_ns, deviation = np.asarray(time_ps) / PS_PER_NS, np.asarray(deviation)
+    (time, told), deviation = _time(time_ps), np.asarray(deviation)
     broken = (deviation > tolerance_nm).any(1)
     finite = np.where(np.isfinite(deviation), deviation, np.nan)
     for rows, colour in ((finite[~broken], PALETTE[0]), (finite[broken], PALETTE[3])):
-        ax.plot(time_ns, rows.T, color=colour, linewidth=0.5, alpha=0.4, rasterized=True)
+        ax.plot(time, rows.T, color=colour, linewidth=0.5, alpha=0.4, rasterized=True)
     ax.axhline(tolerance_nm, color="0.2", linewidth=1.2, linestyle="--")
     note = f"limit {tolerance_nm:g} nm, passed by {broken.sum()} of {len(broken)} replicas"
     place = {"xy": (0.02, tolerance_nm), "xycoords": ("axes fraction", "data"), "xytext": (0, 3)}
     ax.annotate(note, **place, textcoords="offset points", fontsize="small")
-    ax.set(xlabel="Time (ns)", ylabel="Largest bond deviation (nm)", ylim=(0, 2.5 * tolerance_nm))
+    ax.set(xlabel=told, ylabel="Largest bond deviation (nm)", ylim=(0, 2.5 * tolerance_nm))
 
 
 def compare_bars(
@@ -207,8 +216,8 @@ def rdf(
 
 
 def shades(n: int) -> list:
-    """n colours of one hue, from light to dark, all dark enough for lines on white."""
-    return sns.color_palette("crest", n)
+    """n colours in an order, from light to dark, all dark enough for lines on white."""
+    return sns.color_palette("viridis_r", n + 2)[2:]
 
 
 def density(
@@ -288,10 +297,16 @@ def hand_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
 
     Colours go from left-handed to right-handed by each replica's mean.
     """
-    time_ns, chi = np.asarray(time_ps) / PS_PER_NS, 1000 * np.asarray(chi)
+    (time, told), chi = _time(time_ps), 1000 * np.asarray(chi)
     counted = np.isfinite(chi).any(1)
     order = np.flatnonzero(counted)[np.argsort(np.nanmean(chi[counted], axis=1))]
     for replica, colour in zip(order, sns.color_palette("vlag_r", len(order)), strict=True):
-        ax.plot(time_ns, chi[replica], color=colour, linewidth=0.7, rasterized=True)
+        ax.plot(time, chi[replica], color=colour, linewidth=0.7, rasterized=True)
     ax.axhline(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
-    ax.set(xlabel="Time (ns)", ylabel="Handedness χ (10⁻³ nm³)")
+    ax.set(xlabel=told, ylabel="Handedness χ (10⁻³ nm³)")
+
+
+def _time(time_ps: np.ndarray) -> tuple[np.ndarray, str]:
+    """Times in ns, in ps if all are short, and the label of their axis."""
+    time_ps = np.asarray(time_ps)
+    return (time_ps / PS_PER_NS, "Time (ns)") if time_ps[-1] >= SHORT_PS else (time_ps, "Time (ps)")

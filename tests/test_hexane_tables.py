@@ -244,4 +244,7 @@ def test_runs_of_another_seed_are_rows_of_their_own(tmp_path):
     runs = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), seed=seed) for seed in (22, 23)]
     hexane_tables.collect(runs, tmp_path / "results")
     labels = {which.label for which in hexane_tables.load(tmp_path / "results") if which.potential == "mace"}
-    assert labels == {"Three-site, MACE, ν = 2, 2 layers, 0.70 nm", "Three-site, MACE, ν = 2, 2 layers, 0.70 nm, seed 23"}
+    assert labels == {
+        "Three-site, MACE, ν = 2, 2 layers, 0.70 nm",
+        "Three-site, MACE, ν = 2, 2 layers, 0.70 nm, seed 23",
+    }

@@ -68,9 +68,20 @@ def test_training_history_is_in_mev_per_angstrom(ax):
 
 
 def test_survival_is_in_percent_over_nanoseconds(ax):
-    plots.survival(ax, [0.0, 500.0], [1.0, 0.25], "Core")
-    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0, 100], [0.5, 25]])
+    plots.survival(ax, [250.0, 500.0], [0.5, 0.25], "Core")
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0, 100], [0.25, 50], [0.5, 25]])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (ns)", "Whole replicas (%)")
+
+
+def test_short_times_are_in_picoseconds(ax):
+    plots.survival(ax, [5.0, 20.0], [1.0, 0.5])
+    assert ax.lines[0].get_xdata()[-1] == 20 and ax.get_xlabel() == "Time (ps)"
+
+
+def test_heating_has_logarithmic_axes_with_its_steps(ax):
+    plots.heating(ax, np.array([0.5, 2.0]), np.array([1.0, 4.0]), np.array([0.1, 1.0]), "Core")
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_ylabel()) == ("log", "log", "Heating in 100 ps (K)")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.5", "2"]
 
 
 def test_bond_deviation_marks_what_broke(ax):

@@ -34,6 +34,7 @@ def draw(folder: Path) -> list[Path]:
         "figure3.png": surfaces(found, NINE),
         "residues/surfaces.png": surfaces(found, RESIDUES),
         "nve/survival.png": survival(found),
+        "nve/heating.png": heating(found),
         "inversion/figure4.png": barriers(found),
     }
     paths = []
@@ -100,6 +101,26 @@ def survival(found: dict):
             ax.set_title(which.label)
             ax.label_outer()
         axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def heating(found: dict):
+    """Heating at constant energy over the time step, a curve for each map as far as half of its replicas live; a ring marks
+    the study's step."""
+    shown = {which: both for which, both in found.items() if which.study == "nve"}
+    if not shown:
+        return None
+    with plots.style():
+        figure, ax = plt.subplots(figsize=(5.4, 3.6))
+        for (which, (table, arrays)), colour in zip(shown.items(), plots.PALETTE, strict=False):
+            steps = arrays["step_fs"][arrays["survival"][:, -1] >= 0.5]
+            kelvin, error = (np.array([table[f"heating_{s:g}fs{of}"] for s in steps]) for of in ("", "_error"))
+            plots.heating(ax, steps, kelvin, error, label=which.label, color=colour)
+            at = steps == table["published_step_fs"]
+            ax.plot(steps[at], kelvin[at], "o", markersize=11, markerfacecolor="none", color=colour)
+        ax.set_xticks(arrays["step_fs"], [f"{step:g}" for step in arrays["step_fs"]])
+        ax.set_ylim(0.3, 1000)
+        ax.legend()
     return figure
 
 
