@@ -10,6 +10,7 @@ KCAL = 4.184
 """One kcal/mol in kJ/mol."""
 
 PS_PER_NS = 1000.0
+FS_PER_PS = 1000.0
 SECONDS_PER_DAY = 86400.0
 
 

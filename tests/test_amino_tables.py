@@ -118,6 +118,7 @@ def test_steps_and_barriers_stand_beside_the_published_ones(tmp_path):
     assert (united.text("step_limit_fs"), united.text("published_step_fs")) == ("1.07 ± 0.35", "2")
     assert nve["core"].text("published_step_fs") == results.ABSENT and nve["core"].text("drift_2fs") == "4.00 ± 0.10"
     assert nve["core"].table["failed_2fs"] == 3 and nve["core"].sampling == "4 replicas of 9.6 ps with each step"
+    assert (united.table["predicted_step_fs"], nve["core"].table["predicted_step_fs"]) == (2.0, 2.3)
     assert nve["core"].table["heating_2fs"] == pytest.approx(4 * 0.1 / (12 * 0.0083144626))
     beta = inversion["core_beta"]
     assert (beta.text("barrier_kcal_mol"), beta.text("published_barrier")) == ("12.90 ± 0.20", "13")
@@ -141,7 +142,7 @@ def test_the_command_draws_what_there_are_runs_for(tmp_path):
     assert done.exit_code == 0, done.output
     drawn = {p.relative_to(folder).as_posix() for p in folder.rglob("*.png")}
     pictures = {"maps.png", "ramachandran.png", "marginals.png", "figure3.png"}
-    assert drawn == pictures | {"residues/surfaces.png", "nve/survival.png"}
+    assert drawn == pictures | {"residues/surfaces.png", "nve/survival.png", "nve/heating.png"}
     assert all(path in done.output.replace("\n", "") for path in drawn)
 
 

@@ -9,11 +9,15 @@ from cgcore import mapping, store
 from cgcore.analysis.time_steps import heating, step_limit
 from cgcore.book.amino_settings import KINDS, REFERENCE, Setting, setting
 from cgcore.book.collect import FIT_KEYS, manifests, read, settings_of, write
+from cgcore.doctor.molecule import kinds
+from cgcore.doctor.vibrations import fastest
 from cgcore.profiles.amino_acids import reference_set
 from cgcore.reference import sets
 
 ARRAYS = {"nvt": "ramachandran.npz", "nve": "nve.npz", "inversion": "inversion.npz"}
 MD_KEYS = ("n_replicas_failed", "temperature_K", "ns_per_day_aggregate")
+STRIDE, BLOCKS, TEMPERATURE_K = 10, 10, 300.0
+"""Of the reference's frames by which the doctor judges."""
 PUBLISHED_STEP_FS = {"atomistic": 1, "united_atom": 2, "heavy_atom": 2}
 """Up to which the study's models ran safely, fs."""
 PUBLISHED_BARRIER = {"atomistic": "> 18", "united_atom": "16", "heavy_atom": "13", "core_beta": "13"}
@@ -65,7 +69,7 @@ def _surface(which: Setting, results: dict) -> tuple[dict, str]:
 
 def _steps(which: Setting, results: dict) -> tuple[dict, str]:
     numbers = {k: v for k, v in results.items() if k != "steps"}
-    drift, n_beads = "energy_drift_kJ_mol_ns", _beads(which)
+    drift, (n_beads, predicted) = "energy_drift_kJ_mol_ns", _before_training(which)
     for row in results["steps"]:
         name = f"{row['step_fs']:g}fs"
         for of, value in (("", row[drift]), ("_error", row[f"{drift}_error"])):
@@ -75,14 +79,18 @@ def _steps(which: Setting, results: dict) -> tuple[dict, str]:
     step_fs, failed = (np.array([row[k] for row in results["steps"]]) for k in ("step_fs", "n_replicas_failed"))
     limit = step_limit(step_fs, np.arange(results["replicas"]) >= failed[:, None])
     numbers |= {"step_limit_fs": limit.limit, "step_limit_fs_error": limit.error, "safe_step_fs": limit.safe}
+    numbers["predicted_step_fs"] = round(predicted, 1)
     numbers["published_step_fs"] = PUBLISHED_STEP_FS.get(which.map)
     return numbers, f"{results['replicas']} replicas of {results['length_ps']:g} ps with each step"
 
 
-def _beads(which: Setting) -> int:
-    """How many beads the map has."""
-    topology, _ = sets.load(reference_set(which.residue, which.reference), stride=1000)
-    return len(mapping.load(which.map, topology, typing=which.typing, residue=which.residue).species)
+def _before_training(which: Setting) -> tuple[int, float]:
+    """How many beads the map has, and the longest time step in fs that the doctor gives it."""
+    topology, atoms = sets.load(reference_set(which.residue, which.reference), stride=STRIDE)
+    beads = mapping.load(which.map, topology, typing=which.typing, residue=which.residue)
+    (molecule,) = kinds(beads, topology)
+    blocks = np.array_split(molecule.select(mapping.apply(beads, atoms).position), BLOCKS)
+    return len(beads.species), fastest(molecule, beads.mass, blocks, TEMPERATURE_K).step_fs
 
 
 def _inversion(which: Setting, results: dict) -> tuple[dict, str]:

@@ -16,6 +16,7 @@ from cgcore.doctor.species import Typing, typing
 from cgcore.doctor.stereo import Hands, Retention, blocks, hands, retention
 from cgcore.doctor.symmetry import Bound, bound_of
 from cgcore.doctor.unsampled import Unsampled, unsampled
+from cgcore.doctor.vibrations import Vibration, fastest
 from cgcore.frames import Frames, Topology
 from cgcore.mapping import Mapping, apply
 
@@ -54,6 +55,7 @@ class OfMolecule:
     together: tuple[Bound, ...]
     stereo: tuple[Retention, ...]
     typing: Typing
+    vibration: Vibration | None
     independent: float  # frames, after correlation in time
 
 
@@ -140,6 +142,7 @@ def _of_molecule(mapping, molecule: Molecule, position, atoms, cuts, temperature
         together=together,
         stereo=kept,
         typing=typing(molecule, group),
+        vibration=fastest(molecule, mapping.mass[molecule.copies[0]], [x[c] for c in cuts], temperature_K),
         independent=x.shape[0] * x.shape[1] / g,
     )
 

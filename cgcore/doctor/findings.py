@@ -13,7 +13,7 @@ MARKS = {ARTEFACT: "✗", BARRIER: "!", CLEAR: "✓", UNKNOWN: "?", NOTE: "·"}
 
 
 class Finding(NamedTuple):
-    """kind: "symmetry", "stereo", "typing", "lengths", "unsampled", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
+    """kind: "symmetry", "stereo", "typing", "steps", "lengths", "unsampled", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
     the model, behind a barrier), CLEAR, UNKNOWN (too little data), NOTE."""
 
     kind: str
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 
 def findings(found: Examination) -> tuple[Finding, ...]:
     """All findings, those of the symmetry bound first."""
-    per_molecule = [f for m in found.molecules for f in (*symmetry(m), *stereo(m), *typing(m))]
+    per_molecule = [f for m in found.molecules for f in (*symmetry(m), *stereo(m), *typing(m), *_steps(m))]
     return (*per_molecule, *_lengths(found), _unsampled(found), *_noise(found))
 
 
@@ -125,6 +125,20 @@ def typing(m: OfMolecule) -> list[Finding]:
     more = " ..." if len(t.must_differ) > 4 else ""
     words = f"{n_species} species make beads alike that the molecule tells apart: {pairs}{more}"
     return [Finding("typing", NOTE, words, sure, f"the typing 'doctor' of the proposed map file: {proposed} species")]
+
+
+def _steps(m: OfMolecule) -> list[Finding]:
+    v = m.vibration
+    if v is None:
+        return []
+    held = f"; {v.rigid} bonds that the reference held fixed are left out" if v.rigid else ""
+    if not v.bond:
+        return [
+            Finding("steps", NOTE, f"too few frames for how fast {m.molecule.size} beads vibrate{held}", "", "nothing")
+        ]
+    what = f"the fastest bond vibration, {v.bond}, takes {_pm(v.period_fs)} fs{held}"
+    do = f"time steps of at most {v.step_fs:.1f} fs, a tenth of it; watch the energy without a thermostat"
+    return [Finding("steps", NOTE, what, "quasi-harmonic, by the positions", do)]
 
 
 def _lengths(found: Examination) -> list[Finding]:

@@ -71,6 +71,7 @@ def _molecule(m: OfMolecule) -> dict:
             for b in m.broken
         ],
         "together": [x._asdict() for x in m.together],
+        "vibration": m.vibration,
         "rarer_hand": m.hands.left_over,
         "stereocentres": [{**s._asdict(), "beads": [names[k] for k in s.beads]} for s in m.stereo],
         "orbits": [[names[k] for k in orbit] for orbit in m.typing.orbits],
