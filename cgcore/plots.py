@@ -13,6 +13,8 @@ from cgcore.units import KCAL, MEV_PER_ANGSTROM, PS_PER_NS
 
 PALETTE = sns.color_palette("colorblind")
 REFERENCE_COLOUR = "0.25"
+FLAT, MOST_FLAT = 1e-3, 0.05
+"""Within which part of its range a free energy is flat, and over which part of its points a summit may be."""
 SHORT_PS = 100.0
 """Times below are drawn in ps."""
 SURFACE_COLOURS = "viridis"
@@ -47,11 +49,11 @@ def style():
         yield
 
 
-def degree_axis(axis, label: str) -> None:
-    """Ticks every 90 degrees from -180 to 180 on ax.xaxis or ax.yaxis."""
-    axis.axes.set(**{f"{axis.axis_name}lim": (-180, 180), f"{axis.axis_name}label": label})
-    axis.set_ticks(range(-180, 181, 90))
-    axis.set_ticks(range(-180, 181, 30), minor=True)
+def degree_axis(axis, label: str, start: int = -180) -> None:
+    """Ticks every 90 degrees of a whole turn from `start` on ax.xaxis or ax.yaxis."""
+    axis.axes.set(**{f"{axis.axis_name}lim": (start, start + 360), f"{axis.axis_name}label": label})
+    axis.set_ticks(range(start, start + 361, 90))
+    axis.set_ticks(range(start, start + 361, 30), minor=True)
 
 
 def ramachandran(
@@ -246,11 +248,19 @@ def density(
 
 
 def inversion(ax: Axes, points: np.ndarray, F: np.ndarray, error: np.ndarray, label: str | None = None, **line) -> None:
-    """Free energy F (M,) in kJ/mol with an error band along an improper dihedral at points (M,) rad, drawn in kcal/mol."""
-    F, error, degrees = np.asarray(F) / KCAL, np.asarray(error) / KCAL, np.degrees(points)
+    """Free energy F (M,) in kJ/mol with an error band along an improper dihedral at points (M,) rad, drawn in kcal/mol
+    from 0 to 360 degrees, so that the planar arrangement is in the middle.
+
+    Where no hill fell, F of metadynamics is flat at its top, which says nothing and is not drawn.
+    """
+    degrees = np.degrees(points) % 360
+    F, error = (np.asarray(a)[np.argsort(degrees)] / KCAL for a in (F, error))
+    degrees = np.sort(degrees)
+    flat = F.max() - FLAT * np.ptp(F) < F
+    F = np.where(flat, np.nan, F) if flat.mean() > MOST_FLAT else F
     (drawn,) = ax.plot(degrees, F, label=label, **{"linewidth": 1.4} | line)
     ax.fill_between(degrees, F - error, F + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
-    degree_axis(ax.xaxis, "Improper dihedral N–CA–CB–C (°)")
+    degree_axis(ax.xaxis, "Improper dihedral N–CA–CB–C (°)", start=0)
     ax.set_ylabel("F (kcal/mol)")
     ax.set_ylim(bottom=0)
     if label:

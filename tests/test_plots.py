@@ -116,3 +116,16 @@ def test_marginals_integrate_to_one_over_degrees(ax):
     assert ax.get_ylabel() == "Density (1/°)" and "psi" in ax.get_xlabel()
     with pytest.raises(ValueError, match="'phi' or 'psi'"):
         plots.marginals(ax, e, flat, flat, "chi")
+
+
+def test_a_profile_is_not_drawn_where_no_hill_fell(ax):
+    points = np.linspace(-np.pi, np.pi, 201)
+    whole = 20 * np.sin(points) ** 2
+    plots.inversion(ax, points, whole, np.zeros(201))
+    assert np.isfinite(ax.lines[0].get_ydata()).all()
+    plots.inversion(ax, points, np.where(np.abs(points) < 1, 30.0, whole), np.zeros(201))
+    degrees, drawn = ax.lines[1].get_xydata().T
+    assert (
+        np.isnan(drawn[(degrees < 50) | (degrees > 310)]).all()
+        and np.isfinite(drawn[(degrees > 60) & (degrees < 300)]).all()
+    )
