@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from cgcore.config import ConfigError, FitConfig, MACEConfig, NequIPConfig
+from cgcore.config import ConfigError, MACEConfig, NequIPConfig
 from cgcore.metadynamics.inversion import md_config
-from cgcore.profiles.amino_acids import LARGER, PROFILES, STUDIES, run_config
+from cgcore.profiles.amino_acids import LARGER, PROFILES, STUDIES, PeptideFitConfig, run_config
 from cgcore.reference import sets
 
 
@@ -98,6 +98,7 @@ def test_hydrogens_take_a_shorter_step_between_the_same_frames(map, dt_ps, steps
         ({"frames": -1}, "DataConfig.frames: want a positive number, got -1"),
         ({"seed": 1.5}, "TrainConfig.seed: want int, got 1.5 (float)"),
         ({"potential": "nequp"}, "potential: want one of ['mace', 'nequip'], got 'nequp'; did you mean 'nequip'?"),
+        ({"force_map": "best"}, "force_map: want one of ['optimal', 'sum'], got 'best'"),
         (
             {"potential": "nequip", "nu": 3},
             "nu and bond_types are settings of MACE alone, got nu = 3, bond_types = False",
@@ -114,7 +115,8 @@ def test_the_chosen_network_gets_the_parameters():
     assert mace.network == mace.mace == MACEConfig(cutoff_nm=0.6, bond_types=True)
     nequip = run_config(potential="nequip", cutoff_nm=0.6, symmetry="SO3")
     assert nequip.network == nequip.nequip == NequIPConfig(cutoff_nm=0.6, symmetry="SO3")
-    assert nequip.fit == FitConfig(data=nequip.data, nequip=nequip.nequip, train=nequip.train)
+    assert nequip.fit == PeptideFitConfig(data=nequip.data, nequip=nequip.nequip, train=nequip.train)
+    assert run_config(force_map="optimal").fit.force_map == "optimal" != run_config().fit.force_map
     assert run_config(potential="nequip", layers=5).network.layers == 5
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from cgcore.book.collect import seed_words
+from cgcore.book.collect import OPTIMAL, seed_words
 from cgcore.profiles.amino_acids import reference_set
 
 MAPS = {
@@ -39,7 +39,7 @@ class Setting:
         if self.study != "nvt":
             return self.study
         if self.extras:
-            return "options"
+            return "least_noise" if self.extras == (OPTIMAL,) else "options"
         if self.potential != "mace":
             return self.potential
         if self.residue != "ala":
@@ -80,7 +80,9 @@ class Setting:
     @property
     def reference_stem(self) -> str:
         """Name of what the run was learnt from, among the files of its group."""
-        return REFERENCE if self.residue == "ala" else f"{self.residue}_{REFERENCE}"
+        told = [self.residue] if self.residue != "ala" else []
+        told += [REFERENCE] + ([self.reference] if self.reference and self.extras else [])
+        return "_".join(told)
 
 
 def setting(parameters: dict) -> Setting:
@@ -91,6 +93,7 @@ def setting(parameters: dict) -> Setting:
     extras += [f"{given['cutoff_nm']:.2f} nm"] if given["cutoff_nm"] != 0.5 else []
     extras += ["SO(3)"] if given["symmetry"] == "SO3" else []
     extras += ["bond types"] if given["bond_types"] else []
+    extras += [OPTIMAL] if given.get("force_map", "sum") != "sum" else []
     extras += seed_words(parameters)
     residue, reference = given["residue"], given.get("reference")
     usual = reference_set(residue, reference) == reference_set(residue, None)

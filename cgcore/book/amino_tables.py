@@ -102,7 +102,7 @@ def _inversion(which: Setting, results: dict) -> tuple[dict, str]:
 def _reference(which: Setting, made: dict) -> dict:
     table = made["results"]["ramachandran"][REFERENCE]
     about = {"setting": asdict(Setting(map=REFERENCE, residue=which.residue, reference=which.reference))}
-    label = {"": "Reference", "implicit": "Reference, implicit water"}.get(which.group, "Reference")
+    label = "Reference, implicit water" if which.reference == "obc2" else "Reference"
     return {
         "label": label if which.residue == "ala" else f"{which.residue.title()}, reference",
         "order": 1000 * which.residue_order + 999,

@@ -10,6 +10,8 @@ from cgcore.book.run import EXECUTED
 from cgcore.config import TrainConfig
 
 FIT_KEYS = ("force_mae_meV_per_A", "force_rmse_meV_per_A", "updates", "updates_per_s")
+OPTIMAL = "optimal forces"
+"""What a run with `force_maps.optimal` is called."""
 
 
 def manifests(run: Path, kinds: tuple[str, ...] = ("fit", "md")) -> tuple[dict, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from cgcore import store
 from cgcore.analysis import force_errors
 from cgcore.analysis.ramachandran import row
-from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, read, seed_words, settings_of, write
+from cgcore.book.collect import FIT_KEYS, OPTIMAL, manifests, parameters_of, read, seed_words, settings_of, write
 
 REFERENCE = "reference"
 ARRAYS = "hexane.npz"
@@ -19,8 +19,6 @@ WIDE_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80}
 """The larger cut-off of table 1, the notebook's default."""
 WALLS = "walls"
 """What a run with `potentials.unseen` is called."""
-OPTIMAL = "optimal forces"
-"""What a run with `force_maps.optimal` is called."""
 LAYERS = {"mace": 2, "nequip": 3}
 MD_KEYS = ("temperature_K", "ns_per_day_per_replica", "ns_per_day_aggregate")
 

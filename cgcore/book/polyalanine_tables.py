@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cgcore import store
-from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, read, seed_words, settings_of, write
+from cgcore.book.collect import FIT_KEYS, OPTIMAL, manifests, parameters_of, read, seed_words, settings_of, write
 
 REFERENCE = "reference"
 ARRAYS = "polyalanine.npz"
@@ -60,7 +60,7 @@ def setting(parameters: dict) -> Setting:
         f"{parameters['layers']} layers": parameters.get("layers") is not None,
         f"{parameters['cutoff_nm']} nm": parameters.get("cutoff_nm") is not None,
         "bond types": parameters.get("bond_types"),
-        "optimal forces": parameters.get("force_map", "sum") != "sum",
+        OPTIMAL: parameters.get("force_map", "sum") != "sum",
         "walls": parameters.get("prior", "none") == "unseen",
     }
     extras = [words for words, holds in told.items() if holds] + seed_words(parameters)

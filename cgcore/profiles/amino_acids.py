@@ -14,7 +14,7 @@ from ..config import (
     check_type,
     from_dict,
 )
-from .common import check_word, frames_of, network
+from .common import FORCE_MAPS, check_word, frames_of, network
 
 NETWORKS = ("mace", "nequip")
 STUDIES = ("nvt", "nve", "inversion")
@@ -47,16 +47,25 @@ Core Beta, 90 of ten beads, and about 300 of all atoms, which also take four ste
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeptideFitConfig(FitConfig):
+    """All that a potential of an amino acid depends on. force_map: "sum" of a bead's atoms, or the "optimal" one, of least
+    noise."""
+
+    force_map: str = "sum"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One run of the notebook: reference set, data, network, training, and the simulations of its study.
 
-    `potential` says which network counts. In the study "nve", md holds replicas, length and seed of all its simulations.
+    `potential` says which network counts, `force_map` which forces. In the study "nve", md holds replicas, length and seed of all its simulations.
     """
 
     profile: str = "quick"
     study: str = "nvt"
     potential: str = "mace"
     reference: str = "ala2"
+    force_map: str = "sum"
     data: DataConfig = field(default_factory=DataConfig)
     mace: MACEConfig = field(default_factory=MACEConfig)
     nequip: NequIPConfig = field(default_factory=NequIPConfig)
@@ -66,6 +75,7 @@ class RunConfig:
     def __post_init__(self):
         check_word("potential", self.potential, NETWORKS)
         check_word("study", self.study, STUDIES)
+        check_word("force_map", self.force_map, FORCE_MAPS)
 
     @property
     def network(self) -> MACEConfig | NequIPConfig:
@@ -73,8 +83,9 @@ class RunConfig:
         return getattr(self, self.potential)
 
     @property
-    def fit(self) -> FitConfig:
-        return FitConfig(data=self.data, train=self.train, **{self.potential: self.network})
+    def fit(self) -> PeptideFitConfig:
+        chosen = {self.potential: self.network}
+        return PeptideFitConfig(data=self.data, train=self.train, force_map=self.force_map, **chosen)
 
 
 def run_config(
@@ -91,6 +102,7 @@ def run_config(
     cutoff_nm: float = 0.5,
     symmetry: str = "O3",
     bond_types: bool = False,
+    force_map: str = "sum",
     frames: int | None = None,
     epochs: int | None = None,
     replicas: int | None = None,
@@ -114,6 +126,7 @@ def run_config(
         study=study,
         potential=potential,
         reference=reference_set(residue, reference),
+        force_map=force_map,
         data=dict(residue=residue, map=map, typing=typing, frames=numbers["frames"] if frames is None else frames),
         train=numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs)),
         md=_dynamics(study, map, usual_ps if length_ps is None else length_ps)

@@ -2,6 +2,11 @@
 
 from ..config import FRAME_PS, ConfigError, MDConfig, check_type, did_you_mean, from_dict
 
+FORCE_MAPS = ("sum", "optimal")
+"""The forces of a bead: the sum of its atoms', as in the study, or the linear combination with the least noise."""
+PRIORS = ("none", "unseen")
+"""What is joined to a fitted potential: nothing, or walls where no frame has a pair of beads, `potentials.unseen`."""
+
 
 def check_word(name: str, value, known):
     """Raise ConfigError unless value is one of the known words, with the one that was likely meant."""

@@ -12,14 +12,12 @@ from ..config import (
     TrainConfig,
     from_dict,
 )
-from .common import check_word, langevin, network
+from .common import FORCE_MAPS, PRIORS, check_word, langevin, network
 
 CUTOFF_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80, "six_site": 0.65}
 """The larger of the study's two cut-offs for each map; the six-site map, which it has no table for, as the four-site."""
 
 POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
-FORCE_MAPS = ("sum", "optimal")
-PRIORS = ("none", "unseen")
 
 HEXANE = {
     "quick": dict(

@@ -12,14 +12,12 @@ from ..config import (
     check_type,
     from_dict,
 )
-from .common import check_word, langevin, network
+from .common import FORCE_MAPS, PRIORS, check_word, langevin, network
 
 CUTOFF_NM = {"chain_ca": 1.2, "chain_core": 0.5, "chain_core_beta": 0.5}
 """The study's cut-off for CA, and that of its amino acids for the backbones."""
 
 POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig}
-FORCE_MAPS = ("sum", "optimal")
-PRIORS = ("none", "unseen")
 
 CHAIN = {
     "quick": dict(
