@@ -70,6 +70,9 @@ def test_a_setting_is_told_from_its_parameters():
     assert core == Setting() and (core.group, core.stem, core.label) == ("", "core", "Core")
     single = setting(PARAMETERS | {"map": "core_beta", "typing": "single"})
     assert (single.stem, single.label) == ("core_beta_single", "Core Beta, one species")
+    longer = setting(PARAMETERS | {"force_map": "optimal", "epochs": 16})
+    assert (longer.group, longer.label) == ("least_noise", "Core, optimal forces, 16 epochs")
+    assert setting(PARAMETERS | {"epochs": 4}) == core, "fewer, where there are more frames"
     again = setting(PARAMETERS | {"seed": 23})
     assert (again.group, again.stem, again.label) == ("options", "core_seed_23", "Core, seed 23")
     gly = setting(PARAMETERS | {"residue": "gly", "reference": "obc2"})

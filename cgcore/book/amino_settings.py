@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from cgcore.book.collect import OPTIMAL, seed_words
-from cgcore.profiles.amino_acids import reference_set
+from cgcore.profiles.amino_acids import numbers_of, reference_set
 
 MAPS = {
     "atomistic": "Atomistic",
@@ -39,7 +39,7 @@ class Setting:
         if self.study != "nvt":
             return self.study
         if self.extras:
-            return "least_noise" if self.extras == (OPTIMAL,) else "options"
+            return "least_noise" if OPTIMAL in self.extras else "options"
         if self.potential != "mace":
             return self.potential
         if self.residue != "ala":
@@ -94,6 +94,8 @@ def setting(parameters: dict) -> Setting:
     extras += ["SO(3)"] if given["symmetry"] == "SO3" else []
     extras += ["bond types"] if given["bond_types"] else []
     extras += [OPTIMAL] if given.get("force_map", "sum") != "sum" else []
+    longer = (given.get("epochs") or 0) > numbers_of(given["profile"], given["map"])["train"]["epochs"]
+    extras += [f"{given['epochs']} epochs"] if longer else []
     extras += seed_words(parameters)
     residue, reference = given["residue"], given.get("reference")
     usual = reference_set(residue, reference) == reference_set(residue, None)

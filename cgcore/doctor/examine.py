@@ -6,6 +6,7 @@ import numpy as np
 
 from cgcore.analysis.blocks import inefficiency
 from cgcore.doctor import observables as look
+from cgcore.doctor.depth import Depth, depths
 from cgcore.doctor.errors import DoctorError
 from cgcore.doctor.groups import Element, Symmetries, describe, symmetries
 from cgcore.doctor.inputs import check
@@ -56,6 +57,7 @@ class OfMolecule:
     stereo: tuple[Retention, ...]
     typing: Typing
     vibration: Vibration | None
+    depths: tuple[Depth, ...]
     independent: float  # frames, after correlation in time
 
 
@@ -94,7 +96,7 @@ def examine(
     cuts = np.array_split(np.arange(frames.n_frames), BLOCKS)
     position = np.asarray(beads.position)
     found = tuple(
-        _of_molecule(mapping, m, position, None if mapped else frames, cuts, temperature_K, observables)
+        _of_molecule(mapping, topology, m, beads, None if mapped else frames, cuts, temperature_K, observables)
         for m in kinds(mapping, topology)
     )
     return Examination(
@@ -110,8 +112,8 @@ def examine(
     )
 
 
-def _of_molecule(mapping, molecule: Molecule, position, atoms, cuts, temperature_K, chosen) -> OfMolecule:
-    x = molecule.select(position)
+def _of_molecule(mapping, topology, molecule: Molecule, beads, atoms, cuts, temperature_K, chosen) -> OfMolecule:
+    x = molecule.select(np.asarray(beads.position))
     hand = hands(molecule, None if atoms is None else molecule.select_atoms(atoms.position))
     kept = retention(molecule, hand, x)
     group = symmetries(molecule, hand.relative)
@@ -143,6 +145,7 @@ def _of_molecule(mapping, molecule: Molecule, position, atoms, cuts, temperature
         stereo=kept,
         typing=typing(molecule, group),
         vibration=fastest(molecule, mapping.mass[molecule.copies[0]], [x[c] for c in cuts], temperature_K),
+        depths=() if beads.force is None else depths(mapping, topology, molecule, looks, beads, atoms),
         independent=x.shape[0] * x.shape[1] / g,
     )
 

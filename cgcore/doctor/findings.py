@@ -7,13 +7,14 @@ import numpy as np
 from cgcore.doctor import thresholds
 from cgcore.doctor.examine import Broken, Examination, OfMolecule
 from cgcore.doctor.stereo import KEPT, LOST, PATH
+from cgcore.units import kT
 
 ARTEFACT, BARRIER, CLEAR, UNKNOWN, NOTE = "artefact", "barrier", "clear", "unknown", "note"
 MARKS = {ARTEFACT: "✗", BARRIER: "!", CLEAR: "✓", UNKNOWN: "?", NOTE: "·"}
 
 
 class Finding(NamedTuple):
-    """kind: "symmetry", "stereo", "typing", "steps", "lengths", "unsampled", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
+    """kind: "symmetry", "stereo", "typing", "steps", "depth", "lengths", "unsampled", "noise"; level: ARTEFACT (a model will show it), BARRIER (it is in
     the model, behind a barrier), CLEAR, UNKNOWN (too little data), NOTE."""
 
     kind: str
@@ -25,7 +26,9 @@ class Finding(NamedTuple):
 
 def findings(found: Examination) -> tuple[Finding, ...]:
     """All findings, those of the symmetry bound first."""
-    per_molecule = [f for m in found.molecules for f in (*symmetry(m), *stereo(m), *typing(m), *_steps(m))]
+    per_molecule = [
+        f for m in found.molecules for f in (*symmetry(m), *stereo(m), *typing(m), *_steps(m), *_depth(m, found))
+    ]
     return (*per_molecule, *_lengths(found), _unsampled(found), *_noise(found))
 
 
@@ -139,6 +142,22 @@ def _steps(m: OfMolecule) -> list[Finding]:
     what = f"the fastest bond vibration, {v.bond}, takes {_pm(v.period_fs)} fs{held}"
     do = f"time steps of at most {v.step_fs:.1f} fs, a tenth of it; watch the energy without a thermostat"
     return [Finding("steps", NOTE, what, "quasi-harmonic, by the positions", do)]
+
+
+def _depth(m: OfMolecule, found: Examination) -> list[Finding]:
+    """Of the dihedral that the forces fix worst."""
+    if not m.depths:
+        return []
+    d, thermal = max(m.depths, key=lambda d: d.plain), kT(found.temperature_K)
+    best = d.plain if d.optimal is None else min(d.plain, d.optimal)
+    least = f", those of the least noisy map to ± {d.optimal:.2g}" if d.optimal is not None else ""
+    what = f"along {d.dihedral} the forces of {d.samples} samples fix the free energy to ± {d.plain:.2g} kJ/mol{least}"
+    if max(d.plain, best) < thermal / 2:
+        return [Finding("depth", CLEAR, what, "by drawing blocks of frames again", "nothing")]
+    do = ["train on cgcore.force_maps.optimal"] if best < 0.8 * d.plain else []
+    more = (2 * best / thermal) ** 2
+    do += [f"{more:.2g} times the frames, for half of kT"] if more > 1.5 else []
+    return [Finding("depth", NOTE, what, "by drawing blocks of frames again", "; ".join(do) or "nothing")]
 
 
 def _lengths(found: Examination) -> list[Finding]:

@@ -72,6 +72,7 @@ def _molecule(m: OfMolecule) -> dict:
         ],
         "together": [x._asdict() for x in m.together],
         "vibration": m.vibration,
+        "depths": [d._asdict() for d in m.depths],
         "rarer_hand": m.hands.left_over,
         "stereocentres": [{**s._asdict(), "beads": [names[k] for k in s.beads]} for s in m.stereo],
         "orbits": [[names[k] for k in orbit] for orbit in m.typing.orbits],

@@ -119,7 +119,7 @@ def run_config(
     check_word("potential", potential, NETWORKS)
     if study == "inversion" and (map == "core" or residue == "gly"):
         raise ConfigError(f"study 'inversion': want a map with a bead CB, which map {map!r} of {residue!r} has not")
-    numbers = PROFILES[profile] | LARGER.get(map, {}).get(profile, {})
+    numbers = numbers_of(profile, map)
     usual_replicas, usual_ps = numbers[study]
     raw = dict(
         profile=profile,
@@ -134,6 +134,11 @@ def run_config(
     )
     chosen = network(potential, layers, nu, bond_types, cutoff_nm=cutoff_nm, symmetry=symmetry)
     return from_dict(RunConfig, raw | {potential: chosen})
+
+
+def numbers_of(profile: str, map: str) -> dict:
+    """What a profile sets for a map: frames, training, and for each study replicas and length in ps."""
+    return PROFILES[profile] | LARGER.get(map, {}).get(profile, {})
 
 
 def reference_set(residue: str, reference: str | None) -> str:
