@@ -28,7 +28,9 @@ def verdict(found: Examination) -> str:
         lines.append(f"{MARKS[f.level]} {f.kind}: {f.what}")
         if f.level not in (CLEAR, NOTE):
             lines.append(f"    sure: {f.sure}")
-        if f.do != "nothing":
+        if f.do != "nothing" and f.level == NOTE:
+            lines[-1] += f"; do: {f.do}"
+        elif f.do != "nothing":
             lines.append(f"    do: {f.do}")
     return "\n".join(lines)
 
