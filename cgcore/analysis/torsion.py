@@ -15,7 +15,7 @@ import numpy as np
 
 from cgcore.units import kT
 
-BINS = 24
+BINS = 72
 BLOCKS = 50
 DRAWS = 300
 RIDGE = 1e-10
