@@ -144,7 +144,7 @@ def test_the_command_draws_what_there_are_runs_for(tmp_path):
     done = CliRunner().invoke(app, ["results", *map(str, made), "--folder", str(folder)])
     assert done.exit_code == 0, done.output
     drawn = {p.relative_to(folder).as_posix() for p in folder.rglob("*.png")}
-    pictures = {"maps.png", "ramachandran.png", "marginals.png", "figure3.png"}
+    pictures = {"maps.png", "ramachandran.png", "marginals.png", "figure3.png", "forces.png"}
     assert drawn == pictures | {"residues/surfaces.png", "nve/survival.png", "nve/heating.png"}
     assert all(path in done.output.replace("\n", "") for path in drawn)
 

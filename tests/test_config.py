@@ -15,7 +15,7 @@ from cgcore.config import (
     TrainConfig,
     from_dict,
 )
-from cgcore.profiles.amino_acids import RunConfig
+from cgcore.profiles.amino_acids import PeptideFitConfig, RunConfig
 
 
 def refuses(message: str):
@@ -45,9 +45,9 @@ def test_nested_values_are_built():
     assert config.mace == MACEConfig(correlation=3)
     assert config.train == TrainConfig()
     assert config.md.dt_ps == 0.001
-    assert config.fit == FitConfig(data=config.data, mace=config.mace, train=config.train)
+    assert config.fit == PeptideFitConfig(data=config.data, mace=config.mace, train=config.train)
     raw_fit = dataclasses.asdict(config.fit)
-    assert from_dict(FitConfig, raw_fit) == config.fit
+    assert from_dict(PeptideFitConfig, raw_fit) == config.fit
     assert from_dict(RunConfig, dataclasses.asdict(config)) == config
 
 
