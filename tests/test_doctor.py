@@ -309,6 +309,12 @@ def test_bad_input_is_named(alanine):
         examine(mapping.load("core", unbonded), unbonded, frames)
     with pytest.raises(DoctorError, match="one or two coordinates"):
         examine(beads, topology, frames, observables={"odd": (("N",),)})
+    force = np.array(frames.force)
+    with pytest.raises(DoctorError, match="all forces are zero.*nstfout"):
+        examine(beads, topology, replace(frames, force=0 * force))
+    force[3, 1] = np.nan
+    with pytest.raises(DoctorError, match=f"1 of {frames.n_frames} frames have forces that are not finite"):
+        examine(beads, topology, replace(frames, force=force))
 
 
 def test_few_frames_give_no_verdict(glycine):

@@ -1,5 +1,6 @@
 """What forces alone say of the depths of valleys along psi, and what models make of it that were trained on them."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from cgcore.book.amino_settings import MAPS, OPTIMAL, Setting
 from cgcore.book.amino_tables import load
 from cgcore.profiles.amino_acids import run_config
 from cgcore.reference import sets
-from cgcore.store.runs import git_state, versions
+from cgcore.store.runs import device, git_state, versions
 from cgcore.units import kT
 
 TEMPERATURE_K = 300.0
@@ -34,13 +35,14 @@ def write(folder: Path) -> list[Path]:
     """forces/<system>_<forces>.json in the folder of collected runs: the share of alpha by forces and by positions; and
     forces.png, the free energy along psi by both, beside that of the models there are."""
     written, drawn = [], {}
+    made = {"versions": versions(), "git": git_state(), "device": device(), "seed": 0, "draws": torsion.DRAWS}
     for order, which in enumerate(SYSTEMS):
         config = run_config(profile="laptop", residue=which.residue, map=which.map, reference=which.reference)
         topology, atoms = sets.load(config.reference)
         d = config.data
         beads = mapping.load(d.map, topology, typing=d.typing, residue=d.residue)
         part = data.split_blocks(atoms, d.blocks, d.valid_blocks, d.gap_ps).train
-        made = {"data": {config.reference: store.data_hash(part.position, part.force)}, "versions": versions()}
+        about = made | {"data": {config.reference: store.data_hash(part.position, part.force)}, "config": asdict(d)}
         for number, (name, words) in enumerate(FORCES.items()):
             mapped = mapping.apply(force_maps.optimal(beads, topology, part) if name == "optimal" else beads, part)
             found = torsion.relief(*torsion.torques(mapped.position, mapped.force, beads.dihedrals["psi"]))
@@ -49,7 +51,7 @@ def write(folder: Path) -> list[Path]:
             result |= {"sampling": f"{part.n_frames} frames", "table": _table(found)}
             written.append(folder / "forces" / f"{which.stem}_{name}.json")
             written[-1].parent.mkdir(parents=True, exist_ok=True)
-            store.write_json(written[-1], result | {"manifest": made | {"git": git_state(), "seed": 0}})
+            store.write_json(written[-1], result | {"manifest": about})
     figure = _draw(drawn, load(folder))
     figure.savefig(folder / "forces.png", dpi=130)
     plt.close(figure)

@@ -152,7 +152,7 @@ def _depth(m: OfMolecule, found: Examination) -> list[Finding]:
     best = d.plain if d.optimal is None else min(d.plain, d.optimal)
     least = f", those of the least noisy map to ± {d.optimal:.2g}" if d.optimal is not None else ""
     what = f"along {d.dihedral} the forces of {d.samples} samples fix the free energy to ± {d.plain:.2g} kJ/mol{least}"
-    if max(d.plain, best) < thermal / 2:
+    if d.plain < thermal / 2:
         return [Finding("depth", CLEAR, what, "by drawing blocks of frames again", "nothing")]
     do = ["train on cgcore.force_maps.optimal"] if best < 0.8 * d.plain else []
     more = (2 * best / thermal) ** 2

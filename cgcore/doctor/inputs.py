@@ -21,12 +21,23 @@ CHECKED = 20
 
 
 def check(topology: Topology, frames: Frames):
-    """Raise DoctorError for too few frames, or a bond graph that the distances contradict."""
+    """Raise DoctorError for too few frames, forces that are none, or a bond graph that the distances contradict."""
     if frames.n_frames < LEAST_FRAMES:
         raise DoctorError(
             f"{frames.n_frames} frames are too few for any verdict; want at least {LEAST_FRAMES}, and some hundred that "
             "are independent for the symmetry bound"
         )
+    if frames.force is not None:
+        force = np.asarray(frames.force)
+        if bad := int((~np.isfinite(force).all((1, 2))).sum()):
+            raise DoctorError(
+                f"{bad} of {frames.n_frames} frames have forces that are not finite; did the run blow up?"
+            )
+        if not force.any():
+            raise DoctorError(
+                "all forces are zero; want those of the simulation, or frames without forces. Did the run write forces "
+                "(nstfout in GROMACS)?"
+            )
     if frames.position.shape[1] == topology.n_atoms:
         _check_bonds(topology, frames)
 
