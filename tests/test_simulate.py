@@ -20,7 +20,7 @@ from cgcore.potentials.base import Potential
 from cgcore.simulate import Molecule, SimulationError, require_ok, run
 from cgcore.simulate.cost import Cost
 from cgcore.simulate.dynamics import State, step
-from cgcore.store import Run, load_tree
+from cgcore.store import Run, load_tree, open_run
 from cgcore.units import kT
 
 BONDS = np.array([[0, 1], [1, 2]])
@@ -298,3 +298,24 @@ def test_a_bond_breaks_at_the_tolerance(tmp_path):
 def test_starts_that_do_not_fit_are_refused(tmp_path, x, molecule, message):
     with pytest.raises(SimulationError, match=message):
         run(SPRINGS, jnp.array(K), molecule, x, config(), new_run(tmp_path))
+
+
+def test_a_longer_run_begins_with_what_a_shorter_one_has_done(tmp_path, monkeypatch):
+    """It takes the longest of the finished ones that are alike, and becomes what it would have been on its own."""
+
+    def run_of(name, settings, parents=("springs",)):
+        folder = open_run(tmp_path / name, "md", settings, parents=parents, made_by=("cgcore.simulate",))
+        return run(SPRINGS, jnp.array(K), CHAIN, starts(3), settings, folder, among=tmp_path, progress=False), folder
+
+    for name, frames, values in (("a", 4, {}), ("b", 6, {}), ("c", 8, {"seed": 5}), ("d", 9, {})):
+        (_, table), folder = run_of(name, config(n_frames=frames, **values))
+        if name != "d":
+            folder.finish(table, 0.0)
+    run_of("e", config(n_frames=9), parents=("other",))[1].finish({}, 0.0)
+    unbroken = short(tmp_path / "unbroken", n_frames=12)
+    write, written = simulate.record.Record.write, []
+    monkeypatch.setattr(simulate.record.Record, "write", lambda r, n, *what: written.append(n) or write(r, n, *what))
+    (ensemble, table), _ = run_of("f", config(n_frames=12))
+    assert written == list(range(6, 12)), "b is the longest that is finished, of the same seed and parents"
+    same(ensemble, unbroken[0])
+    assert table["ns"] == unbroken[1]["ns"]

@@ -1,8 +1,8 @@
 """Dynamics of many replicas of one molecule or liquid at once, resumable.
 
-`driver` goes frame by frame; `dynamics` is one step of one replica; `lists` knows for how long neighbours last; `engine`
-compiles a frame of all replicas; `memory` is the place of a bias; `record` keeps what was done on disk; `cost` and `table`
-sum it up; `steps` finds out how long a time step may be.
+`driver` goes frame by frame; `dynamics` is one step of one replica; `lists` knows for how long neighbours last;
+`engine` compiles a frame of all replicas; `memory` is the place of a bias; `record` keeps what was done on disk,
+`longer` goes on from a shorter run; `cost` and `table` sum it up; `steps` finds out how long a time step may be.
 """
 
 from .driver import model_id, run

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from .cost import Cost, Meter
 from .dynamics import State
 from .engine import Engine, Frame
 from .lists import Plan, first_plan, may_have_missed, wider
+from .longer import go_on_from_shorter
 from .memory import Bias
 from .record import Record
 from .system import Molecule, check
@@ -36,6 +38,7 @@ def run(
     folder: Run,
     *,
     bias: Bias | None = None,
+    among: Path | None = None,
     progress: bool = True,
 ) -> tuple[Ensemble, dict]:
     """Simulate config.replicas replicas from `starts` (C, N, 3) nm; the ensemble and its small table.
@@ -48,12 +51,15 @@ def run(
     list was left behind, the replica has the status NEIGHBOURS_FULL.
 
     Every CHECKPOINT_S seconds the state goes to disk: a killed run goes on from there and is the same as an unbroken
-    one. A finished run is read back. A bias is part of the energies that are recorded.
+    one. A finished run is read back. With `among`, a folder of run folders, a new run begins with what a finished one
+    that differs in its length alone has computed. A bias is part of the energies that are recorded.
     Raises SimulationError for starts that do not fit the configuration or are not finite, for a liquid's potential
     without a box, and for a folder whose bias grew on another model.
     """
     starts = jnp.asarray(starts)
     check(potential, starts, molecule, config)
+    if among is not None and bias is None and (shorter := go_on_from_shorter(folder, among)):
+        tqdm.write(f"{folder.folder}: the first frames are those of {shorter.folder}")
     identity = bias and f"{bias.identity} on model {model_id(params)}"
     record = Record(folder, starts.shape[1], config, bias, identity)
     engine = Engine(potential, params, molecule, config, starts.dtype, bias)
