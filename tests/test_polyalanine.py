@@ -23,7 +23,7 @@ from cgcore.reference import sets
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "polyalanine.ipynb"
 PARAMETERS = {"map": "chain_ca", "typing": "study", "potential": "mace", "nu": 2, "layers": None, "cutoff_nm": None}
-PARAMETERS |= {"symmetry": "O3", "bond_types": False, "force_map": "sum", "prior": "none", "mirror": False}
+PARAMETERS |= {"symmetry": "O3", "bond_types": False, "force_map": "optimal", "prior": "unseen", "mirror": False}
 TIMES = np.arange(1, 401) * 0.5
 
 
@@ -100,8 +100,8 @@ def test_the_grid_has_the_maps_of_the_chapter():
 
 def test_a_setting_is_told_from_its_parameters():
     assert setting(PARAMETERS).label == "CA, all different"
-    core = setting(PARAMETERS | {"map": "chain_core", "mirror": True, "nu": 3, "prior": "unseen"})
-    assert core.label == "Core, mirror, ν = 3, walls" and core.stem == "chain_core_study_mirror_nu3_walls"
+    core = setting(PARAMETERS | {"map": "chain_core", "mirror": True, "nu": 3, "prior": "none"})
+    assert core.label == "Core, mirror, ν = 3, no walls" and core.stem == "chain_core_study_mirror_nu3_no_walls"
     assert setting(PARAMETERS | {"map": "chain_core_beta", "typing": "unique"}).label == "Core Beta, all different"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cgcore import store
-from cgcore.book.collect import FIT_KEYS, OPTIMAL, manifests, parameters_of, read, seed_words, settings_of, write
+from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, read, seed_words, settings_of, write
 
 REFERENCE = "reference"
 ARRAYS = "polyalanine.npz"
@@ -28,7 +28,8 @@ MD_KEYS = ("temperature_K", "ns_per_day_per_replica", "ns_per_day_aggregate")
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What tells one run of the chapter from another. extras, in words: mirror, SO(3), NequIP, walls, ..."""
+    """What tells one run of the chapter from another. extras, in words: mirror, SO(3), NequIP, ... The chapter's runs
+    learn from the forces of least noise and have walls where the reference was never; what does not is told."""
 
     map: str
     typing: str = "study"
@@ -60,8 +61,8 @@ def setting(parameters: dict) -> Setting:
         f"{parameters['layers']} layers": parameters.get("layers") is not None,
         f"{parameters['cutoff_nm']} nm": parameters.get("cutoff_nm") is not None,
         "bond types": parameters.get("bond_types"),
-        OPTIMAL: parameters.get("force_map", "sum") != "sum",
-        "walls": parameters.get("prior", "none") == "unseen",
+        "plain sum": parameters["force_map"] == "sum",
+        "no walls": parameters["prior"] == "none",
     }
     extras = [words for words, holds in told.items() if holds] + seed_words(parameters)
     return Setting(map=parameters["map"], typing=parameters["typing"], extras=tuple(extras))
