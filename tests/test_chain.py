@@ -205,6 +205,16 @@ def test_an_end_that_is_bonded_anew_is_a_switch_when_it_lasts():
         chain_bonds.follow(LINE[None], np.array([*BONDS.tolist(), [0, 5]]), hold=3)
 
 
+def test_beads_that_touch_are_no_bond_while_that_of_either_holds():
+    """Beads 0 and 2 are nearer than 0 and 1, whose bond is as long as ever."""
+    touching = LINE.copy()
+    touching[0] = LINE[1] + 0.39 * np.array([np.cos(1.0), np.sin(1.0), 0])
+    assert np.linalg.norm(touching[0] - LINE[2]) < 0.37
+    assert [0, 2] in chain_bonds.tree(touching).tolist() and [0, 2] not in chain_bonds.tree(touching, BONDS).tolist()
+    found = chain_bonds.follow(np.stack([LINE] + [touching] * 5), BONDS, hold=3)
+    assert len(found.frames) == 0 and not found.switched.any()
+
+
 def test_rates_and_ends_of_replicas_that_break_in_three_ways():
     switched, torn = LINE.copy(), LINE.copy()
     switched[0] = LINE[2] + [0, 0.38, 0]

@@ -2,9 +2,11 @@
 
 A chain with or without side beads is a tree of N - 1 bonds. Where its bonds are shorter than all other distances, they are
 the minimum spanning tree of the distances, which needs no list of bonds. A frame whose tree is another one is a chain of
-other bonds: beads have switched.
+other bonds: beads have switched. Beads that only touch are no bond: the one that it would replace has to be longer by
+TOLERANCE_NM.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,9 @@ from scipy.spatial.distance import pdist, squareform
 from cgcore.analysis.partners import poisson_interval
 from cgcore.units import PS_PER_NS
 
+TOLERANCE_NM = 0.05
+"""How much longer than another distance a bond must be to give way to it: the study's criterion of a broken bond."""
+LEAST_NM = 1e-6  # SciPy takes a distance of zero for none
 ENDINGS = WHOLE, SWITCHED, STRETCHED, NOT_FINITE = "whole", "switched", "stretched", "not_finite"
 
 
@@ -26,18 +31,24 @@ class Switches(NamedTuple):
     switched: np.ndarray
 
 
-def tree(x: np.ndarray) -> np.ndarray:
-    """(N - 1, 2) bonds i < j, sorted, of the minimum spanning tree of positions (N, 3) nm."""
-    found = minimum_spanning_tree(squareform(pdist(np.asarray(x, float)))).nonzero()
+def tree(x: np.ndarray, before: Iterable[tuple[int, int]] = ()) -> np.ndarray:
+    """(N - 1, 2) bonds i < j, sorted, of the minimum spanning tree of positions (N, 3) nm.
+
+    before: bonds that were there, which count as shorter by TOLERANCE_NM.
+    """
+    distance = squareform(pdist(np.asarray(x, float)))
+    for i, j in before:
+        distance[[i, j], [j, i]] = max(distance[i, j] - TOLERANCE_NM, LEAST_NM)
+    found = minimum_spanning_tree(distance).nonzero()
     return np.array(sorted(map(tuple, np.sort(np.stack(found, axis=1), axis=1).tolist())))
 
 
 def follow(position: np.ndarray, bonds: np.ndarray, *, hold: int) -> Switches:
     """The switches of one replica (T, N, 3) nm whose first bonds are (P, 2), a tree.
 
-    A bond counts as new from the frame on in which it has been one of the tree for `hold` frames without a break; the one
-    that it replaces is lost with it, and new again if it comes back. Frames from the first that is not finite on are not
-    looked at. Raises ValueError for bonds that are no tree.
+    A bond counts as new from the frame on in which it has been one of the tree for `hold` frames without a break, while
+    the one that it replaces was longer by TOLERANCE_NM; that is lost with it, and new again if it comes back. Frames from
+    the first that is not finite on are not looked at. Raises ValueError for bonds that are no tree.
     """
     first = _settled(bonds, position.shape[1])
     settled, since = set(first), dict.fromkeys(first, hold)
@@ -45,7 +56,7 @@ def follow(position: np.ndarray, bonds: np.ndarray, *, hold: int) -> Switches:
     frames, gained, switched = [], [], np.empty(end)
     usual = _only_these(position[:end], np.asarray(bonds))
     for t, x in enumerate(position[:end]):
-        present = first if usual[t] else set(map(tuple, tree(x).tolist()))
+        present = first if usual[t] and settled == first else set(map(tuple, tree(x, settled).tolist()))
         since = {bond: min(since.get(bond, 0) + 1, hold) for bond in present}
         if new := sorted(bond for bond in present - settled if since[bond] >= hold):
             frames, gained, settled = frames + [t] * len(new), gained + new, (settled & present) | set(new)
@@ -107,11 +118,11 @@ def _finite(position: np.ndarray) -> int:
 
 
 def _only_these(position: np.ndarray, bonds: np.ndarray) -> np.ndarray:
-    """(T,) whether every bond is shorter than any other distance, so that the tree need not be looked for."""
+    """(T,) whether no other distance is short enough to replace a bond, so that the tree need not be looked for."""
     i, j = np.triu_indices(position.shape[1], k=1)
     bonded = np.isin(i * position.shape[1] + j, np.sort(bonds, axis=1) @ [position.shape[1], 1])
     usual = np.empty(len(position), bool)
     for t, x in enumerate(np.asarray(position, float)):
         d = pdist(x)
-        usual[t] = d[bonded].max() < d[~bonded].min()
+        usual[t] = d[bonded].max() - TOLERANCE_NM < d[~bonded].min()
     return usual
