@@ -127,7 +127,7 @@ def training_history(
 
 def survival(ax: Axes, time_ps: np.ndarray, fraction: np.ndarray, label: str | None = None, color=None) -> None:
     """Fraction of replicas whose bonds are whole, (T,) over time in ps, drawn in percent from all at the start."""
-    time, told = _time(np.append(0.0, time_ps))
+    time, told = times(np.append(0.0, time_ps))
     ax.plot(time, 100 * np.append(1.0, fraction), label=label, color=color, drawstyle="steps-post")
     ax.set(xlabel=told, ylabel="Whole replicas (%)", ylim=(-2, 104))
     if label:
@@ -147,7 +147,7 @@ def bond_deviation(ax: Axes, time_ps: np.ndarray, deviation: np.ndarray, toleran
 
     The axis ends at 2.5 times the limit.
     """
-    (time, told), deviation = _time(time_ps), np.asarray(deviation)
+    (time, told), deviation = times(time_ps), np.asarray(deviation)
     broken = (deviation > tolerance_nm).any(1)
     finite = np.where(np.isfinite(deviation), deviation, np.nan)
     for rows, colour in ((finite[~broken], PALETTE[0]), (finite[broken], PALETTE[3])):
@@ -307,7 +307,7 @@ def hand_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
 
     Colours go from left-handed to right-handed by each replica's mean.
     """
-    (time, told), chi = _time(time_ps), 1000 * np.asarray(chi)
+    (time, told), chi = times(time_ps), 1000 * np.asarray(chi)
     counted = np.isfinite(chi).any(1)
     order = np.flatnonzero(counted)[np.argsort(np.nanmean(chi[counted], axis=1))]
     for replica, colour in zip(order, sns.color_palette("vlag_r", len(order)), strict=True):
@@ -316,7 +316,7 @@ def hand_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
     ax.set(xlabel=told, ylabel="Handedness χ (10⁻³ nm³)")
 
 
-def _time(time_ps: np.ndarray) -> tuple[np.ndarray, str]:
+def times(time_ps: np.ndarray) -> tuple[np.ndarray, str]:
     """Times in ns, in ps if all are short, and the label of their axis."""
     time_ps = np.asarray(time_ps)
     return (time_ps / PS_PER_NS, "Time (ns)") if time_ps[-1] >= SHORT_PS else (time_ps, "Time (ps)")

@@ -149,6 +149,9 @@ def test_a_racemic_run_is_symmetric_and_a_right_handed_one_is_not(reference):
     assert racemic["left_handed"] == pytest.approx(0.5) and racemic["left_of_helical"] == pytest.approx(0.5)
     assert racemic["left_of_helical_error"] > 0.05 and racemic["js_reference"] > 0.2
     assert racemic["alpha"] == pytest.approx(racemic["mirror_alpha"])
+    assert np.nanmean(arrays["alpha"]) == pytest.approx(right["alpha"], abs=1e-6)
+    halves = right["alpha_early"] + right["alpha_late"]
+    assert halves / 2 == pytest.approx(right["alpha"], abs=0.02)
 
 
 def test_frames_after_a_failure_do_not_count(reference):

@@ -47,6 +47,8 @@ def run(root: Path, *, trajectory=None, chain=(), **parameters) -> Path:
     chi_series = np.tile(sign * 0.04 * TIMES / TIMES[-1], (2, 1))
     chi_series[1, 300:] = np.nan
     arrays = edges(2) | {"F": F, "reference_F": F, "time": TIMES, "survival": np.where(TIMES > 150, 0.5, 1.0)}
+    if "core" in complete["map"]:
+        arrays |= {"alpha": np.where(np.isnan(chi_series), np.nan, 0.5), "mirror_alpha": chi_series}
     store.write_npz(folder / "md" / "abc" / "polyalanine.npz", **arrays, chi=chi_series, q=np.abs(chi_series) / 0.04)
     if trajectory is not None:
         np.save(folder / "md" / "abc" / "position.npy", trajectory)
@@ -153,7 +155,13 @@ def test_figures_show_the_runs_that_are_there(tmp_path):
         "species.png",
         "controls.png",
         "series.png",
+        "residues.png",
     ]
+    (residues,) = polyalanine_figures.residues(found, names[:3]).axes
+    assert residues.get_title() == "Core", "CA has no residues' angles"
+    alpha, reference, mirror = residues.lines
+    assert set(alpha.get_ydata()) == {0.5} and set(reference.get_ydata()) == {0.7}
+    assert mirror.get_xdata().max() <= 0.15, "of one replica alone there is no error"
     assert polyalanine_figures.draw(tmp_path / "nothing") == []
 
 

@@ -21,6 +21,7 @@ HELICAL = 0.5
 """Q_hel from which a frame counts as helical."""
 TURNED_NM3 = 0.01
 """A chain has changed its hand when chi has gone from beyond this to beyond its negative, or back."""
+OF_RESIDUES = ("alpha", "mirror_alpha")
 LEAST_FRAMES = 10
 """Where fewer count, or those of one replica alone, there is nothing to say but that."""
 
@@ -38,15 +39,16 @@ def chain(
       (`chain_bonds.endings`); switches of `chain_bonds.switching`;
     - helicity, handedness (10^-3 nm^3), radius_nm, ends_nm, alpha, mirror_alpha (`chain_series.series`), and the shares of
       frames that are helical (Q > 0.5), left_handed (chi < 0) and both, left_handed_helical; left_of_helical, the
-      left-handed share of the helical frames; left_handed_early and left_handed_late, in either half of the run;
+      left-handed share of the helical frames; left_handed_early and left_handed_late, in either half of the run, and
+      likewise of alpha and mirror_alpha;
     - hand_symmetry: Jensen-Shannon divergence in bit of P(chi, Q) and P(-chi, Q), with _floor, its mean if the model were
       symmetric, and _bound, the smallest divergence of any symmetric surface to this one; turns, how often a replica
       changes its hand in a nanosecond;
     - js_reference, the divergence from the reference's P(chi, Q), with _floor, what noise alone would give.
 
     "reference" holds the reference's own. A run of which too few frames count has only exclusions, endings and switches.
-    Arrays: F (chi, Q) kJ/mol with chi_edges (nm^3) and q_edges, reference_F; q and chi (C, T), nan where a frame does not
-    count; time (T,) ps and survival (T,).
+    Arrays: F (chi, Q) kJ/mol with chi_edges (nm^3) and q_edges, reference_F; q, chi and where there are any alpha and
+    mirror_alpha (C, T), nan where a frame does not count; time (T,) ps and survival (T,).
     """
     position, valid, time = np.asarray(run.position), run.valid, np.asarray(run.time)
     frame_ps = float(time[0] if len(time) == 1 else np.median(np.diff(time)))
@@ -62,7 +64,8 @@ def chain(
     ours = series(position, valid, beads)
     table |= numbers(ours) | _over_time(ours, frame_ps) | _beside(counts(ours), counts(theirs))
     surfaces = {"F": _surface(ours, temperature_K), "reference_F": _surface(theirs, temperature_K)}
-    each = {name: np.where(valid, ours[name], np.nan).astype(np.float32) for name in ("q", "chi")}
+    kept = [name for name in ("q", "chi", *OF_RESIDUES) if name in ours]
+    each = {name: np.where(valid, ours[name], np.nan).astype(np.float32) for name in kept}
     return table, arrays | edges(FINER) | surfaces | each
 
 
@@ -71,7 +74,7 @@ def numbers(found: dict[str, np.ndarray]) -> dict:
     valid, left, helical = found["valid"], found["chi"] < 0, found["q"] > HELICAL
     means = {"helicity": found["q"], "handedness": 1000 * found["chi"], "helical": helical, "left_handed": left}
     means |= {"left_handed_helical": left & helical}
-    means |= {name: found[name] for name in ("radius_nm", "ends_nm", "alpha", "mirror_alpha") if name in found}
+    means |= {name: found[name] for name in ("radius_nm", "ends_nm", *OF_RESIDUES) if name in found}
     table = {}
     for name, values in means.items():
         table |= row(name, mean_of(values, valid))
@@ -132,12 +135,12 @@ def _over_time(found: dict, frame_ps: float) -> dict:
     changed = turns(np.where(valid, found["chi"], np.nan))
     ns = valid.sum(1) * frame_ps / PS_PER_NS
     per_ns = jackknife(lambda m: float(m[0] / m[1]), np.stack([changed, ns], axis=1)[ns > 0])
-    return {
-        **row("left_handed_early", mean_of(left, valid & early)),
-        **row("left_handed_late", mean_of(left, valid & ~early)),
-        **row("turns", per_ns),
-        "n_turns": int(changed.sum()),
-    }
+    table = {**row("turns", per_ns), "n_turns": int(changed.sum())}
+    shares = {"left_handed": left} | {name: found[name] for name in OF_RESIDUES if name in found}
+    for name, values in shares.items():
+        table |= row(f"{name}_early", mean_of(values, valid & early))
+        table |= row(f"{name}_late", mean_of(values, valid & ~early))
+    return table
 
 
 def _beside(ours: np.ndarray, theirs: np.ndarray) -> dict:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from cgcore import plots
+from cgcore.analysis.chain import OF_RESIDUES
 from cgcore.book.polyalanine_tables import MAPS, REFERENCE, Setting, load
 
 VMAX = 15.0  # kJ/mol, the top of the colour scale
@@ -13,7 +15,7 @@ OF_REFERENCE = Setting(map=REFERENCE)
 
 
 def draw(folder: Path) -> list[Path]:
-    """figure6.png, species.png, controls.png and series.png in the folder of collected runs; those with runs to show."""
+    """figure6.png, species.png, controls.png, series.png and residues.png in the folder of collected runs; those with runs to show."""
     found = load(folder)
     plain = [Setting(map=map) for map in MAPS]
     species = [Setting(map="chain_ca", typing=typing) for typing in SPECIES]
@@ -23,6 +25,7 @@ def draw(folder: Path) -> list[Path]:
         "species.png": surfaces(found, species),
         "controls.png": surfaces(found, controls),
         "series.png": series(found, plain),
+        "residues.png": residues(found, plain),
     }
     paths = []
     for name, figure in drawn.items():
@@ -67,4 +70,33 @@ def series(found: dict, wanted: list[Setting]):
             above.set_title(which.label)
             for ax in (above, below):
                 ax.label_outer()
+    return figure
+
+
+def residues(found: dict, wanted: list[Setting]):
+    """Shares of alpha-helical residues and of their mirror images over time, means over replicas with standard errors,
+    and the reference's as dashed lines; None without runs whose maps have backbones."""
+    shown = [which for which in wanted if OF_RESIDUES[0] in found.get(which, ({}, {}))[1]]
+    if not shown:
+        return None
+    names = {"alpha": ("α", plots.PALETTE[0]), "mirror_alpha": ("mirror image of α", plots.PALETTE[3])}
+    reference = found.get(OF_REFERENCE, ({}, {}))[0]
+    with plots.style():
+        size = (3.4 * len(shown) + 0.4, 3.2)
+        figure, axes = plt.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False)
+        for ax, which in zip(axes[0], shown, strict=True):
+            arrays = found[which][1]
+            for name, (label, colour) in names.items():
+                time, told = plots.times(arrays["time"])
+                counted = np.isfinite(arrays[name]).sum(0)
+                time, shares, counted = time[counted > 1], arrays[name][:, counted > 1], counted[counted > 1]
+                mean = np.nanmean(shares, axis=0)
+                error = np.nanstd(shares, axis=0, ddof=1) / np.sqrt(counted)
+                ax.plot(time, mean, color=colour, label=label)
+                ax.fill_between(time, mean - error, mean + error, color=colour, alpha=0.25, linewidth=0)
+                if name in reference:
+                    ax.axhline(reference[name], color=colour, linewidth=1.0, linestyle="--")
+            ax.set(title=which.label, xlabel=told, ylabel="Share of residues", yscale="log")
+            ax.label_outer()
+        axes[0, -1].legend()
     return figure

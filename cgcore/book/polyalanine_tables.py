@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cgcore import store
+from cgcore.analysis.chain import OF_RESIDUES
 from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, read, seed_words, settings_of, write
 
 REFERENCE = "reference"
@@ -97,7 +98,7 @@ def _ours(arrays: dict) -> dict:
     """The surface, and the series at SHOWN times."""
     kept = {k: arrays[k] for k in ("F", "chi_edges", "q_edges") if k in arrays}
     at = np.unique(np.linspace(0, len(arrays["time"]) - 1, SHOWN).round().astype(int))
-    series = {k: arrays[k][..., at] for k in ("time", "survival", "q", "chi") if k in arrays}
+    series = {k: arrays[k][..., at] for k in ("time", "survival", "q", "chi", *OF_RESIDUES) if k in arrays}
     return kept | series
 
 
