@@ -139,13 +139,16 @@ def test_unfinished_and_double_runs_are_refused(tmp_path):
 
 
 def test_the_command_draws_what_there_are_runs_for(tmp_path):
-    made = [run(tmp_path, **p) for p in ({}, {"map": "core_beta"}, {"residue": "gly"}, {"study": "nve"})]
+    kinds = ({}, {"map": "core_beta"}, {"residue": "gly"}, {"study": "nve"}, {"symmetry": "SO3"})
+    made = [run(tmp_path, **kind) for kind in kinds]
     folder = tmp_path / "results"
     done = CliRunner().invoke(app, ["results", *map(str, made), "--folder", str(folder)])
     assert done.exit_code == 0, done.output
     drawn = {p.relative_to(folder).as_posix() for p in folder.rglob("*.png")}
     pictures = {"maps.png", "ramachandran.png", "marginals.png", "figure3.png", "forces.png"}
-    assert drawn == pictures | {"residues/surfaces.png", "nve/survival.png", "nve/heating.png"}
+    assert drawn == pictures | {f"{place}/surfaces.png" for place in ("residues", "options")} | {
+        f"nve/{name}.png" for name in ("survival", "heating")
+    }
     assert all(path in done.output.replace("\n", "") for path in drawn)
 
 

@@ -23,6 +23,9 @@ RESIDUES = [
     [Setting(residue=r, map=m) for m in (REFERENCE, "core", "core_beta", "heavy_atom", "united_atom")]
     for r in ("gly", "pro", "thr")
 ]
+KNOWING = Setting(map="core", extras=("SO(3)",))
+"""Core by a network that tells a molecule from its mirror image."""
+REMEDY = [[Setting(map="core"), KNOWING, EXPLICIT]]
 
 
 def draw(folder: Path) -> list[Path]:
@@ -33,6 +36,7 @@ def draw(folder: Path) -> list[Path]:
         "marginals.png": marginals(found),
         "figure3.png": surfaces(found, NINE),
         "residues/surfaces.png": surfaces(found, RESIDUES),
+        "options/surfaces.png": surfaces(found, REMEDY) if KNOWING in found else None,
         "nve/survival.png": survival(found),
         "nve/heating.png": heating(found),
         "inversion/figure4.png": barriers(found),
