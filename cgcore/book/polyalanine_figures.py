@@ -96,7 +96,8 @@ def residues(found: dict, wanted: list[Setting]):
                 ax.fill_between(time, mean - error, mean + error, color=colour, alpha=0.25, linewidth=0)
                 if name in reference:
                     ax.axhline(reference[name], color=colour, linewidth=1.0, linestyle="--")
-            ax.set(title=which.label, xlabel=told, ylabel="Share of residues", yscale="log")
+            ax.set(title=which.label, xlabel=told, ylabel="Share of residues")
+            ax.set_ylim(bottom=0)
             ax.label_outer()
         axes[0, -1].legend()
     return figure
