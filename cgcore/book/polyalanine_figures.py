@@ -23,7 +23,7 @@ def draw(folder: Path) -> list[Path]:
     drawn = {
         "figure6.png": surfaces(found, [*plain, OF_REFERENCE]),
         "species.png": surfaces(found, species),
-        "controls.png": surfaces(found, controls),
+        "controls.png": surfaces(found, [plain[0], *controls]) if controls else None,
         "series.png": series(found, plain),
         "residues.png": residues(found, plain),
     }
