@@ -170,7 +170,7 @@ def _published(folder: Path):
     maps = [m for m in MAPS if m != "alanine" and list((folder / m).glob("*_nu*.json"))]
     if not maps:
         return None
-    figure, axes = plt.subplots(1, len(maps), figsize=(3.6 * len(maps), 3.4), squeeze=False)
+    figure, axes = plt.subplots(1, len(maps), figsize=(3.6 * len(maps), 4.8), squeeze=False)
     for ax, map in zip(axes.flat, maps, strict=True):
         found = sorted((store.read_json(p) for p in (folder / map).glob("*.json")), key=lambda r: r["order"])
         at = np.arange(len(found))
