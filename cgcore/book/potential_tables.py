@@ -49,7 +49,7 @@ def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
             if task.group == "noise_floor":
                 table |= floors(table)
             written += write(folder / task.group, task, order, table, manifest, arrays)
-    fits = {n: (known[n], *found) for n, found in done.items() if known[n].group in MAPS}
+    fits = {n: (task, *done[n]) for n, task in known.items() if n in done and task.group in MAPS}
     written += [*differences(fits, folder), *_splines(done, known, folder)]
     return written + draw(folder)
 
