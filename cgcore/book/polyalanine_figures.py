@@ -15,7 +15,8 @@ OF_REFERENCE = Setting(map=REFERENCE)
 
 
 def draw(folder: Path) -> list[Path]:
-    """figure6.png, species.png, controls.png, series.png and residues.png in the folder of collected runs; those with runs to show."""
+    """figure6.png, species.png, controls.png, series.png and residues.png in the folder of collected runs; those with runs
+    to show."""
     found = load(folder)
     plain = [Setting(map=map) for map in MAPS]
     species = [Setting(map="chain_ca", typing=typing) for typing in SPECIES]

@@ -62,8 +62,8 @@ def setting(parameters: dict) -> Setting:
         f"{parameters['layers']} layers": parameters.get("layers") is not None,
         f"{parameters['cutoff_nm']} nm": parameters.get("cutoff_nm") is not None,
         "bond types": parameters.get("bond_types"),
-        "plain sum": parameters["force_map"] == "sum",
-        "no walls": parameters["prior"] == "none",
+        "plain sum": parameters.get("force_map", "sum") == "sum",
+        "no walls": parameters.get("prior", "none") == "none",
     }
     extras = [words for words, holds in told.items() if holds] + seed_words(parameters)
     return Setting(map=parameters["map"], typing=parameters["typing"], extras=tuple(extras))
