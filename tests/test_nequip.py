@@ -49,23 +49,24 @@ def test_what_comes_from_the_frames(model, liquid):
 
 
 def test_the_energy_is_that_of_jax_md(model, params, liquid):
-    """The same parameters through JAX-MD's neighbour list, with lengths in Å."""
+    """The same parameters through JAX-MD's neighbour list, with lengths in its unit."""
     config, network = nn.nequip.default_config(), model.network
     for name in ("graph_net_steps", "n_elements", "hidden_irreps", "sh_irreps", "num_basis", "r_max", "n_neighbors"):
         config[name] = getattr(network, name)
     config.radial_net_n_hidden, config.radial_net_n_layers = network.radial_net_n_hidden, network.radial_net_n_layers
     config.scale, config.shift = model.energy_scale, 0.0
-    position = 10 * jnp.asarray(liquid.position[0])
+    unit = nequip.HALF_UNIT / model.config.cutoff_nm
+    position = unit * jnp.asarray(liquid.position[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # JAX-MD uses old names of e3nn-jax, and mixes integers
         neighbours, _, energy = jax_md_energy.nequip_neighbor_list(
-            space.periodic(10 * BOX)[0], 10 * BOX, config, atoms=jnp.eye(2)[np.array(model.species)]
+            space.periodic(unit * BOX)[0], unit * BOX, config, atoms=jnp.eye(2)[np.array(model.species)]
         )
         listed = neighbours.allocate(position)
         wanted, slope = compiled(jax.value_and_grad(energy, argnums=1))(params, position, listed)
     got, gradient = compiled(jax.value_and_grad(nequip.build(model).energy, argnums=1))(params, liquid.position[0], BOX)
     assert_allclose(got, wanted, rtol=1e-10)
-    assert_allclose(gradient, 10 * slope, rtol=0, atol=1e-9 * np.abs(gradient).max())
+    assert_allclose(gradient, unit * slope, rtol=0, atol=1e-9 * np.abs(gradient).max())
 
 
 def test_a_liquid_in_its_box(model, params, liquid):
@@ -82,6 +83,21 @@ def test_a_liquid_in_its_box(model, params, liquid):
         assert_allclose(gradient, slope, rtol=0, atol=1e-10 * np.abs(slope).max())
     assert potential.check(position, BOX) == Status.OK
     assert nequip.build(replace(model, capacity=2)).check(position, BOX) == Status.NEIGHBOURS_FULL
+
+
+def test_near_neighbours_outweigh_those_near_the_cut_off(model):
+    """A bond is one of many neighbours, whose pull must not drown it: as drawn, 3.8 times the slope of far pairs.
+
+    With a cut-off function that falls over the last half Å of 8, 1.5 times, and bonds of a liquid are hardly learnt.
+    """
+    pair = nequip.build(replace(model, species=(0, 0), n_species=1, capacity=None, short_rows=None))
+    slope = compiled(jax.vmap(jax.grad(pair.energy, argnums=1), (None, 0, None)))
+    r = np.linspace(0.4, 0.95, 23)
+    x = np.zeros((len(r), 2, 3))
+    x[:, 1, 0] = r * model.config.cutoff_nm
+    drawn = np.stack([slope(pair.init(jax.random.key(i)), x, np.full(3, np.inf))[:, 1, 0] for i in range(8)])
+    near, far = (np.sqrt(np.mean(drawn[:, part] ** 2)) for part in (r < 0.6, r > 0.75))
+    assert near > 2.5 * far
 
 
 def test_forces_as_drawn_are_far_below_those_of_data(model, params, liquid):
