@@ -81,6 +81,30 @@ def test_a_difference_is_seen_through_the_noise(runs, tmp_path):
     assert row.table["sigma"] > 4
 
 
+def test_a_later_training_stands_beside_the_rows_that_are_there(runs, tmp_path):
+    folder, later = tmp_path / "results", tmp_path / "later"
+    tables.make([], runs, folder, training=False)
+    errors = held_out(80.0)
+    table = {"force_mae_meV_per_A": errors[:, 0].mean(), "force_mae_meV_per_A_error": 2.0}
+    finish(later, "three_site_nu1_700pm", table, errors=errors)
+    tables.make([], later, folder, training=False)
+    found = results.load(folder / "differences")
+    assert [row.label.split(" less")[0] for row in found.values()] == [
+        "three-site: splines",
+        "three-site: MACE ν = 1, 0.70 nm",
+    ]
+    assert found["three_site_nu1_700pm_three_site_nu2_700pm"].table["published_difference"] == pytest.approx(2.7)  # 418.2 - 415.5
+
+
+def test_held_out_frames_beside_all(runs, tmp_path):
+    """The held-out blocks of three sites have forces as large as all frames have, to their errors."""
+    tables.make([], runs, tmp_path / "results", training=False)
+    (row,) = results.load(tmp_path / "results" / "samples").values()
+    apart = row.table["held_out_size"] - row.table["all_size"]
+    assert abs(apart) < 4 * row.table["held_out_size_error"] < 10
+    assert row.table["weaker"] == pytest.approx(-100 * apart / row.table["all_size"])
+
+
 def test_every_task_is_one_of_its_own():
     for profile in ("laptop", "paper"):
         known = tasks(profile)

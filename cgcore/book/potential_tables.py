@@ -10,12 +10,13 @@ from cgcore.analysis import force_errors
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.noise_floor import AGREE
 from cgcore.analysis.ramachandran import row
+from cgcore.book import potential_comparisons as comparisons
+from cgcore.book.potential_comparisons import MAPS
 from cgcore.book.potential_runs import HELD_OUT, PUBLISHED, Task, fitted, tasks
 from cgcore.config import ConfigError, did_you_mean
 from cgcore.store.runs import MANIFEST
 from cgcore.units import MEV_PER_ANGSTROM
 
-MAPS = {"four_site": "four-site", "three_site": "three-site", "two_site": "two-site", "alanine": "alanine, Core"}
 KEPT = {"task", "said"}
 FORCE_MAP_KEYS = ("mapped_force_rms_meV_per_A", "force_rmse_meV_per_A", "force_mae_meV_per_A", "pair_force_error")
 
@@ -36,7 +37,7 @@ def make(names: list[str], runs: Path, folder: Path, *, profile: str = "laptop",
 
 
 def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
-    """Write the tables and pictures of the finished trainings in `runs`; the files written."""
+    """Write the tables and pictures of the finished trainings in `runs`, beside what `folder` has; the files written."""
     known, written = tasks(profile), []
     done = finished(runs, known)
     for order, (name, task) in enumerate(known.items()):
@@ -49,8 +50,7 @@ def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
             if task.group == "noise_floor":
                 table |= floors(table)
             written += write(folder / task.group, task, order, table, manifest, arrays)
-    fits = {n: (task, *done[n]) for n, task in known.items() if n in done and task.group in MAPS}
-    written += [*differences(fits, folder), *_splines(done, known, folder)]
+    written += [*comparisons.differences(known, folder), *comparisons.samples(folder), *_splines(done, known, folder)]
     return written + draw(folder)
 
 
@@ -91,38 +91,6 @@ def floors(table: dict) -> dict:
     return rmse
 
 
-def differences(fits: dict, folder: Path) -> list[Path]:
-    """MAE of one potential less that of another on the same held-out frames, with paired errors: who is better."""
-    written = []
-    for order, (first, second) in enumerate(_pairs(fits)):
-        (task, manifest, arrays), (other, other_manifest, other_arrays) = fits[first], fits[second]
-        apart = force_errors.difference(arrays["errors"], other_arrays["errors"])
-        table = row("difference", apart) | {"sigma": float(abs(apart.value) / apart.error)}
-        if task.published and other.published:
-            table |= {"published_difference": task.published - other.published}
-        result = {
-            "label": f"{MAPS[task.group]}: {task.label} less {other.label}",
-            "order": order,
-            "sampling": "",
-            "table": table,
-            "manifest": {"runs": [manifest["id"], other_manifest["id"]]},
-        }
-        written.append(folder / "differences" / f"{first}_{second}.json")
-        _write(written[-1], result)
-    return written
-
-
-def _pairs(fits: dict) -> list[tuple[str, str]]:
-    """Of each map the nu = 2 MACE of the larger cut-off beside every other; where it is missing, none."""
-    central = {"four_site": "four_site_nu2_650pm", "three_site": "three_site_nu2_700pm"}
-    central |= {"two_site": "two_site_nu2_800pm", "alanine": "alanine_mace"}
-    return [
-        (name, central[task.group])
-        for name, (task, *_) in fits.items()
-        if central[task.group] in fits and name != central[task.group]
-    ]
-
-
 def _splines(done: dict, known: dict[str, Task], folder: Path) -> list[Path]:
     """The splines of all maps beside the study's MACE, and what the least noisy linear force map gains over the sum."""
     written = []
@@ -136,7 +104,7 @@ def _splines(done: dict, known: dict[str, Task], folder: Path) -> list[Path]:
         common = {"label": label, "order": order, "sampling": said, "manifest": manifest}
         kept = {k: v for k, v in plain.items() if k not in KEPT}
         written.append(folder / "splines" / f"{map}.json")
-        _write(written[-1], common | {"table": kept | {"study_mace_mae": PUBLISHED[map][1][1]}})
+        comparisons.put(written[-1], common | {"table": kept | {"study_mace_mae": PUBLISHED[map][1][1]}})
         if best:
             table = {"train_frames": plain["train_frames"]}
             for key in FORCE_MAP_KEYS:
@@ -144,13 +112,8 @@ def _splines(done: dict, known: dict[str, Task], folder: Path) -> list[Path]:
             for which, result in (("sum", plain), ("optimal", best)):
                 table |= {f"{which}_{k}_error": result[f"{k}_error"] for k in FORCE_MAP_KEYS if f"{k}_error" in result}
             written.append(folder / "force_map_gain" / f"{map}.json")
-            _write(written[-1], common | {"table": table})
+            comparisons.put(written[-1], common | {"table": table})
     return written
-
-
-def _write(path: Path, result: dict):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_json(path, result)
 
 
 def draw(folder: Path) -> list[Path]:

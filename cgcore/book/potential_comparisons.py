@@ -1,0 +1,95 @@
+"""Potentials beside each other on the same held-out frames, and those frames beside all: tables of the chapter on potentials."""
+
+from pathlib import Path
+
+import numpy as np
+
+from cgcore import data, mapping, store
+from cgcore.analysis import force_errors
+from cgcore.analysis.blocks import Estimate
+from cgcore.analysis.ramachandran import row
+from cgcore.book.potential_runs import Task, tasks
+from cgcore.frames import Frames
+from cgcore.reference import sets
+
+MAPS = {"four_site": "four-site", "three_site": "three-site", "two_site": "two-site", "alanine": "alanine, Core"}
+CENTRAL = {
+    "four_site": "four_site_nu2_650pm",
+    "three_site": "three_site_nu2_700pm",
+    "two_site": "two_site_nu2_800pm",
+    "alanine": "alanine_mace",
+}
+"""Of each map the network beside which every other potential is put: MACE with nu = 2 and the larger cut-off."""
+
+
+def differences(known: dict[str, Task], folder: Path) -> list[Path]:
+    """MAE of one potential less that of another on the same held-out frames, with paired errors: who is better.
+
+    Of all rows of `folder`, whichever run wrote them.
+    """
+    written, fits = [], {}
+    for name, task in known.items():
+        path = folder / task.group / f"{name}.json"
+        if task.group in MAPS and path.is_file():
+            fits[name] = (store.read_json(path), store.read_npz(path.with_suffix(".npz")))
+    for name, (found, arrays) in fits.items():
+        task = known[name]
+        other = CENTRAL[task.group]
+        if name == other or other not in fits:
+            continue
+        central, central_arrays = fits[other]
+        apart = force_errors.difference(arrays["errors"], central_arrays["errors"])
+        table = row("difference", apart) | {"sigma": float(abs(apart.value) / apart.error)}
+        if task.published and known[other].published:
+            table |= {"published_difference": task.published - known[other].published}
+        result = {
+            "label": f"{MAPS[task.group]}: {task.label} less {known[other].label}",
+            "order": len(written),
+            "sampling": "",
+            "table": table,
+            "manifest": {"runs": [found["manifest"]["id"], central["manifest"]["id"]]},
+        }
+        written.append(folder / "differences" / f"{name}_{other}.json")
+        put(written[-1], result)
+    return written
+
+
+def samples(folder: Path) -> list[Path]:
+    """For each liquid with rows in `folder`, how large the mapped forces of its held-out frames are beside those of all.
+
+    An error is nearly all noise of the map, which is in proportion: held-out blocks of weak forces have small errors.
+    """
+    written = []
+    for order, (map, name) in enumerate(CENTRAL.items()):
+        task = tasks()[name]
+        path = folder / "samples" / f"{map}.json"
+        if not task.liquid or not (folder / map).is_dir() or path.is_file():
+            continue
+        topology, frames = sets.load(task.system)
+        d = task.fit.data
+        beads = mapping.apply(mapping.load(d.map, topology, typing=d.typing, residue=d.residue), frames)
+        split = data.split_blocks(beads, d.blocks, d.valid_blocks, d.gap_ps)
+        size = {k: _mean_size(f) for k, f in (("held_out", split.valid), ("all", beads))}
+        table = row("held_out_size", size["held_out"]) | row("all_size", size["all"])
+        table |= {"weaker": 100 * (1 - size["held_out"].value / size["all"].value)}
+        result = {
+            "label": MAPS[map],
+            "order": order,
+            "sampling": f"{split.valid.n_frames} frames held out of {beads.n_frames}",
+            "table": table,
+            "manifest": {"data": {task.system: store.data_hash(frames.position, frames.force)}},
+        }
+        written.append(path)
+        put(path, result)
+    return written
+
+
+def put(path: Path, result: dict):
+    """Write a row of a table, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.write_json(path, result)
+
+
+def _mean_size(frames: Frames) -> Estimate:
+    """Mean absolute component of the mapped forces, meV/Å: the MAE of predicting none."""
+    return force_errors.mae(force_errors.by_frame(np.zeros_like(frames.force), frames))
