@@ -108,6 +108,34 @@ def test_two_runs_of_one_setting_and_an_unfinished_one_are_refused(tmp_path):
         hexane_tables.collect(twice[:1], tmp_path / "results")
 
 
+def test_the_longest_training_has_the_row_and_shorter_ones_are_told_by_their_passes(tmp_path):
+    folder = tmp_path / "results"
+    for epochs in (6, 20, 2, 6):
+        scale = 1 + 0.1 / epochs
+        hexane_tables.collect([pretend.run(tmp_path, pretend.bells("three_site", scale), epochs=epochs)], folder)
+    found = hexane_tables.load(folder)
+    stem = "three_site_mace_nu2_l2_r0.70"
+    assert {w.stem for w in found} == {stem, f"{stem}_2_passes", f"{stem}_6_passes", "three_site_reference"}
+    for which, (_, arrays) in found.items():
+        epochs = {f"{stem}_2_passes": 2, f"{stem}_6_passes": 6, stem: 20}.get(which.stem)
+        assert epochs is None or np.allclose(
+            arrays["angle_ABA"], pretend.bells("three_site", 1 + 0.1 / epochs)["angle_ABA"]
+        )
+    assert results.load(folder)[f"{stem}_6_passes"].label.endswith("0.70 nm, 6 passes")
+
+
+def test_splines_of_the_chapter_on_potentials_stand_in_for_a_run(tmp_path):
+    made = pretend.run(tmp_path, pretend.bells("three_site", 1.0))
+    ours = store.read_npz(made / "fit/abc/held_out.npz")
+    (tmp_path / "potentials/three_site").mkdir(parents=True)
+    store.write_npz(
+        tmp_path / "potentials/three_site/three_site_splines.npz", errors=ours["errors"] + 3, time=ours["time"]
+    )
+    hexane_tables.collect([made], tmp_path / "results")
+    table = results.load(tmp_path / "results")["three_site_mace_nu2_l2_r0.70"].table
+    assert_allclose([table["less_splines"], table["less_splines_error"]], [-3, 0], atol=1e-9)
+
+
 def test_a_run_of_which_nothing_counts_keeps_its_row(tmp_path):
     failed = {"n_frames": 0, "ns": 0.0, "n_frames_excluded": 400, "stable_ps": 0.0, "reference": {}}
     hexane_tables.collect([pretend.run(tmp_path, {}, failed)], tmp_path / "results")

@@ -93,7 +93,9 @@ def test_a_later_training_stands_beside_the_rows_that_are_there(runs, tmp_path):
         "three-site: splines",
         "three-site: MACE ν = 1, 0.70 nm",
     ]
-    assert found["three_site_nu1_700pm_three_site_nu2_700pm"].table["published_difference"] == pytest.approx(2.7)  # 418.2 - 415.5
+    assert found["three_site_nu1_700pm_three_site_nu2_700pm"].table["published_difference"] == pytest.approx(
+        2.7
+    )  # 418.2 - 415.5
 
 
 def test_held_out_frames_beside_all(runs, tmp_path):

@@ -1,6 +1,6 @@
 """From finished runs of the hexane notebook to what the chapter reads: a small table and densities for each."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,28 +79,50 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     """Write table and arrays of every finished run, and of the reference they share; what was written.
 
     runs: folders of `run_notebook` with result.json, fit/ and md/, the latter with results "liquid" and "dynamics" in
-    its manifest and hexane.npz. Raises StoreError for a run that is not finished, and for two of one setting.
+    its manifest and hexane.npz. A row of `folder` that was trained for fewer or more passes than a run of its setting is
+    kept, the shorter of the two under its passes. Raises StoreError for a run that is not finished, and for two of one
+    setting.
     """
     found = settings_of(runs, setting)
-    written, splines = [], _splines(found)
+    written, splines = [], _splines(found, folder)
     for which, run in found.items():
         fit, md = manifests(run)
+        which = _beside(which, fit["results"].get("epochs"), folder)
         arrays = store.read_npz(run / "md" / md["id"] / ARRAYS)
         ours = {k: a for k, a in arrays.items() if not k.startswith(f"{REFERENCE}_")}
         theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in arrays.items() if k not in ours}
         theirs |= {k: a for k, a in ours.items() if k == "r" or k.endswith("_edges")}
         result = _result(which, parameters_of(run), fit, md)
-        result["table"] |= _less_splines(run / "fit" / fit["id"], splines.get(_forces(which)))
+        result["table"] |= _less_splines(run / "fit" / fit["id"] / HELD_OUT, splines[_forces(which)])
         written += write(folder, which.stem, result, ours)
         if md["results"]["liquid"][REFERENCE]:
             written += write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
     return sorted(set(written))
 
 
-def _splines(runs: dict[Setting, Path]) -> dict[tuple[str, bool], Path]:
-    """The folder of the splines' fit by what they were fitted to."""
-    splines = {_forces(which): run for which, run in runs.items() if which.potential == "spline"}
-    return {forces: run / "fit" / manifests(run)[0]["id"] for forces, run in splines.items()}
+def _beside(which: Setting, passes: int | None, folder: Path) -> Setting:
+    """The setting of a run of so many passes; where it or the row that is there is the shorter, that one told by them."""
+    path = folder / f"{which.stem}.json"
+    found = store.read_json(path) if passes and path.is_file() else None
+    there = found and found["manifest"]["fit"]["results"].get("epochs")
+    if not there or there == passes:
+        return which
+    shorter = replace(which, extras=(*which.extras, f"{min(there, passes)} passes"))
+    if passes < there:
+        return shorter
+    found["manifest"]["setting"] = asdict(shorter)
+    found |= {"label": shorter.label, "order": _order(shorter)}
+    write(folder, shorter.stem, found, store.read_npz(path.with_suffix(".npz")))
+    return which
+
+
+def _splines(runs: dict[Setting, Path], folder: Path) -> dict[tuple[str, bool], Path]:
+    """Held-out errors of splines by what they were fitted to: of the runs, else of the chapter on potentials."""
+    potentials = folder.parent / "potentials"
+    kept = {(m, False): potentials / m / f"{m}_splines.npz" for m in MAPS}
+    kept |= {(m, True): potentials / "force_maps" / f"{m}_splines_optimal.npz" for m in MAPS}
+    made = {_forces(which): run for which, run in runs.items() if which.potential == "spline"}
+    return kept | {forces: run / "fit" / manifests(run)[0]["id"] / HELD_OUT for forces, run in made.items()}
 
 
 def _forces(which: Setting) -> tuple[str, bool]:
@@ -108,11 +130,11 @@ def _forces(which: Setting) -> tuple[str, bool]:
     return which.map, OPTIMAL in which.extras
 
 
-def _less_splines(fit: Path, splines: Path | None) -> dict:
+def _less_splines(ours: Path, splines: Path) -> dict:
     """Force error less that of the splines on the same frames, meV/Å, with its paired error; empty for splines."""
-    if splines is None or fit == splines or not ((fit / HELD_OUT).is_file() and (splines / HELD_OUT).is_file()):
+    if ours == splines or not (ours.is_file() and splines.is_file()):
         return {}
-    ours, theirs = (store.read_npz(folder / HELD_OUT) for folder in (fit, splines))
+    ours, theirs = map(store.read_npz, (ours, splines))
     if not np.array_equal(ours["time"], theirs["time"]):
         return {}
     return row("less_splines", force_errors.difference(ours["errors"], theirs["errors"]))
