@@ -32,8 +32,9 @@ def differences(known: dict[str, Task], folder: Path) -> list[Path]:
         path = folder / task.group / f"{name}.json"
         if task.group in MAPS and path.is_file():
             fits[name] = (store.read_json(path), store.read_npz(path.with_suffix(".npz")))
-    for name, (found, arrays) in fits.items():
-        task = known[name]
+    place = {name: (list(MAPS).index(known[name].group), found["order"]) for name, (found, _) in fits.items()}
+    for name in sorted(fits, key=place.get):
+        task, (found, arrays) = known[name], fits[name]
         other = CENTRAL[task.group]
         if name == other or other not in fits:
             continue

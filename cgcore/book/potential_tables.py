@@ -12,7 +12,7 @@ from cgcore.analysis.noise_floor import AGREE
 from cgcore.analysis.ramachandran import row
 from cgcore.book import potential_comparisons as comparisons
 from cgcore.book.potential_comparisons import MAPS
-from cgcore.book.potential_runs import HELD_OUT, PUBLISHED, Task, fitted, tasks
+from cgcore.book.potential_runs import HELD_OUT, PUBLISHED, SEED, Task, fitted, tasks
 from cgcore.config import ConfigError, did_you_mean
 from cgcore.store.runs import MANIFEST
 from cgcore.units import MEV_PER_ANGSTROM
@@ -40,7 +40,8 @@ def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
     """Write the tables and pictures of the finished trainings in `runs`, beside what `folder` has; the files written."""
     known, written = tasks(profile), []
     done = finished(runs, known)
-    for order, (name, task) in enumerate(known.items()):
+    for order, (name, task) in enumerate(sorted(known.items(), key=_place)):
+        path = folder / task.group / f"{name}.json"
         if name in done:
             manifest, arrays = done[name]
             table = {k: v for k, v in manifest["results"].items() if k not in KEPT}
@@ -50,8 +51,19 @@ def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
             if task.group == "noise_floor":
                 table |= floors(table)
             written += write(folder / task.group, task, order, table, manifest, arrays)
+        elif path.is_file():
+            comparisons.put(path, store.read_json(path) | {"label": task.label, "order": order})
     written += [*comparisons.differences(known, folder), *comparisons.samples(folder), *_splines(done, known, folder)]
     return written + draw(folder)
+
+
+def _place(item: tuple[str, Task]) -> tuple:
+    """Splines, MACE by cut-off, factors and layers, then what is trained otherwise."""
+    fit = item[1].fit
+    network = getattr(fit, "mace", None)
+    if not network:
+        return (2 if hasattr(fit, "nequip") else 0,)
+    return 1, fit.train.seed != SEED, -network.layers, network.cutoff_nm, network.correlation
 
 
 def finished(runs: Path, known: dict[str, Task]) -> dict[str, tuple[dict, dict]]:
@@ -141,7 +153,7 @@ def _published(folder: Path):
         ax.errorbar(at, value, error, fmt="o", capsize=3, label="here")
         study = [r["table"].get("published_mae", np.nan) for r in found]
         ax.plot(at, study, "_", markersize=16, markeredgewidth=2, color=plots.REFERENCE_COLOUR, label="study")
-        ax.set_xticks(at, [r["label"] for r in found], rotation=60, ha="right")
+        ax.set_xticks(at, [r["label"].removeprefix("MACE ") for r in found], rotation=60, ha="right")
         ax.set(title=MAPS[map], ylabel="force MAE (meV/Å)" if ax is axes.flat[0] else "")
         ax.margins(x=0.1)
     axes.flat[0].legend()
