@@ -111,8 +111,9 @@ def test_two_runs_of_one_setting_and_an_unfinished_one_are_refused(tmp_path):
 def test_the_longest_training_has_the_row_and_shorter_ones_are_told_by_their_passes(tmp_path):
     folder = tmp_path / "results"
     for epochs in (6, 20, 2, 6):
-        scale = 1 + 0.1 / epochs
-        hexane_tables.collect([pretend.run(tmp_path, pretend.bells("three_site", scale), epochs=epochs)], folder)
+        made = pretend.run(tmp_path, pretend.bells("three_site", 1 + 0.1 / epochs), epochs=epochs)
+        (made / "fit/abc/model.npz").write_bytes(b"%d" % epochs)
+        hexane_tables.collect([made], folder)
     found = hexane_tables.load(folder)
     stem = "three_site_mace_nu2_l2_r0.70"
     assert {w.stem for w in found} == {stem, f"{stem}_2_passes", f"{stem}_6_passes", "three_site_reference"}
@@ -121,6 +122,8 @@ def test_the_longest_training_has_the_row_and_shorter_ones_are_told_by_their_pas
         assert epochs is None or np.allclose(
             arrays["angle_ABA"], pretend.bells("three_site", 1 + 0.1 / epochs)["angle_ABA"]
         )
+    models = {path.stem: path.read_bytes() for path in (folder / "models").iterdir()}
+    assert models == {stem: b"20", f"{stem}_2_passes": b"2", f"{stem}_6_passes": b"6"}
     assert results.load(folder)[f"{stem}_6_passes"].label.endswith("0.70 nm, 6 passes")
 
 

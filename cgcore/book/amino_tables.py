@@ -8,7 +8,7 @@ import numpy as np
 from cgcore import mapping, store
 from cgcore.analysis.time_steps import heating, step_limit
 from cgcore.book.amino_settings import KINDS, REFERENCE, Setting, setting
-from cgcore.book.collect import FIT_KEYS, manifests, read, settings_of, write
+from cgcore.book.collect import FIT_KEYS, manifests, publish_model, read, settings_of, write
 from cgcore.doctor.molecule import kinds
 from cgcore.doctor.vibrations import fastest
 from cgcore.profiles.amino_acids import reference_set
@@ -39,6 +39,7 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
         ours = {k: a for k, a in arrays.items() if k not in theirs}
         written += write(folder / which.group, which.stem, _result(which, fit, made), ours)
         if which.study == "nvt":
+            written += publish_model(run, fit, folder / which.group, which.stem)
             theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in theirs.items()}
             theirs |= {k: a for k, a in ours.items() if k.endswith("edges")}
             written += write(folder / which.group, which.reference_stem, _reference(which, made), theirs)

@@ -1,5 +1,6 @@
 """What the collections of finished runs share: their manifests and parameters, one table and arrays for each, read again."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,9 @@ from cgcore.config import TrainConfig
 FIT_KEYS = ("force_mae_meV_per_A", "force_rmse_meV_per_A", "updates", "updates_per_s")
 OPTIMAL = "optimal forces"
 """What a run with `force_maps.optimal` is called."""
+
+MODEL, MODELS = "model.npz", "models"
+"""A trained network in its fit, by `potentials.saved`, and the folder of those that are published."""
 
 
 def manifests(run: Path, kinds: tuple[str, ...] = ("fit", "md")) -> tuple[dict, ...]:
@@ -57,6 +61,16 @@ def write(folder: Path, stem: str, result: dict, arrays: dict) -> list[Path]:
     store.write_json(paths[0], result)
     store.write_npz(paths[1], **{k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in arrays.items()})
     return paths
+
+
+def publish_model(run: Path, fit: dict, folder: Path, stem: str) -> list[Path]:
+    """Put the trained network of a run's fit beside its table, models/<stem>.npz; nothing where there is none (splines)."""
+    trained, path = run / "fit" / fit["id"] / MODEL, folder / MODELS / f"{stem}.npz"
+    if not trained.is_file():
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(trained, path)
+    return [path]
 
 
 def read(paths, setting) -> dict:

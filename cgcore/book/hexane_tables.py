@@ -8,7 +8,18 @@ import numpy as np
 from cgcore import store
 from cgcore.analysis import force_errors
 from cgcore.analysis.ramachandran import row
-from cgcore.book.collect import FIT_KEYS, OPTIMAL, manifests, parameters_of, read, seed_words, settings_of, write
+from cgcore.book.collect import (
+    FIT_KEYS,
+    MODELS,
+    OPTIMAL,
+    manifests,
+    parameters_of,
+    publish_model,
+    read,
+    seed_words,
+    settings_of,
+    write,
+)
 
 REFERENCE = "reference"
 ARRAYS = "hexane.npz"
@@ -95,6 +106,7 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
         result = _result(which, parameters_of(run), fit, md)
         result["table"] |= _less_splines(run / "fit" / fit["id"] / HELD_OUT, splines[_forces(which)])
         written += write(folder, which.stem, result, ours)
+        written += publish_model(run, fit, folder, which.stem)
         if md["results"]["liquid"][REFERENCE]:
             written += write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
     return sorted(set(written))
@@ -113,6 +125,8 @@ def _beside(which: Setting, passes: int | None, folder: Path) -> Setting:
     found["manifest"]["setting"] = asdict(shorter)
     found |= {"label": shorter.label, "order": _order(shorter)}
     write(folder, shorter.stem, found, store.read_npz(path.with_suffix(".npz")))
+    if (model := folder / MODELS / f"{which.stem}.npz").is_file():
+        model.rename(model.with_stem(shorter.stem))
     return which
 
 

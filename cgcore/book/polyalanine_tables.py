@@ -7,7 +7,7 @@ import numpy as np
 
 from cgcore import store
 from cgcore.analysis.chain import OF_RESIDUES
-from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, read, seed_words, settings_of, write
+from cgcore.book.collect import FIT_KEYS, manifests, parameters_of, publish_model, read, seed_words, settings_of, write
 
 REFERENCE = "reference"
 ARRAYS = "polyalanine.npz"
@@ -81,6 +81,7 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
         parameters = parameters_of(run)
         arrays = store.read_npz(run / "md" / md["id"] / ARRAYS)
         written += write(folder, which.stem, _result(which, parameters, fit, md), _ours(arrays))
+        written += publish_model(run, fit, folder, which.stem)
         if not parameters.get("mirror"):
             reference |= md["results"]["chain"][REFERENCE]  # the backbone's alphas come from maps that have one
             if "reference_F" in arrays:

@@ -1,0 +1,60 @@
+"""A trained network as one file: all that fixes it and its parameters, so that it moves on without being trained again."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..config import ConfigError, MACEConfig, NequIPConfig, from_dict
+from ..store import load_tree, save_tree
+from . import mace, nequip
+from .base import Potential, PotentialError
+
+KINDS = {"mace": (mace, MACEConfig), "nequip": (nequip, NequIPConfig)}
+
+
+def write(path: Path, model: mace.Model | nequip.Model, params) -> Path:
+    """Write a trained network as an npz of its parameters with its model as JSON; the path."""
+    kind = next(kind for kind, (module, _) in KINDS.items() if isinstance(model, module.Model))
+    about = json.dumps({"kind": kind, "model": dataclasses.asdict(model)})
+    save_tree(path, {"model": np.array(about), "params": jax.tree.map(np.asarray, params)})
+    return Path(path)
+
+
+def read(path: Path) -> tuple[mace.Model | nequip.Model, Potential, dict]:
+    """The model, its potential, kJ/mol for positions in nm, and the trained parameters that `write` wrote.
+
+    Raises StoreError for a file that is not whole, and PotentialError for one of something else, of a kind or setting
+    that this version does not know, or whose parameters are not those of its model.
+    """
+    tree = load_tree(path)
+    if not isinstance(tree, dict) or tree.keys() != {"model", "params"}:
+        raise PotentialError(f"{path}: want a trained network with its model, as potentials.saved.write leaves it")
+    about = json.loads(str(tree["model"]))
+    if about["kind"] not in KINDS:
+        raise PotentialError(f"{path}: want a network of {sorted(KINDS)}, got {about['kind']!r}")
+    module, config = KINDS[about["kind"]]
+    fields = {k: _tuples(v) for k, v in about["model"].items()}
+    try:
+        model = module.Model(**fields | {"config": from_dict(config, about["model"]["config"])})
+    except (ConfigError, TypeError) as error:
+        raise PotentialError(f"{path}: written by another version of cgcore: {error}") from error
+    potential = module.build(model)
+    wanted = _shapes(jax.eval_shape(potential.init, jax.random.key(0)))
+    found = _shapes(tree["params"])
+    if wrong := sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k)):
+        told = [(k, wanted.get(k), found.get(k)) for k in wrong[:3]]
+        raise PotentialError(f"{path}: parameters that are not those of the model: {told} (name, wanted, found)")
+    return model, potential, jax.tree.map(jnp.asarray, tree["params"])
+
+
+def _tuples(value):
+    """JSON's lists as the tuples they were."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def _shapes(tree) -> dict[str, tuple[int, ...]]:
+    return {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
