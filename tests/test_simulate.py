@@ -181,6 +181,7 @@ def test_an_interrupted_run_goes_on_as_if_unbroken(unbroken, tmp_path, monkeypat
     assert written[0] == (0 if every_s else 7)
     same(ensemble, unbroken[0])
     assert table["ns"] == unbroken[1]["ns"]
+    assert table["began_with_frames"] == 6 and "began_with" not in unbroken[1], "the manifest says so"
 
 
 def test_a_finished_run_is_only_read(unbroken, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from .cost import Cost, Meter
 from .dynamics import State
 from .engine import Engine, Frame
 from .lists import Plan, first_plan, may_have_missed, wider
-from .longer import go_on_from_shorter
+from .longer import began_with, go_on_from_shorter
 from .memory import Bias
 from .record import Record
 from .system import Molecule, check
@@ -52,7 +52,7 @@ def run(
 
     Every CHECKPOINT_S seconds the state goes to disk: a killed run goes on from there and is the same as an unbroken
     one. A finished run is read back. With `among`, a folder of run folders, a new run begins with what a finished one
-    that differs in its length alone has computed. A bias is part of the energies that are recorded.
+    that differs in its length alone has computed, and the table says so. A bias is part of the energies that are recorded.
     Raises SimulationError for starts that do not fit the configuration or are not finite, for a liquid's potential
     without a box, and for a folder whose bias grew on another model.
     """
@@ -86,7 +86,8 @@ def run(
             bar.set_postfix({"ns/day in all": f"{rate:.0f}", "dead": dead}, refresh=False)
             bar.update()
     ensemble = record.ensemble(molecule.names)
-    return ensemble, table(ensemble, config, cost) | {"devices": engine.n_devices} | plan.numbers()
+    numbers = {"devices": engine.n_devices} | plan.numbers() | began_with(folder)
+    return ensemble, table(ensemble, config, cost) | numbers
 
 
 def model_id(params) -> str:

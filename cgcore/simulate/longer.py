@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..store import Run, read_json
+from ..store import Run, read_json, write_json
 from ..store.files import replacing
 from ..store.runs import CONFIG, MANIFEST
 from .record import STATE
 
 LENGTH = "n_frames"
+BEGAN = "began_with.json"
 
 
 def go_on_from_shorter(folder: Run, among: Path) -> Run | None:
@@ -32,9 +33,15 @@ def go_on_from_shorter(folder: Run, among: Path) -> Run | None:
         longer = np.lib.format.open_memmap(folder.path(source.name), mode="w+", dtype=frames.dtype, shape=shape)
         longer[:, : frames.shape[1]] = frames
         longer.flush()
+    write_json(folder.path(BEGAN), {"began_with": found.id, "began_with_frames": _length(found)})
     with replacing(folder.path(STATE)) as state:
         state.write(found.path(STATE).read_bytes())
     return found
+
+
+def began_with(folder: Run) -> dict:
+    """Which run's frames, and how many, are a run's first ones; empty where it made all of them."""
+    return read_json(folder.path(BEGAN)) if folder.path(BEGAN).is_file() else {}
 
 
 def _finished(among: Path, kind: str) -> list[Run]:
