@@ -266,18 +266,20 @@ def test_an_unknown_profile_stops_the_book_before_its_first_run(tmp_path):
 
 def test_results_become_text_with_their_errors(tmp_path):
     table = {"js": 0.31234, "js_error": 0.0123, "n": 1234567, "big": 812.4, "big_error": 25.0, "none": None}
-    table |= {"exact": 0.31127812445913283, "exact_error": 2e-16}
+    table |= {"exact": 0.31127812445913283, "exact_error": 2e-16, "published": 771.8, "computed": 771.8123}
     raw = {"label": "Core", "order": 2, "sampling": "20 ns", "table": table}
     (tmp_path / "core.json").write_text(json.dumps(raw))
     (tmp_path / "all.json").write_text(json.dumps(raw | {"label": "Reference", "order": 3, "table": {"n": 5}}))
     found = results.load(tmp_path)
     assert list(found) == ["core", "all"]
     core = found["core"]
-    assert [core.text(k) for k in ("js", "exact", "big", "none", "n")] == [
+    assert [core.text(k) for k in ("js", "exact", "big", "none", "published", "computed", "n")] == [
         "0.312 ± 0.012",
         "0.311",
         "812 ± 25",
         "–",
+        "771.8",
+        "772",
         "1\u202f234\u202f567",
     ]
     assert results.rows(found, ["js", "n"]) == [

@@ -131,6 +131,13 @@ def test_splines_are_fitted_once_and_then_read(tmp_path, monkeypatch):
     assert fitted(task._replace(config=few), tmp_path).manifest == run.manifest
 
 
+@pytest.mark.slow
+def test_a_training_has_a_process_of_its_own(tmp_path):
+    written = tables.make(["two_site_splines"], tmp_path / "runs", tmp_path / "results")
+    assert tmp_path / "results/two_site/two_site_splines.json" in written
+    assert 409 < results.load(tmp_path / "results/two_site")["two_site_splines"].table["force_mae_meV_per_A"] < 411
+
+
 @pytest.mark.parametrize("name", ["two_site_nu3_800pm", "two_site_nequip_800pm", "alanine_nequip"])
 def test_liquids_see_their_box_and_molecules_do_not(name):
     task = tasks()[name]

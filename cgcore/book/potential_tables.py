@@ -1,5 +1,7 @@
 """The tables and pictures of the chapter on potentials, from finished trainings."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -31,8 +33,10 @@ def make(names: list[str], runs: Path, folder: Path, *, profile: str = "laptop",
         if name not in known:
             raise ConfigError(f"no potential {name!r}; there are {list(known)}{did_you_mean(name, known)}")
     if training:
-        for name in names or known:
-            fitted(known[name], runs)
+        # Each in a process of its own: what one holds of the memory would count for the next.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+            for name in names or known:
+                pool.submit(fitted, known[name], runs).result()
     return collect(runs, folder, profile=profile)
 
 

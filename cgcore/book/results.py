@@ -16,6 +16,8 @@ from cgcore.config import ConfigError, did_you_mean, from_dict
 
 ABSENT = "–"
 THIN_SPACE = "\u202f"  # between groups of three digits
+GIVEN = 4
+"""A number that ends after so many digits was given so, as published ones are; what was computed does not end."""
 ROUNDING = 1e-9
 """An error so small beside its value is that of the arithmetic."""
 
@@ -31,7 +33,8 @@ class Result:
     manifest: dict = field(default_factory=dict)
 
     def text(self, key: str) -> str:
-        """One number, to two digits of its error as `0.312 ± 0.011`, to three digits where it has none; counts in full, words as they are.
+        """One number, to two digits of its error as `0.312 ± 0.011`, to three digits where it has none; counts and numbers that are
+        given to so few digits in full, words as they are.
 
         Raises ConfigError for a key that the table lacks.
         """
@@ -45,7 +48,8 @@ class Result:
         if isinstance(value, int):
             return f"{value:,}".replace(",", THIN_SPACE)
         if not error or not math.isfinite(error) or error < ROUNDING * abs(value):
-            return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+            given = float(f"{value:.{GIVEN}g}") == value
+            return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.{GIVEN if given else 3}g}"
         places = max(0, 1 - math.floor(math.log10(error)))
         return f"{value:.{places}f} ± {error:.{places}f}"
 
