@@ -16,7 +16,7 @@ from .analysis import force_errors
 from .config import TrainConfig
 from .data import DataError, Split, thin
 from .frames import Frames, Status
-from .potentials.base import Potential, force
+from .potentials.base import Potential, differing, force
 from .store import Run, load_tree, save_tree
 from .trainer import box_of, build_trainer, optimizer, peak_memory_GB, run_epoch
 
@@ -252,21 +252,13 @@ def _resume(run: Run, potential: Potential, tx, config: TrainConfig) -> dict:
         state = {"params": params, "best": params, "opt_state": opt_state, "losses": np.zeros((0, 3))}
         return state | {"batch_losses": np.zeros(0), "spent_s": np.zeros(()), "memory_GB": np.full(2, np.nan)}
     saved = load_tree(run.path(CHECKPOINT))
-    wanted, found = _shapes((params, jax.tree.leaves(opt_state))), _shapes((saved["params"], saved["opt_state"]))
-    if wrong := sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k)):
-        raise TrainingError(
-            f"{run.path(CHECKPOINT)} is of another model: "
-            f"{[(k, wanted.get(k), found.get(k)) for k in wrong[:3]]} (parameter, wanted, found)"
-        )
+    if wrong := differing((params, jax.tree.leaves(opt_state)), (saved["params"], saved["opt_state"])):
+        raise TrainingError(f"{run.path(CHECKPOINT)} is of another model: {wrong} (parameter, wanted, found)")
     leaves = [jnp.asarray(leaf) for leaf in saved["opt_state"]]
     return saved | {
         "params": jax.tree.map(jnp.asarray, saved["params"]),
         "opt_state": jax.tree.unflatten(jax.tree.structure(opt_state), leaves),
     }
-
-
-def _shapes(tree) -> dict[str, tuple[int, ...]]:
-    return {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def _after(trainer, state: dict) -> dict:

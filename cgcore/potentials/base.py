@@ -146,3 +146,16 @@ def check_species(species: tuple[int, ...], n_species: int):
             f"species {strangers} are missing from a model of {n_species}, 0 ... {n_species - 1}; the first bead of one "
             f"is number {bead}. Is this another map or typing than the model was made for?"
         )
+
+
+def differing(wanted, found) -> list[tuple]:
+    """Up to three (place, shape, shape) of parameters that are not of one model's shapes; None where one is missing."""
+
+    def shapes(params):
+        return {
+            jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+        }
+
+    wanted, found = shapes(wanted), shapes(found)
+    places = sorted(wanted.keys() | found.keys())
+    return [(k, wanted.get(k), found.get(k)) for k in places if wanted.get(k) != found.get(k)][:3]

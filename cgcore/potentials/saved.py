@@ -11,7 +11,7 @@ import numpy as np
 from ..config import ConfigError, MACEConfig, NequIPConfig, from_dict
 from ..store import load_tree, save_tree
 from . import mace, nequip
-from .base import Potential, PotentialError
+from .base import Potential, PotentialError, differing
 
 KINDS = {"mace": (mace, MACEConfig), "nequip": (nequip, NequIPConfig)}
 
@@ -43,18 +43,11 @@ def read(path: Path) -> tuple[mace.Model | nequip.Model, Potential, dict]:
     except (ConfigError, TypeError) as error:
         raise PotentialError(f"{path}: written by another version of cgcore: {error}") from error
     potential = module.build(model)
-    wanted = _shapes(jax.eval_shape(potential.init, jax.random.key(0)))
-    found = _shapes(tree["params"])
-    if wrong := sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k)):
-        told = [(k, wanted.get(k), found.get(k)) for k in wrong[:3]]
-        raise PotentialError(f"{path}: parameters that are not those of the model: {told} (name, wanted, found)")
+    if wrong := differing(jax.eval_shape(potential.init, jax.random.key(0)), tree["params"]):
+        raise PotentialError(f"{path}: parameters that are not those of the model: {wrong} (name, wanted, found)")
     return model, potential, jax.tree.map(jnp.asarray, tree["params"])
 
 
 def _tuples(value):
     """JSON's lists as the tuples they were."""
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-def _shapes(tree) -> dict[str, tuple[int, ...]]:
-    return {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
