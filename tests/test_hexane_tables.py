@@ -100,7 +100,7 @@ def test_runs_become_results_and_share_their_reference(runs, tmp_path):
 
 
 def test_two_runs_of_one_setting_and_an_unfinished_one_are_refused(tmp_path):
-    twice = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), epochs=epochs) for epochs in (1, 2)]
+    twice = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), length_ps=length) for length in (10.0, 20.0)]
     with pytest.raises(store.StoreError, match="both Three-site, MACE.*want one of them"):
         hexane_tables.collect(twice, tmp_path / "results")
     (twice[0] / "executed.ipynb").unlink()
@@ -109,11 +109,12 @@ def test_two_runs_of_one_setting_and_an_unfinished_one_are_refused(tmp_path):
 
 
 def test_the_longest_training_has_the_row_and_shorter_ones_are_told_by_their_passes(tmp_path):
-    folder = tmp_path / "results"
+    folder, made = tmp_path / "results", []
     for epochs in (6, 20, 2, 6):
-        made = pretend.run(tmp_path, pretend.bells("three_site", 1 + 0.1 / epochs), epochs=epochs)
-        (made / "fit/abc/model.npz").write_bytes(b"%d" % epochs)
-        hexane_tables.collect([made], folder)
+        made.append(pretend.run(tmp_path, pretend.bells("three_site", 1 + 0.1 / epochs), epochs=epochs))
+        (made[-1] / "fit/abc/model.npz").write_bytes(b"%d" % epochs)
+    for together in (made[:1], made[1:3], made[3:]):
+        hexane_tables.collect(together, folder)
     found = hexane_tables.load(folder)
     stem = "three_site_mace_nu2_l2_r0.70"
     assert {w.stem for w in found} == {stem, f"{stem}_2_passes", f"{stem}_6_passes", "three_site_reference"}
@@ -165,7 +166,7 @@ def test_table_1_has_ours_beside_theirs(runs, tmp_path):
         table = list(csv.DictReader(file))
     assert len(table) == 18 and table[10]["stability_published"] == "763.0" and table[0]["force"] == ""
     shown = results.rows(results.load(folder / "table1"), ["force", "force_published", "g_AA", "g_AA_published"])
-    assert shown[10] == ["Three-site, 0.70 nm, ν = 2", "415", "416", "0.400 ± 0.050", "0.1"]
+    assert shown[10] == ["Three-site, 0.70 nm, ν = 2", "415", "415.5", "0.400 ± 0.050", "0.1"]
     assert shown[0][1:] == ["–", "773", "–", "–"]
 
 

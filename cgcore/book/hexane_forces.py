@@ -47,7 +47,9 @@ def write(runs: list[Path], folder: Path) -> list[Path]:
     A map without such runs, or of which no parameters were kept, is left out. js: divergence to positions, js_noise: of
     drawing the same frames again, bit; mean in rad; gauche with its 95 % limits, barrier in kJ/mol.
     """
-    kept = {run: setting(parameters_of(run)) for run in runs if _params(run).is_file()}
+    trained = sorted((run for run in runs if _params(run).is_file()), key=_passes)
+    longest = {setting(parameters_of(run)): run for run in trained}
+    kept = {run: which for which, run in longest.items()}
     found = {map: _profiles(map, {r: w for r, w in kept.items() if _shown(w, map)}) for map in QUANTITIES}
     found = {map: profiles for map, profiles in found.items() if profiles}
     paths = [path for map, profiles in found.items() for path in _tables(folder / "mean_force", map, profiles)]
@@ -58,6 +60,11 @@ def _shown(which: Setting, map: str) -> bool:
     """Splines, and the networks of figure 1, with and without walls."""
     usual = which.potential == "spline" or (which.nu in (None, 2) and which.cutoff_nm == WIDE_NM[map])
     return which.map == map and usual and set(which.extras) <= {WALLS, OPTIMAL}
+
+
+def _passes(run: Path) -> int:
+    """Of the training, zero for splines."""
+    return manifests(run)[0]["results"].get("epochs", 0)
 
 
 def _params(run: Path) -> Path:

@@ -17,7 +17,6 @@ from cgcore.book.collect import (
     publish_model,
     read,
     seed_words,
-    settings_of,
     write,
 )
 
@@ -92,13 +91,13 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     runs: folders of `run_notebook` with result.json, fit/ and md/, the latter with results "liquid" and "dynamics" in
     its manifest and hexane.npz. A row of `folder` that was trained for fewer or more passes than a run of its setting is
     kept, the shorter of the two under its passes. Raises StoreError for a run that is not finished, and for two of one
-    setting.
+    setting and as many passes.
     """
-    found = settings_of(runs, setting)
+    found = _by_passes(runs)
     written, splines = [], _splines(found, folder)
-    for which, run in found.items():
+    for (which, passes), run in found.items():
         fit, md = manifests(run)
-        which = _beside(which, fit["results"].get("epochs"), folder)
+        which = _beside(which, passes, folder)
         arrays = store.read_npz(run / "md" / md["id"] / ARRAYS)
         ours = {k: a for k, a in arrays.items() if not k.startswith(f"{REFERENCE}_")}
         theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in arrays.items() if k not in ours}
@@ -110,6 +109,17 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
         if md["results"]["liquid"][REFERENCE]:
             written += write(folder, f"{REFERENCE}_{which.map}", _reference(which.map, md), theirs)
     return sorted(set(written))
+
+
+def _by_passes(runs: list[Path]) -> dict[tuple[Setting, int | None], Path]:
+    """The runs by their setting and the passes of their training, None for splines."""
+    found = {}
+    for run in runs:
+        which, passes = setting(parameters_of(run)), manifests(run)[0]["results"].get("epochs")
+        other = found.setdefault((which, passes), run)
+        if other is not run:
+            raise store.StoreError(f"{run} and {other} are both {which.label}; want one of them")
+    return found
 
 
 def _beside(which: Setting, passes: int | None, folder: Path) -> Setting:
@@ -130,12 +140,12 @@ def _beside(which: Setting, passes: int | None, folder: Path) -> Setting:
     return which
 
 
-def _splines(runs: dict[Setting, Path], folder: Path) -> dict[tuple[str, bool], Path]:
+def _splines(runs: dict[tuple[Setting, int | None], Path], folder: Path) -> dict[tuple[str, bool], Path]:
     """Held-out errors of splines by what they were fitted to: of the runs, else of the chapter on potentials."""
     potentials = folder.parent / "potentials"
     kept = {(m, False): potentials / m / f"{m}_splines.npz" for m in MAPS}
     kept |= {(m, True): potentials / "force_maps" / f"{m}_splines_optimal.npz" for m in MAPS}
-    made = {_forces(which): run for which, run in runs.items() if which.potential == "spline"}
+    made = {_forces(which): run for (which, _), run in runs.items() if which.potential == "spline"}
     return kept | {forces: run / "fit" / manifests(run)[0]["id"] / HELD_OUT for forces, run in made.items()}
 
 
