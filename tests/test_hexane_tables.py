@@ -270,6 +270,8 @@ def test_the_torsion_of_positions_of_forces_and_of_what_knows_nothing(tmp_path):
         assert told["js"] < 3 * told["js_noise"]
     assert met["js"] is None and flat["js"] > 0.1
     assert noisy["barrier_kJ_mol_error"] > 2 * least["barrier_kJ_mol_error"]
+    store.write_json(tmp_path / "mean_force" / "three_site_spline.json", {})  # of a run that is not at hand
+    assert tmp_path / "mean_force.png" not in hexane_forces.write([run], tmp_path)
 
 
 def test_runs_of_another_seed_are_rows_of_their_own(tmp_path):

@@ -44,8 +44,9 @@ def write(runs: list[Path], folder: Path) -> list[Path]:
     """mean_force/<map>_<source>.json and mean_force.png: the angle or torsion by positions and by both force maps of the
     frames that the notebook trains on, and by the forces that models of `runs` have in the same frames.
 
-    A map without such runs, or of which no parameters were kept, is left out. js: divergence to positions, js_noise: of
-    drawing the same frames again, bit; mean in rad; gauche with its 95 % limits, barrier in kJ/mol.
+    A map without such runs, or of which no parameters were kept, is left out; the picture is drawn where `runs` have all
+    rows. js: divergence to positions, js_noise: of drawing the same frames again, bit; mean in rad; gauche with its 95 %
+    limits, barrier in kJ/mol.
     """
     trained = sorted((run for run in runs if _params(run).is_file()), key=_passes)
     longest = {setting(parameters_of(run)): run for run in trained}
@@ -53,7 +54,9 @@ def write(runs: list[Path], folder: Path) -> list[Path]:
     found = {map: _profiles(map, {r: w for r, w in kept.items() if _shown(w, map)}) for map in QUANTITIES}
     found = {map: profiles for map, profiles in found.items() if profiles}
     paths = [path for map, profiles in found.items() for path in _tables(folder / "mean_force", map, profiles)]
-    return [*paths, _draw(folder / "mean_force.png", found)] if found else []
+    if not found or set((folder / "mean_force").glob("*.json")) - set(paths):
+        return paths  # profiles of some rows are not at hand: the picture that has them stays
+    return [*paths, _draw(folder / "mean_force.png", found)]
 
 
 def _shown(which: Setting, map: str) -> bool:
