@@ -105,6 +105,8 @@ def test_held_out_frames_beside_all(runs, tmp_path):
     apart = row.table["held_out_size"] - row.table["all_size"]
     assert abs(apart) < 4 * row.table["held_out_size_error"] < 10
     assert row.table["weaker"] == pytest.approx(-100 * apart / row.table["all_size"])
+    assert row.table["left"] == pytest.approx(row.table["over"] + row.table["weaker"])
+    assert row.manifest["config"]["map"] == "three_site" and row.manifest["versions"]["jax"]
 
 
 def test_every_task_is_one_of_its_own():

@@ -1,5 +1,6 @@
 """Potentials beside each other on the same held-out frames, and those frames beside all: tables of the chapter on potentials."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from cgcore.analysis.ramachandran import row
 from cgcore.book.potential_runs import Task, tasks
 from cgcore.frames import Frames
 from cgcore.reference import sets
+from cgcore.store.runs import device, git_state, versions
 
 MAPS = {"four_site": "four-site", "three_site": "three-site", "two_site": "two-site", "alanine": "alanine, Core"}
 CENTRAL = {
@@ -63,8 +65,7 @@ def samples(folder: Path) -> list[Path]:
     written = []
     for order, (map, name) in enumerate(CENTRAL.items()):
         task = tasks()[name]
-        path = folder / "samples" / f"{map}.json"
-        if not task.liquid or not (folder / map).is_dir() or path.is_file():
+        if not task.liquid or not (folder / map).is_dir():
             continue
         topology, frames = sets.load(task.system)
         d = task.fit.data
@@ -73,15 +74,24 @@ def samples(folder: Path) -> list[Path]:
         size = {k: _mean_size(f) for k, f in (("held_out", split.valid), ("all", beads))}
         table = row("held_out_size", size["held_out"]) | row("all_size", size["all"])
         table |= {"weaker": 100 * (1 - size["held_out"].value / size["all"].value)}
+        if (central := folder / map / f"{name}.json").is_file():
+            over = store.read_json(central)["table"]["over_published"]
+            table |= {"over": over, "left": over + table["weaker"]}
         result = {
             "label": MAPS[map],
             "order": order,
             "sampling": f"{split.valid.n_frames} frames held out of {beads.n_frames}",
             "table": table,
-            "manifest": {"data": {task.system: store.data_hash(frames.position, frames.force)}},
+            "manifest": {
+                "config": asdict(d),
+                "data": {task.system: store.data_hash(frames.position, frames.force)},
+                "versions": versions(),
+                "git": git_state(),
+                "device": device(),
+            },
         }
-        written.append(path)
-        put(path, result)
+        written.append(folder / "samples" / f"{map}.json")
+        put(written[-1], result)
     return written
 
 

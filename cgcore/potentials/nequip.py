@@ -23,7 +23,7 @@ from .base import Potential, check_species, surroundings, with_neighbours
 HALF_UNIT = 0.5
 """The cut-off in the network's unit of length. Its cut-off function falls over the last half unit, here over all of
 the surroundings: over the last half Å alone, the many neighbours near the cut-off speak as loudly as the bonds, and a
-liquid's bonds are hardly learnt (two-site hexane, 150 updates: a sixth of what is learnt so)."""
+liquid's bonds are hardly learnt."""
 
 FIRST_LAYER = 0.09
 """Factor of the radial network's first layer as drawn: Bessel functions are about 4 / HALF_UNIT^2 large, and its

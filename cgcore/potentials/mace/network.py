@@ -254,7 +254,7 @@ def symmetric_contraction(model: Model, params: dict, layer: int, blocks: list[A
     """B_l = sum_nu w_nu(species) U_nu A ... A (nu factors), as a sparse polynomial in the components of A.
 
     The products of components first, then one matrix over them: their derivatives stay as small as they are, while those
-    of a nested polynomial do not (with nu = 3 a step of training takes seven times as long).
+    of a nested polynomial do not, and a step of training with nu = 3 takes several times as long.
     """
     c, species, ells = model.config, np.asarray(model.species), model.out_ells(layer)
     a = [block[:, m] for block in blocks for m in range(block.shape[1])]
