@@ -69,6 +69,18 @@ def test_an_exchange_counts_when_it_lasts():
     assert twice.switched[-1] == 0
 
 
+def test_whole_molecules_across_each_other_have_not_switched():
+    """Two bonds of 0.3 nm that cross: ends of different molecules are nearer, but nothing switches until the bonds are gone."""
+    crossed = np.array([[-0.15, 0, 0], [0.15, 0, 0], [0.03, -0.15, 0], [-0.03, 0.15, 0]]) + [1.0, 1.0, 0.0]
+    away = np.array([[0.0, 0, 0], [1.0, 0, 0], [1.2, 0, 0], [0.2, 0, 0]])
+    frames = series(crossed, *[crossed] * 4, *[away] * 4)
+    loose = partners.follow(frames, BOX, BONDS, ALIKE, hold=3)
+    strict = partners.follow(frames, BOX, BONDS, ALIKE, hold=3, longest=0.4)
+    assert_array_equal(loose.frames, [2])
+    assert_array_equal(strict.frames, [5])
+    assert_array_equal(strict.beads[0], [0, 1, 2, 3])
+
+
 def test_rates_are_per_molecule_and_nanosecond():
     position = np.stack([series(APART, *[SWAPPED] * 9), series(*[APART] * 10)])
     valid = np.ones((2, 10), bool)

@@ -44,7 +44,8 @@ def liquid(
       the reference, with _error and _floor (of noise alone); _inside, the part of the reference's density in bins where
       both agree within three standard errors; gauche_ABBA; nearest, the same for the nearest other bead;
     - stranger: fraction of bonds, seen from both ends, with a bead of another molecule, of the partner's species, nearer
-      than the partner; for molecules of two beads also the switching of bonds (`partners.switching`);
+      than the partner; for molecules of two beads also the switching of bonds (`partners.switching`), where an
+      exchange counts when its old bonds are longer than any in the reference;
     - diffusion in nm^2/ns (`diffusion.diffusion`).
 
     A run of which fewer than LEAST_FRAMES frames count has only the exclusions, and no arrays.
@@ -76,9 +77,11 @@ def liquid(
         into |= row("diffusion", found or Estimate(None, None))
         arrays |= {prefix + key: value for key, value in curves.items()}
     if partners.pairs_up(beads.bonds, len(beads.beads)):
+        known = bonded.values(theirs, np.asarray(beads.bonds))
+        options = dict(hold_ps=hold_ps, longest_nm=max(float(block.max()) for block in known))
         # From the start, also where the rest skips it: switches are counted from the bonds that are known.
         for into, sample, prefix in ((table, of_ensemble(run, box), ""), (own, theirs, "reference_")):
-            found, arrays[f"{prefix}switched"] = partners.switching(sample, beads.bonds, beads.species, hold_ps=hold_ps)
+            found, arrays[f"{prefix}switched"] = partners.switching(sample, beads.bonds, beads.species, **options)
             into |= found
     return table | {"reference": own}, arrays
 

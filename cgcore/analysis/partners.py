@@ -84,12 +84,15 @@ def _blossom(pairs: np.ndarray, cost: np.ndarray) -> np.ndarray:
     return partner_of(np.array(list(rustworkx.max_weight_matching(graph, True, lambda c: most - c))))
 
 
-def follow(position: np.ndarray, box: np.ndarray, bonds: np.ndarray, species, *, hold: int) -> Switches:
+def follow(
+    position: np.ndarray, box: np.ndarray, bonds: np.ndarray, species, *, hold: int, longest: float = 0.0
+) -> Switches:
     """Exchanges of partners along the frames (T, N, 3) nm of one replica, which begin with the given bonds.
 
     Beads that hang together by the bonds that count and by those of the present frame are one exchange. It counts from
-    the frame on in which all of them have kept their new partners for `hold` frames without a break: beads that turn back
-    sooner have not switched; those that turn back later make a second exchange.
+    the frame on in which all of them have kept their new partners for `hold` frames without a break and none of their old
+    bonds is as short as the `longest` that a bond may be, nm: beads that turn back sooner have not switched, nor have whole
+    molecules that lie across each other; those that turn back later make a second exchange.
     """
     initial = settled = current = partner_of(bonds)
     species, since = np.asarray(species), np.zeros(len(initial), int)
@@ -101,7 +104,9 @@ def follow(position: np.ndarray, box: np.ndarray, bonds: np.ndarray, species, *,
             part = _component(settled, current)
             kept = np.full(part.max() + 1, hold)
             np.minimum.at(kept, part, since)
-            counts = (kept >= hold)[part] & (current != settled)
+            old = np.full(part.max() + 1, np.inf)
+            np.minimum.at(old, part, _square(x, box, np.arange(len(x)), settled))
+            counts = ((kept >= hold) & (old > longest**2))[part] & (current != settled)
             beads += [np.flatnonzero(counts & (part == k)) for k in np.unique(part[counts])]
             frames += [t] * (len(beads) - len(frames))
             settled = np.where(counts, current, settled)
@@ -109,22 +114,25 @@ def follow(position: np.ndarray, box: np.ndarray, bonds: np.ndarray, species, *,
     return Switches(np.array(frames, int), tuple(beads), switched)
 
 
-def switching(sample: Sample, bonds: np.ndarray, species, *, hold_ps: float = 1.0) -> tuple[dict, np.ndarray]:
-    """How often bonds switch, over all replicas: a table, and (T,) the fraction of switched molecules over time.
+def switching(
+    sample: Sample, bonds: np.ndarray, species, *, hold_ps: float = 1.0, longest_nm: float = 0.0
+) -> tuple[dict, np.ndarray]:
+    """How often bonds switch (`follow`), over all replicas: a table, and (T,) the fraction of switched molecules over time.
 
     switch_rate: new bonds per molecule and ns, with its 95 % confidence interval switch_rate_low, switch_rate_high, exact
     for a Poisson number of exchanges (Garwood, Biometrika 28, 437 (1936)); n_exchanges; switched: fraction of molecules
     whose beads were not bonded at first, mean over frames that count, and switched_end in each replica's last one.
     """
     hold = max(2, round(hold_ps / sample.frame_ps))
-    found = [follow(x, sample.box, bonds, species, hold=hold) for x in sample.replicas()]
+    found = [follow(x, sample.box, bonds, species, hold=hold, longest=longest_nm) for x in sample.replicas()]
     exposure = sample.n_frames * sample.frame_ps / PS_PER_NS * len(bonds)
     longest = max(len(s.switched) for s in found)
     over_time = np.full((len(found), longest), np.nan)
     for row, s in zip(over_time, found, strict=True):
         row[: len(s.switched)] = s.switched
     new = np.concatenate([s.molecules for s in found])
-    table = rates(new, exposure, [s.switched for s in found]) | {"switch_hold_ps": hold * sample.frame_ps}
+    table = rates(new, exposure, [s.switched for s in found])
+    table |= {"switch_hold_ps": hold * sample.frame_ps} | ({"switch_longest_nm": longest_nm} if longest_nm else {})
     return table, np.nanmean(over_time, axis=0)
 
 
