@@ -183,7 +183,7 @@ def loss_of(potential: Potential, liquid: bool, x, wanted, box) -> Callable:
     def one(params, x):
         return force(potential, params, x, box)
 
-    forces = trainer.one_frame_at_a_time(one) if liquid else one
+    forces = trainer.few_frames_at_once(one, 1) if liquid else one
     return lambda params: jnp.mean((jax.vmap(forces, (None, 0))(params, x) - wanted) ** 2)
 
 

@@ -5,6 +5,7 @@ import itertools
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -23,6 +24,9 @@ from .config import TrainConfig
 from .data import Split
 from .frames import Frames
 from .potentials.base import Potential, force
+
+FRAMES_ON_A_CARD = 8
+"""Of a liquid, how many frames a graphics card differentiates at once; a processor one, which keeps it busy."""
 
 
 def optimizer(config: TrainConfig, updates: int) -> optax.GradientTransformation:
@@ -51,7 +55,8 @@ def build_trainer(potential: Potential, split: Split, state: dict, tx, config: T
         return force(potential, params, position, box)
 
     # Many small molecules at once keep a processor busy; a liquid's frame does so alone, and needs the memory.
-    forces = one_frame_at_a_time(forces) if potential.periodic else forces
+    if potential.periodic:
+        forces = few_frames_at_once(forces, 1 if jax.default_backend() == "cpu" else FRAMES_ON_A_CARD)
     trainer = chemtrain_trainers().ForceMatching(
         state["params"],
         tx,
@@ -99,13 +104,13 @@ def _share(trainer, tx):
     trainer._evaluate_fn = lambda params, batch, mask, per_target: evaluate(params, batch, mask)
 
 
-def one_frame_at_a_time(forces: Callable) -> Callable:
-    """forces(params, position), of which `vmap` evaluates one frame after the other, gradients by params included.
+def few_frames_at_once(forces: Callable, most: int) -> Callable:
+    """forces(params, position), of which `vmap` evaluates `most` frames after as many others, gradients by params included.
 
-    Derivatives of a frame are taken when its turn comes, so the memory is that of one frame. Positions are data: their
+    Derivatives of a frame are taken when its turn comes, so the memory is that of `most` frames. Positions are data: their
     derivative is zero.
     """
-    in_turn = jax.custom_batching.sequential_vmap
+    in_turn = partial(_in_turn, most=most)
 
     @jax.custom_vjp
     def evaluate(params, position):
@@ -122,6 +127,23 @@ def one_frame_at_a_time(forces: Callable) -> Callable:
 
     evaluate.defvjp(forward, backward)
     return evaluate
+
+
+def _in_turn(function: Callable, most: int) -> Callable:
+    """function(params, *of_a_frame), of which `vmap` over frames evaluates `most` at once."""
+    if most == 1:
+        return jax.custom_batching.sequential_vmap(function)
+    several = jax.custom_batching.custom_vmap(function)
+
+    @several.def_vmap
+    def frames(size, batched, params, *arrays):
+        of_each = [
+            jnp.broadcast_to(x, (size, *x.shape)) if not b else x for x, b in zip(arrays, batched[1:], strict=True)
+        ]
+        out = jax.lax.map(lambda frame: function(params, *frame), of_each, batch_size=min(most, size))
+        return out, jax.tree.map(lambda _: True, out)
+
+    return several
 
 
 def run_epoch(trainer, split: Split, seed: int, number: int, begun: int, log: Path) -> tuple[float, float]:

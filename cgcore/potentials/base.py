@@ -97,6 +97,7 @@ def with_neighbours(
     count: into how many short rows these go, None to leave them as they are. A frame in which a bead has more neighbours
     than slots, or all together have more short rows, has the energy NaN and the status NEIGHBOURS_FULL.
     """
+    energy = _in_full_precision(energy)
     if capacity is None:
         return Potential(init, lambda params, position, box: energy(params, all_pairs(position, box)))
 
@@ -118,6 +119,16 @@ def with_neighbours(
         return jnp.where(found(position, box)[1], Status.NEIGHBOURS_FULL, Status.OK)
 
     return Potential(init, of_frame, True, check, Listed(cutoff_nm, of_list))
+
+
+def _in_full_precision(energy: Callable) -> Callable:
+    """The energy with matrix products in the precision of their factors, of which a graphics card drops half by default."""
+
+    def evaluate(params, edges):
+        with jax.default_matmul_precision("highest"):
+            return energy(params, edges)
+
+    return evaluate
 
 
 def surroundings(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liquid: bool) -> dict:
