@@ -168,7 +168,8 @@ def convergence(
 @app.command()
 def potentials(
     names: Annotated[list[str] | None, typer.Argument(help="Which to fit; all where none is named.")] = None,
-    profile: Annotated[str, typer.Option(help="laptop, or paper for the study's own training.")] = "laptop",
+    profile: Annotated[str, typer.Option(help="laptop, gpu, or paper for the study's own training.")] = "laptop",
+    hexane: Annotated[str, typer.Option(help="The liquid's reference: a set, or a folder of `reference`.")] = "hexane",
     training: Annotated[bool, typer.Option(help="Fit what is not finished, or only gather what is.")] = True,
     out: Out = Path("runs/potentials"),
     folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/potentials"),
@@ -177,7 +178,7 @@ def potentials(
     from cgcore.book.potential_tables import make
 
     def execute():
-        return make(names or [], out, folder, profile=profile, training=training)
+        return make(names or [], out, folder, profile=profile, hexane=hexane, training=training)
 
     for path in _said(execute):
         typer.echo(path)

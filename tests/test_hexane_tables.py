@@ -274,6 +274,22 @@ def test_the_torsion_of_positions_of_forces_and_of_what_knows_nothing(tmp_path):
     assert tmp_path / "mean_force.png" not in hexane_forces.write([run], tmp_path)
 
 
+def test_what_was_learnt_from_other_frames_is_a_row_of_its_own_and_taken_first(tmp_path):
+    """With as many passes over more frames, from a set or a folder; figures and table 1 show it in place of the other."""
+    given = {"own": 1.0, "more": 1.1}
+    more = dict(learn_from="/somewhere/hexane_3000_frames", prior="unseen")
+    runs = [pretend.run(tmp_path, pretend.bells("three_site", given["own"]))]
+    runs += [pretend.run(tmp_path, pretend.bells("three_site", given["more"]), **more)]
+    hexane_tables.collect(runs, tmp_path / "results")
+    found = hexane_tables.load(tmp_path / "results")
+    labels = {which.label: which for which in found if which.potential == "mace"}
+    name = "Three-site, MACE, ν = 2, 2 layers, 0.70 nm"
+    assert labels.keys() == {name, f"{name}, walls, hexane 3000 frames"}
+    assert labels[f"{name}, walls, hexane 3000 frames"].stem.endswith("r0.70_walls_hexane_3000_frames")
+    _, arrays = hexane_tables.pick(found, map="three_site", potential="mace", nu=2, layers=2, cutoff_nm=0.70)
+    assert_allclose(arrays["angle_ABA"], pretend.bells("three_site", given["more"])["angle_ABA"], rtol=1e-6)
+
+
 def test_runs_of_another_seed_are_rows_of_their_own(tmp_path):
     runs = [pretend.run(tmp_path, pretend.bells("three_site", 1.0), seed=seed) for seed in (22, 23)]
     hexane_tables.collect(runs, tmp_path / "results")

@@ -9,11 +9,11 @@ import numpy as np
 
 from cgcore import data, force_maps, mapping, plots, store, train
 from cgcore.analysis import bonded, mean_force
-from cgcore.book.collect import manifests, parameters_of
+from cgcore.book.collect import MODEL, manifests, parameters_of
 from cgcore.book.hexane_tables import MAPS, OPTIMAL, POTENTIALS, WALLS, WIDE_NM, Setting, setting
 from cgcore.frames import Frames
 from cgcore.mapping import Mapping
-from cgcore.potentials import mace, nequip, splines
+from cgcore.potentials import saved, splines
 from cgcore.potentials.terms import terms
 from cgcore.profiles.hexane import hexane_config
 from cgcore.reference import sets
@@ -48,7 +48,7 @@ def write(runs: list[Path], folder: Path) -> list[Path]:
     rows. js: divergence to positions, js_noise: of drawing the same frames again, bit; mean in rad; gauche with its 95 %
     limits, barrier in kJ/mol.
     """
-    trained = sorted((run for run in runs if _params(run).is_file()), key=_passes)
+    trained = sorted((run for run in runs if _learnt(run).is_file()), key=_passes)
     longest = {setting(parameters_of(run)): run for run in trained}
     kept = {run: which for which, run in longest.items()}
     found = {map: _profiles(map, {r: w for r, w in kept.items() if _shown(w, map)}) for map in QUANTITIES}
@@ -70,8 +70,10 @@ def _passes(run: Path) -> int:
     return manifests(run)[0]["results"].get("epochs", 0)
 
 
-def _params(run: Path) -> Path:
-    return run / "fit" / manifests(run)[0]["id"] / "params.npz"
+def _learnt(run: Path) -> Path:
+    """What its fit left: a network as a file, or the coefficients of splines."""
+    is_spline = parameters_of(run)["potential"] == "spline"
+    return run / "fit" / manifests(run)[0]["id"] / ("params.npz" if is_spline else MODEL)
 
 
 def _profiles(map: str, runs: dict[Path, Setting]) -> dict:
@@ -106,15 +108,15 @@ def _of(frames: Frames, paths: np.ndarray) -> mean_force.Profile:
 
 
 def _with_forces_of(run: Path, learnt: Frames, beads: Mapping) -> Frames:
-    """Some of the training frames, with the forces of the potential that a run fitted to all of them."""
+    """Some of the training frames, with the forces of the potential that a run fitted, to them or to other frames."""
     config = hexane_config(**{k: v for k, v in parameters_of(run).items() if k != "out_dir"})
     if config.kind == "spline":
         potential = splines.build(splines.for_frames(terms(beads), learnt, config.fit.potential), liquid=True)
+        params = store.load_tree(_learnt(run))
     else:
-        network = {"mace": mace, "nequip": nequip}[config.kind]
-        potential = network.build(network.for_frames(config.fit.potential, beads.species, learnt, liquid=True))
+        _, potential, params = saved.read(_learnt(run))
     few = learnt[::STRIDE]
-    return replace(few, force=train.predict(potential, store.load_tree(_params(run)), few))
+    return replace(few, force=train.predict(potential, params, few))
 
 
 def _tables(folder: Path, map: str, found: dict) -> Iterable[Path]:

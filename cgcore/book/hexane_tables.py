@@ -19,6 +19,7 @@ from cgcore.book.collect import (
     seed_words,
     write,
 )
+from cgcore.profiles.hexane import BUNDLED
 
 REFERENCE = "reference"
 ARRAYS = "hexane.npz"
@@ -43,13 +44,15 @@ class Setting:
     layers: int | None = None
     cutoff_nm: float | None = None
     extras: tuple[str, ...] = ()  # in words: bond types, walls, optimal forces, typing, seed
+    learn_from: str = BUNDLED
 
     @property
     def stem(self) -> str:
         """Its name among files: three_site_mace_nu2_l2_r0.70."""
         parts = {"nu": self.nu, "l": self.layers, "r": self.cutoff_nm and f"{self.cutoff_nm:.2f}"}
         told = [f"{key}{value}" for key, value in parts.items() if value is not None]
-        return "_".join([self.map, self.potential, *told, *(e.replace(" ", "_") for e in self.extras)])
+        more = [*self.extras, *self._learnt_elsewhere]
+        return "_".join([self.map, self.potential, *told, *(e.replace(" ", "_") for e in more)])
 
     @property
     def label(self) -> str:
@@ -58,7 +61,12 @@ class Setting:
         told += [f"ν = {self.nu}"] if self.nu is not None else []
         told += [f"{self.layers} {'layer' if self.layers == 1 else 'layers'}"] if self.layers is not None else []
         told += [f"{self.cutoff_nm:.2f} nm"] if self.cutoff_nm is not None else []
-        return ", ".join([*told, *self.extras])
+        return ", ".join([*told, *self.extras, *self._learnt_elsewhere])
+
+    @property
+    def _learnt_elsewhere(self) -> list[str]:
+        """The name of a set other than the one that comes with the project, in words."""
+        return [] if self.learn_from == BUNDLED else [self.learn_from.replace("_", " ")]
 
     @property
     def plain(self) -> bool:
@@ -82,6 +90,7 @@ def setting(parameters: dict) -> Setting:
         layers=(parameters["layers"] or LAYERS[potential]) if network else None,
         cutoff_nm=(parameters["cutoff_nm"] or WIDE_NM.get(map)) if network else None,
         extras=tuple(extras),
+        learn_from=Path(parameters.get("learn_from", BUNDLED)).name,
     )
 
 
@@ -171,9 +180,15 @@ def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
 
 
 def pick(found: dict, *extras: str, **wanted) -> tuple[dict, dict[str, np.ndarray]] | None:
-    """Table and arrays of the run of such a setting, with walls where there is one with; None without any."""
-    settings = (Setting(**wanted, extras=(WALLS, *extras)), Setting(**wanted, extras=extras))
+    """Table and arrays of the run of such a setting: that of the most frames to learn from, with walls where there is one
+    with; None without any."""
+    settings = [Setting(**wanted, extras=e, learn_from=s) for s in _sets(found) for e in ((WALLS, *extras), extras)]
     return next((found[which] for which in settings if which in found), None)
+
+
+def _sets(found: dict) -> list[str]:
+    """What the runs learnt from, the set that comes with the project last: it is the smallest."""
+    return sorted({which.learn_from for which in found} | {BUNDLED}, key=lambda name: (name == BUNDLED, name))
 
 
 def _result(which: Setting, parameters: dict, fit: dict, md: dict) -> dict:

@@ -28,6 +28,7 @@ from cgcore.units import MEV_PER_ANGSTROM
 HELD_OUT = "held_out.npz"
 MADE_BY = ("cgcore.book.potential_runs",)
 SEED = 22
+HEXANE = "hex"
 
 CUTOFFS_NM = {"four_site": (0.55, 0.65), "three_site": (0.55, 0.70), "two_site": (0.65, 0.80)}
 """Of the study: about ten and about twenty neighbours."""
@@ -40,15 +41,17 @@ PUBLISHED = {
 
 LIQUID = {
     "laptop": TrainConfig(epochs=2, batch_size=1, learning_rate=4e-3, learning_rate_decay=0.03, seed=SEED),
+    "gpu": TrainConfig(epochs=4, batch_size=8, learning_rate=4e-3, learning_rate_decay=0.01, seed=SEED),
     "paper": TrainConfig(seed=SEED),
 }
 LAPTOP_EPOCHS = {"four_site": 4}
 """More passes than LIQUID says for the map that takes longest to learn."""
 MOLECULE = {
     "laptop": TrainConfig(epochs=10, learning_rate=4e-3, learning_rate_decay=0.05, seed=SEED),
+    "gpu": TrainConfig(epochs=10, learning_rate=4e-3, learning_rate_decay=0.05, seed=SEED),
     "paper": TrainConfig(seed=SEED),
 }
-MOLECULE_FRAMES = {"laptop": 4_000, "paper": None}
+MOLECULE_FRAMES = {"laptop": 4_000, "gpu": None, "paper": None}
 CURVES = {"splines": (10, 30, 100, 300, None), "alanine": (10, 30, 100, 400, None)}
 """Training frames of the learning curves, None for all."""
 
@@ -71,7 +74,8 @@ class CurveConfig:
 
 
 class Task(NamedTuple):
-    """One potential to fit. name: also of its files; group: the table it belongs to; system: a reference set."""
+    """One potential to fit. name: also of its files; group: the table it belongs to; system: a reference set, or a folder
+    of `cgcore reference`."""
 
     name: str
     label: str
@@ -86,11 +90,12 @@ class Task(NamedTuple):
 
     @property
     def liquid(self) -> bool:
-        return self.system == "hexane"
+        return self.fit.data.residue == HEXANE
 
 
-def tasks(profile: str = "laptop") -> dict[str, Task]:
-    """All trainings by name, in the order of what they are worth. Raises ConfigError for an unknown profile."""
+def tasks(profile: str = "laptop", hexane: str = "hexane") -> dict[str, Task]:
+    """All trainings by name, in the order of what they are worth. hexane: the reference of the liquid, a set or a folder
+    of `cgcore reference`. Raises ConfigError for an unknown profile."""
     if profile not in LIQUID:
         raise ConfigError(f"profile: want one of {sorted(LIQUID)}, got {profile!r}{did_you_mean(profile, LIQUID)}")
     maps = ("two_site", "three_site", "four_site")
@@ -112,7 +117,7 @@ def tasks(profile: str = "laptop") -> dict[str, Task]:
         *(_mace(profile, m, 2, size=1, seed=SEED + 1) for m in ("two_site", "three_site")),
         _mace(profile, "four_site", 3, size=1),
     ]
-    return {task.name: task for task in found}
+    return {task.name: task._replace(system=hexane) if task.liquid else task for task in found}
 
 
 def fitted(task: Task, root: Path, *, progress: bool = True) -> store.Run:
@@ -144,7 +149,7 @@ def fitted(task: Task, root: Path, *, progress: bool = True) -> store.Run:
         "valid_frames": split.valid.n_frames,
         "mapped_force_rms_meV_per_A": data.force_rms(split.valid) / MEV_PER_ANGSTROM,
     }
-    run.finish(known | table, time.perf_counter() - start, data={task.system: parent})
+    run.finish(known | table, time.perf_counter() - start, data={Path(task.system).name: parent})
     return run
 
 
@@ -197,7 +202,7 @@ def _liquid(profile: str, map: str) -> TrainConfig:
 
 
 def _hexane(map: str) -> DataConfig:
-    return DataConfig(residue="hex", map=map, blocks=10, valid_blocks=2)
+    return DataConfig(residue=HEXANE, map=map, blocks=10, valid_blocks=2)
 
 
 def _splines(map: str, force_map: str = "sum") -> Task:

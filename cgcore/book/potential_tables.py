@@ -23,12 +23,22 @@ KEPT = {"task", "said"}
 FORCE_MAP_KEYS = ("mapped_force_rms_meV_per_A", "force_rmse_meV_per_A", "force_mae_meV_per_A", "pair_force_error")
 
 
-def make(names: list[str], runs: Path, folder: Path, *, profile: str = "laptop", training: bool = True) -> list[Path]:
+def make(
+    names: list[str],
+    runs: Path,
+    folder: Path,
+    *,
+    profile: str = "laptop",
+    hexane: str = "hexane",
+    training: bool = True,
+) -> list[Path]:
     """Fit the named potentials (all where none is named) in `runs`, then write what is finished; the files written.
+
+    hexane: the reference of the liquid, a set or a folder of `cgcore reference`.
 
     Raises ConfigError for an unknown name.
     """
-    known = tasks(profile)
+    known = tasks(profile, hexane)
     for name in names:
         if name not in known:
             raise ConfigError(f"no potential {name!r}; there are {list(known)}{did_you_mean(name, known)}")

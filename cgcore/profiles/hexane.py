@@ -1,4 +1,4 @@
-"""From a hexane notebook's parameters to configurations: one template, three profiles that differ in numbers alone."""
+"""From a hexane notebook's parameters to configurations: one template, profiles that differ in numbers alone."""
 
 from dataclasses import dataclass, field
 
@@ -10,12 +10,16 @@ from ..config import (
     NequIPConfig,
     SplineConfig,
     TrainConfig,
+    check_type,
     from_dict,
 )
 from .common import FORCE_MAPS, PRIORS, check_word, langevin, network
 
 CUTOFF_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80, "six_site": 0.65}
 """The larger of the study's two cut-offs for each map; the six-site map, which it has no table for, as the four-site."""
+
+BUNDLED = "hexane"
+"""The set that comes with the project, with which every liquid is compared."""
 
 POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
 
@@ -32,10 +36,16 @@ HEXANE = {
         replicas=4,
         length_ps=60.0,
     ),
+    "gpu": dict(
+        frames=None,
+        train=dict(epochs=4, batch_size=8, learning_rate=4e-3, learning_rate_decay=0.01),
+        replicas=20,
+        length_ps=60.0,
+    ),
     "paper": dict(frames=None, train=dict(epochs=50), replicas=50, length_ps=1000.0),
 }
-"""What the profiles set. A CPU is given few updates of one frame each, at a rate that falls further; `paper` has the
-study's."""
+"""What the profiles set. A CPU is given few updates of one frame each, at a rate that falls further; a graphics card more
+of eight frames, for a reference of thousands; `paper` has the study's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +61,13 @@ class LiquidFitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LiquidConfig:
-    """One run of the hexane notebook. prior: "unseen" joins the fitted potential with `potentials.unseen`, or "none"."""
+    """One run of the hexane notebook. learn_from: a set, or a folder of `cgcore reference`; prior: "unseen" joins the fitted
+    potential with `potentials.unseen`, or "none"."""
 
     profile: str
     kind: str
     fit: LiquidFitConfig
+    learn_from: str = BUNDLED
     prior: str = "none"
     md: MDConfig = field(default_factory=MDConfig)
 
@@ -65,6 +77,7 @@ def hexane_config(
     profile: str = "quick",
     map: str = "three_site",
     typing: str = "study",
+    learn_from: str = BUNDLED,
     potential: str = "mace",
     nu: int = 2,
     layers: int | None = None,
@@ -91,6 +104,7 @@ def hexane_config(
         ("prior", prior, PRIORS),
     ):
         check_word(name, value, known)
+    check_type("learn_from", learn_from, str)
     numbers = HEXANE[profile]
     data = dict(residue="hex", map=map, typing=typing, valid_blocks=2)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
@@ -103,6 +117,7 @@ def hexane_config(
             train=None if potential == "spline" else from_dict(TrainConfig, train),
             force_map=force_map,
         ),
+        learn_from=learn_from,
         prior=prior,
         md=langevin(numbers, replicas, length_ps, seed),
     )
