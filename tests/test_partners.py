@@ -79,6 +79,9 @@ def test_whole_molecules_across_each_other_have_not_switched():
     assert_array_equal(loose.frames, [2])
     assert_array_equal(strict.frames, [5])
     assert_array_equal(strict.beads[0], [0, 1, 2, 3])
+    back = np.array([[0.0, 0, 0], [0.3, 0, 0], [0.5, 0, 0], [0.2, 0, 0]])  # apart once, near again beside new partners
+    again = partners.follow(series(crossed, crossed, away, *[back] * 4), BOX, BONDS, ALIKE, hold=4, longest=0.4)
+    assert_array_equal(again.frames, [3])
 
 
 def test_rates_are_per_molecule_and_nanosecond():

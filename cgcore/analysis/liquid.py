@@ -45,7 +45,7 @@ def liquid(
       both agree within three standard errors; gauche_ABBA; nearest, the same for the nearest other bead;
     - stranger: fraction of bonds, seen from both ends, with a bead of another molecule, of the partner's species, nearer
       than the partner; for molecules of two beads also the switching of bonds (`partners.switching`), where an
-      exchange counts when its old bonds are longer than any in the reference;
+      exchange counts when its old bonds have been longer than any in the reference;
     - diffusion in nm^2/ns (`diffusion.diffusion`).
 
     A run of which fewer than LEAST_FRAMES frames count has only the exclusions, and no arrays.

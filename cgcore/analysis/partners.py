@@ -90,26 +90,28 @@ def follow(
     """Exchanges of partners along the frames (T, N, 3) nm of one replica, which begin with the given bonds.
 
     Beads that hang together by the bonds that count and by those of the present frame are one exchange. It counts from
-    the frame on in which all of them have kept their new partners for `hold` frames without a break and none of their old
-    bonds is as short as the `longest` that a bond may be, nm: beads that turn back sooner have not switched, nor have whole
-    molecules that lie across each other; those that turn back later make a second exchange.
+    the frame on in which all of them have kept their new partners for `hold` frames without a break, and each of their old
+    bonds has meanwhile been longer than the `longest` that a bond may be, nm: beads that turn back sooner have not switched,
+    nor have whole molecules that lie across each other; those that turn back later make a second exchange.
     """
     initial = settled = current = partner_of(bonds)
-    species, since = np.asarray(species), np.zeros(len(initial), int)
+    everyone, species = np.arange(len(initial)), np.asarray(species)
+    since, parted = np.zeros(len(initial), int), np.zeros(len(initial), bool)
     frames, beads, switched = [], [], np.empty(len(position))
     for t, x in enumerate(position):
         before, current = current, match(x, box, current, species)
         since = np.where(current == before, since + 1, 1)
+        parted = (parted & (since > 1)) | (_square(x, box, everyone, settled) > longest**2)
         if np.any(current != settled):
             part = _component(settled, current)
             kept = np.full(part.max() + 1, hold)
             np.minimum.at(kept, part, since)
-            old = np.full(part.max() + 1, np.inf)
-            np.minimum.at(old, part, _square(x, box, np.arange(len(x)), settled))
-            counts = ((kept >= hold) & (old > longest**2))[part] & (current != settled)
+            apart = np.ones(part.max() + 1, bool)
+            np.logical_and.at(apart, part, parted)
+            counts = ((kept >= hold) & apart)[part] & (current != settled)
             beads += [np.flatnonzero(counts & (part == k)) for k in np.unique(part[counts])]
             frames += [t] * (len(beads) - len(frames))
-            settled = np.where(counts, current, settled)
+            settled, parted = np.where(counts, current, settled), parted & ~counts
         switched[t] = np.mean(settled != initial)
     return Switches(np.array(frames, int), tuple(beads), switched)
 
