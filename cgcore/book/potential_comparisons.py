@@ -9,7 +9,7 @@ from cgcore import data, mapping, store
 from cgcore.analysis import force_errors
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.ramachandran import row
-from cgcore.book.potential_runs import Task, tasks
+from cgcore.book.potential_runs import Task
 from cgcore.frames import Frames
 from cgcore.reference import sets
 from cgcore.store.runs import device, git_state, versions
@@ -57,14 +57,14 @@ def differences(known: dict[str, Task], folder: Path) -> list[Path]:
     return written
 
 
-def samples(folder: Path) -> list[Path]:
+def samples(known: dict[str, Task], folder: Path) -> list[Path]:
     """For each liquid with rows in `folder`, how large the mapped forces of its held-out frames are beside those of all.
 
     An error is nearly all noise of the map, which is in proportion: held-out blocks of weak forces have small errors.
     """
     written = []
     for order, (map, name) in enumerate(CENTRAL.items()):
-        task = tasks()[name]
+        task = known[name]
         if not task.liquid or not (folder / map).is_dir():
             continue
         topology, frames = sets.load(task.system)
@@ -84,7 +84,7 @@ def samples(folder: Path) -> list[Path]:
             "table": table,
             "manifest": {
                 "config": asdict(d),
-                "data": {task.system: store.data_hash(frames.position, frames.force)},
+                "data": {Path(task.system).name: store.data_hash(frames.position, frames.force)},
                 "versions": versions(),
                 "git": git_state(),
                 "device": device(),

@@ -47,12 +47,12 @@ def make(
         with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
             for name in names or known:
                 pool.submit(fitted, known[name], runs).result()
-    return collect(runs, folder, profile=profile)
+    return collect(runs, folder, known)
 
 
-def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
+def collect(runs: Path, folder: Path, known: dict[str, Task]) -> list[Path]:
     """Write the tables and pictures of the finished trainings in `runs`, beside what `folder` has; the files written."""
-    known, written = tasks(profile), []
+    written = []
     done = finished(runs, known)
     for order, (name, task) in enumerate(sorted(known.items(), key=_place)):
         path = folder / task.group / f"{name}.json"
@@ -67,7 +67,7 @@ def collect(runs: Path, folder: Path, *, profile: str = "laptop") -> list[Path]:
             written += write(folder / task.group, task, order, table, manifest, arrays)
         elif path.is_file():
             comparisons.put(path, store.read_json(path) | {"label": task.label, "order": order})
-    written += [*comparisons.differences(known, folder), *comparisons.samples(folder), *_splines(done, known, folder)]
+    written += [*comparisons.differences(known, folder), *comparisons.samples(known, folder), *_splines(done, known, folder)]
     return written + draw(folder)
 
 
