@@ -170,6 +170,19 @@ def test_table_1_has_ours_beside_theirs(runs, tmp_path):
     assert shown[0][1:] == ["–", "772.7", "–", "–"]
 
 
+def test_a_cell_that_was_only_trained_has_its_force_error(tmp_path):
+    """That from more frames, where both are there; stability and g stay empty."""
+    for chapter, mae in (("potentials", 416.0), ("potentials_gpu", 415.0)):
+        path = tmp_path / chapter / "three_site" / "three_site_nu3_550pm.json"
+        path.parent.mkdir(parents=True)
+        store.write_json(path, {"table": {"force_mae_meV_per_A": mae, "force_mae_meV_per_A_error": 1.0}})
+    (tmp_path / "hexane").mkdir()
+    lines = hexane_table1.cells(tmp_path / "hexane")
+    told = {(x["map"], x["cutoff_nm"], x["nu"]): (x["force"], x["stability"]) for x in lines}
+    assert told.pop(("three_site", 0.55, 3)) == (415.0, None)
+    assert set(told.values()) == {(None, None)}
+
+
 def test_figures_are_drawn_from_the_runs_that_are_there(runs, tmp_path):
     folder = tmp_path / "results"
     hexane_tables.collect(runs, folder)

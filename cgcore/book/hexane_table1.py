@@ -38,12 +38,13 @@ def published() -> list[dict]:
 def cells(folder: Path) -> list[dict]:
     """Ours and theirs, a line a cell: each measure with its _sd and _error, and as <measure>_published with its _sd.
 
-    folder: collected runs (`hexane_tables.collect`). A cell without a run has None.
+    folder: collected runs (`hexane_tables.collect`). A cell without a run has the force error of the chapter on potentials,
+    where that has one, and None for the rest.
     """
     found, lines = load(folder), []
     for theirs in published():
         network = dict(potential="mace", nu=theirs["nu"], layers=2, cutoff_nm=float(theirs["cutoff_nm"]))
-        ours, _ = pick(found, map=theirs["map"], **network) or ({}, {})
+        ours, _ = pick(found, map=theirs["map"], **network) or (_trained(folder.parent, theirs), {})
         line = {key: theirs[key] for key in ("map", "neighbours", "cutoff_nm", "nu")}
         line |= {"replicas": ours.get("n_replicas"), "ns": ours.get("ns")}
         for measure, key in MEASURES.items():
@@ -55,6 +56,13 @@ def cells(folder: Path) -> list[dict]:
                     line[f"{measure}_published_sd"] = theirs[f"{measure}_sd"]
         lines.append(line)
     return lines
+
+
+def _trained(results: Path, cell: dict) -> dict:
+    """The table of the potential of a cell that was trained and not simulated: of more frames first, else empty."""
+    name = f"{cell['map']}_nu{cell['nu']}_{round(1000 * float(cell['cutoff_nm']))}pm.json"
+    paths = (results / chapter / cell["map"] / name for chapter in ("potentials_gpu", "potentials"))
+    return next((store.read_json(path)["table"] for path in paths if path.is_file()), {})
 
 
 def write(folder: Path) -> list[Path]:

@@ -67,7 +67,11 @@ def collect(runs: Path, folder: Path, known: dict[str, Task]) -> list[Path]:
             written += write(folder / task.group, task, order, table, manifest, arrays)
         elif path.is_file():
             comparisons.put(path, store.read_json(path) | {"label": task.label, "order": order})
-    written += [*comparisons.differences(known, folder), *comparisons.samples(known, folder), *_splines(done, known, folder)]
+    written += [
+        *comparisons.differences(known, folder),
+        *comparisons.samples(known, folder),
+        *_splines(done, known, folder),
+    ]
     return written + draw(folder)
 
 
