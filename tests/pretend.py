@@ -56,9 +56,9 @@ def run(root: Path, arrays: dict, liquid: dict | None = None, **parameters) -> P
     """One finished run."""
     folder = root / f"run_{len(list(root.glob('run_*')))}"
     complete = PARAMETERS | parameters
-    passes = {"epochs": complete["epochs"]} if complete.get("epochs") else {}
+    updates = {"updates": 500 * complete["epochs"]} if complete.get("epochs") else {}
     for kind, results in (
-        ("fit", {"force_mae_meV_per_A": 415.0, "force_rmse_meV_per_A": 540.0, "wall_s": 30.0} | passes),
+        ("fit", {"force_mae_meV_per_A": 415.0, "force_rmse_meV_per_A": 540.0, "wall_s": 30.0} | updates),
         ("md", {"liquid": LIQUID | {"reference": {"gauche_ABBA": 0.17}} | (liquid or {}), "dynamics": DYNAMICS}),
     ):
         (folder / kind / "abc").mkdir(parents=True)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cgcore import data, mapping, store
 from cgcore.book import (
+    hexane_bands,
     hexane_exchange,
     hexane_figures,
     hexane_forces,
@@ -108,7 +109,7 @@ def test_two_runs_of_one_setting_and_an_unfinished_one_are_refused(tmp_path):
         hexane_tables.collect(twice[:1], tmp_path / "results")
 
 
-def test_the_longest_training_has_the_row_and_shorter_ones_are_told_by_their_passes(tmp_path):
+def test_the_longest_training_has_the_row_and_shorter_ones_are_told_by_their_updates(tmp_path):
     folder, made = tmp_path / "results", []
     for epochs in (6, 20, 2, 6):
         made.append(pretend.run(tmp_path, pretend.bells("three_site", 1 + 0.1 / epochs), epochs=epochs))
@@ -117,15 +118,15 @@ def test_the_longest_training_has_the_row_and_shorter_ones_are_told_by_their_pas
         hexane_tables.collect(together, folder)
     found = hexane_tables.load(folder)
     stem = "three_site_mace_nu2_l2_r0.70"
-    assert {w.stem for w in found} == {stem, f"{stem}_2_passes", f"{stem}_6_passes", "three_site_reference"}
+    assert {w.stem for w in found} == {stem, f"{stem}_1000_updates", f"{stem}_3000_updates", "three_site_reference"}
     for which, (_, arrays) in found.items():
-        epochs = {f"{stem}_2_passes": 2, f"{stem}_6_passes": 6, stem: 20}.get(which.stem)
+        epochs = {f"{stem}_1000_updates": 2, f"{stem}_3000_updates": 6, stem: 20}.get(which.stem)
         assert epochs is None or np.allclose(
             arrays["angle_ABA"], pretend.bells("three_site", 1 + 0.1 / epochs)["angle_ABA"]
         )
     models = {path.stem: path.read_bytes() for path in (folder / "models").iterdir()}
-    assert models == {stem: b"20", f"{stem}_2_passes": b"2", f"{stem}_6_passes": b"6"}
-    assert results.load(folder)[f"{stem}_6_passes"].label.endswith("0.70 nm, 6 passes")
+    assert models == {stem: b"20", f"{stem}_1000_updates": b"2", f"{stem}_3000_updates": b"6"}
+    assert results.load(folder)[f"{stem}_3000_updates"].label.endswith("0.70 nm, 3000 updates")
 
 
 def test_splines_of_the_chapter_on_potentials_stand_in_for_a_run(tmp_path):
@@ -181,6 +182,22 @@ def test_a_cell_that_was_only_trained_has_its_force_error(tmp_path):
     told = {(x["map"], x["cutoff_nm"], x["nu"]): (x["force"], x["stability"]) for x in lines}
     assert told.pop(("three_site", 0.55, 3)) == (415.0, None)
     assert set(told.values()) == {(None, None)}
+
+
+def test_how_much_lies_in_the_band_of_the_reference(runs, tmp_path):
+    """The same bell lies in the band, which is six per cent of it to either side; a narrower one crosses it somewhere."""
+    own = pretend.bells("three_site", 1.0)
+    theirs = {k.removeprefix("reference_"): a for k, a in own.items()}
+    assert hexane_bands.in_band("angle_ABA", own, theirs) == 1 == hexane_bands.in_band("g_AA", own, theirs)
+    shifted = own | {"g_AA": np.where(own["r"] < 0.9, own["g_AA"], 1.1 * own["g_AA"])}
+    assert hexane_bands.in_band("g_AA", shifted, theirs) == pytest.approx(60 / 110)
+    assert 0 < hexane_bands.in_band("angle_ABA", pretend.bells("three_site", 0.7), theirs) < 0.5
+    hexane_tables.collect(runs, tmp_path / "results")
+    written = {
+        path.stem: results.load(path.parent)[path.stem].table for path in hexane_bands.write(tmp_path / "results")
+    }
+    assert len(written) == len(runs)
+    assert written["three_site_mace_nu2_l2_r0.70"].keys() >= {"angle_ABA_in_band", "g_AA_in_band", "nearest_in_band"}
 
 
 def test_figures_are_drawn_from_the_runs_that_are_there(runs, tmp_path):
@@ -288,7 +305,7 @@ def test_the_torsion_of_positions_of_forces_and_of_what_knows_nothing(tmp_path):
 
 
 def test_what_was_learnt_from_other_frames_is_a_row_of_its_own_and_taken_first(tmp_path):
-    """With as many passes over more frames, from a set or a folder; figures and table 1 show it in place of the other."""
+    """With as many updates from more frames, from a set or a folder; figures and table 1 show it in place of the other."""
     given = {"own": 1.0, "more": 1.1}
     more = dict(learn_from="/somewhere/hexane_3000_frames", prior="unseen")
     runs = [pretend.run(tmp_path, pretend.bells("three_site", given["own"]))]

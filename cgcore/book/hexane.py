@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cgcore.book import (
+    hexane_bands,
     hexane_exchange,
     hexane_figures,
     hexane_forces,
@@ -20,4 +21,4 @@ def publish(runs: list[Path], folder: Path) -> list[Path]:
     written = hexane_tables.collect(runs, folder) + hexane_table1.write(folder) + hexane_exchange.write(runs, folder)
     written += hexane_forces.write(runs, folder) + hexane_unseen.write(folder)
     written += [map_pictures.draw(folder / "maps.png", "hexane", MAPS, residue="hex")]
-    return written + hexane_figures.draw(folder)
+    return written + hexane_bands.write(folder) + hexane_figures.draw(folder)

@@ -6,10 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cgcore import plots
+from cgcore.book.hexane_bands import BAND
 from cgcore.book.hexane_tables import MAPS, OPTIMAL, POTENTIALS, REFERENCE, WIDE_NM, load, pick
 
-BAND = 3.0
-"""Standard deviations over replicas in a band, as in the study."""
 QUANTITY = {"four_site": "dihedral_ABBA", "three_site": "angle_ABA", "two_site": "bond_AA"}
 REFERENCE_LINE = {"color": plots.REFERENCE_COLOUR, "linewidth": 2.2, "zorder": 1}
 LINES = {

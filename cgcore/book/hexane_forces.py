@@ -48,7 +48,7 @@ def write(runs: list[Path], folder: Path) -> list[Path]:
     rows. js: divergence to positions, js_noise: of drawing the same frames again, bit; mean in rad; gauche with its 95 %
     limits, barrier in kJ/mol.
     """
-    trained = sorted((run for run in runs if _learnt(run).is_file()), key=_passes)
+    trained = sorted((run for run in runs if _learnt(run).is_file()), key=_updates)
     longest = {setting(parameters_of(run)): run for run in trained}
     kept = {run: which for which, run in longest.items()}
     found = {map: _profiles(map, {r: w for r, w in kept.items() if _shown(w, map)}) for map in QUANTITIES}
@@ -65,9 +65,9 @@ def _shown(which: Setting, map: str) -> bool:
     return which.map == map and usual and set(which.extras) <= {WALLS, OPTIMAL}
 
 
-def _passes(run: Path) -> int:
+def _updates(run: Path) -> int:
     """Of the training, zero for splines."""
-    return manifests(run)[0]["results"].get("epochs", 0)
+    return manifests(run)[0]["results"].get("updates", 0)
 
 
 def _learnt(run: Path) -> Path:

@@ -98,15 +98,15 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     """Write table and arrays of every finished run, and of the reference they share; what was written.
 
     runs: folders of `run_notebook` with result.json, fit/ and md/, the latter with results "liquid" and "dynamics" in
-    its manifest and hexane.npz. A row of `folder` that was trained for fewer or more passes than a run of its setting is
-    kept, the shorter of the two under its passes. Raises StoreError for a run that is not finished, and for two of one
-    setting and as many passes.
+    its manifest and hexane.npz. A row of `folder` that was trained by fewer or more updates than a run of its setting is
+    kept, that of fewer under their number. Raises StoreError for a run that is not finished, and for two of one setting and
+    as many updates.
     """
-    found = _by_passes(runs)
+    found = _by_updates(runs)
     written, splines = [], _splines(found, folder)
-    for (which, passes), run in found.items():
+    for (which, updates), run in found.items():
         fit, md = manifests(run)
-        which = _beside(which, passes, folder)
+        which = _beside(which, updates, folder)
         arrays = store.read_npz(run / "md" / md["id"] / ARRAYS)
         ours = {k: a for k, a in arrays.items() if not k.startswith(f"{REFERENCE}_")}
         theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in arrays.items() if k not in ours}
@@ -120,26 +120,26 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     return sorted(set(written))
 
 
-def _by_passes(runs: list[Path]) -> dict[tuple[Setting, int | None], Path]:
-    """The runs by their setting and the passes of their training, None for splines."""
+def _by_updates(runs: list[Path]) -> dict[tuple[Setting, int | None], Path]:
+    """The runs by their setting and the updates of their training, None for splines."""
     found = {}
     for run in runs:
-        which, passes = setting(parameters_of(run)), manifests(run)[0]["results"].get("epochs")
-        other = found.setdefault((which, passes), run)
+        which, updates = setting(parameters_of(run)), manifests(run)[0]["results"].get("updates")
+        other = found.setdefault((which, updates), run)
         if other is not run:
             raise store.StoreError(f"{run} and {other} are both {which.label}; want one of them")
     return found
 
 
-def _beside(which: Setting, passes: int | None, folder: Path) -> Setting:
-    """The setting of a run of so many passes; where it or the row that is there is the shorter, that one told by them."""
+def _beside(which: Setting, updates: int | None, folder: Path) -> Setting:
+    """The setting of a run of so many updates; where it or the row that is there has fewer, that one told by them."""
     path = folder / f"{which.stem}.json"
-    found = store.read_json(path) if passes and path.is_file() else None
-    there = found and found["manifest"]["fit"]["results"].get("epochs")
-    if not there or there == passes:
+    found = store.read_json(path) if updates and path.is_file() else None
+    there = found and found["manifest"]["fit"]["results"].get("updates")
+    if not there or there == updates:
         return which
-    shorter = replace(which, extras=(*which.extras, f"{min(there, passes)} passes"))
-    if passes < there:
+    shorter = replace(which, extras=(*which.extras, f"{min(there, updates)} updates"))
+    if updates < there:
         return shorter
     found["manifest"]["setting"] = asdict(shorter)
     found |= {"label": shorter.label, "order": _order(shorter)}
