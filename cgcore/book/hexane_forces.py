@@ -98,7 +98,8 @@ def _profiles(map: str, runs: dict[Path, Setting]) -> dict:
         forces = "optimal" if OPTIMAL in which.extras else "sum"
         few = _with_forces_of(run, frames[forces], beads)
         more = {"fit": manifests(run)[0]["id"], "frames": f"{few.n_frames} of {part.n_frames} frames"}
-        label = f"{POTENTIALS[which.potential]} of the {SOURCES[forces].removeprefix('forces, ')}"
+        told = [f"{POTENTIALS[which.potential]} of the {SOURCES[forces].removeprefix('forces, ')}"]
+        label = ", ".join([*told, *which.learnt_elsewhere])
         found[which.stem] = (label, _of(few, paths), about | more)
     return found
 

@@ -51,7 +51,7 @@ class Setting:
         """Its name among files: three_site_mace_nu2_l2_r0.70."""
         parts = {"nu": self.nu, "l": self.layers, "r": self.cutoff_nm and f"{self.cutoff_nm:.2f}"}
         told = [f"{key}{value}" for key, value in parts.items() if value is not None]
-        more = [*self.extras, *self._learnt_elsewhere]
+        more = [*self.extras, *self.learnt_elsewhere]
         return "_".join([self.map, self.potential, *told, *(e.replace(" ", "_") for e in more)])
 
     @property
@@ -61,10 +61,10 @@ class Setting:
         told += [f"ν = {self.nu}"] if self.nu is not None else []
         told += [f"{self.layers} {'layer' if self.layers == 1 else 'layers'}"] if self.layers is not None else []
         told += [f"{self.cutoff_nm:.2f} nm"] if self.cutoff_nm is not None else []
-        return ", ".join([*told, *self.extras, *self._learnt_elsewhere])
+        return ", ".join([*told, *self.extras, *self.learnt_elsewhere])
 
     @property
-    def _learnt_elsewhere(self) -> list[str]:
+    def learnt_elsewhere(self) -> list[str]:
         """The name of a set other than the one that comes with the project, in words."""
         return [] if self.learn_from == BUNDLED else [self.learn_from.replace("_", " ")]
 
