@@ -8,6 +8,7 @@ import numpy as np
 from cgcore import plots
 from cgcore.book.hexane_bands import BAND
 from cgcore.book.hexane_tables import MAPS, OPTIMAL, POTENTIALS, REFERENCE, WIDE_NM, load, pick
+from cgcore.profiles.hexane import BUNDLED
 
 QUANTITY = {"four_site": "dihedral_ABBA", "three_site": "angle_ABA", "two_site": "bond_AA"}
 REFERENCE_LINE = {"color": plots.REFERENCE_COLOUR, "linewidth": 2.2, "zorder": 1}
@@ -122,10 +123,11 @@ def _models(found: dict, map: str) -> dict[str, dict]:
 
 
 def _by_order(found: dict, map: str) -> dict[tuple[int, int], dict]:
-    """Arrays of the plain MACE runs with the larger cut-off by (nu, layers)."""
+    """Arrays of the plain MACE runs with the larger cut-off by (nu, layers), all of the same frames."""
     cutoff = WIDE_NM[map]
+    common = dict(map=map, potential="mace", cutoff_nm=cutoff, learn_from=BUNDLED)
     orders = sorted({(w.nu, w.layers) for w in found if (w.map, w.potential, w.cutoff_nm) == (map, "mace", cutoff)})
-    runs = {o: pick(found, map=map, potential="mace", nu=o[0], layers=o[1], cutoff_nm=cutoff) for o in orders}
+    runs = {o: pick(found, nu=o[0], layers=o[1], **common) for o in orders}
     return {order: run[1] for order, run in runs.items() if run and run[1]}
 
 

@@ -182,7 +182,8 @@ def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
 def pick(found: dict, *extras: str, **wanted) -> tuple[dict, dict[str, np.ndarray]] | None:
     """Table and arrays of the run of such a setting: that of the most frames to learn from, with walls where there is one
     with; None without any."""
-    settings = [Setting(**wanted, extras=e, learn_from=s) for s in _sets(found) for e in ((WALLS, *extras), extras)]
+    sets = [wanted.pop("learn_from")] if "learn_from" in wanted else _sets(found)
+    settings = [Setting(**wanted, extras=e, learn_from=s) for s in sets for e in ((WALLS, *extras), extras)]
     return next((found[which] for which in settings if which in found), None)
 
 
