@@ -24,9 +24,11 @@ def write(folder: Path) -> list[Path]:
             continue
         names = [k for k in reference[1] if f"{k}_sd" in reference[1] and k in arrays]
         table = {f"{name}_in_band": in_band(name, arrays, reference[1]) for name in names}
+        row = store.read_json(folder / f"{which.stem}.json")
+        kept = {key: row[key] for key in ("label", "sampling", "manifest")}
         written.append(folder / "bands" / f"{which.stem}.json")
         written[-1].parent.mkdir(exist_ok=True)
-        store.write_json(written[-1], {"label": which.label, "order": order, "sampling": "", "table": table})
+        store.write_json(written[-1], kept | {"order": order, "table": table})
     return written
 
 
