@@ -184,6 +184,26 @@ def potentials(
         typer.echo(path)
 
 
+@app.command("mean-forces")
+def mean_forces(
+    maps: Annotated[list[str] | None, typer.Argument(help="Of hexane; all where none is named.")] = None,
+    frames: Annotated[int, typer.Option(help="Held-out frames at which the beads stand still.")] = 4,
+    length_ps: Annotated[float, typer.Option(help="For how long the atoms move under each.")] = 10.0,
+    sampling: Annotated[bool, typer.Option(help="Sample what is not finished, or only put potentials beside.")] = True,
+    out: Out = Path("runs"),
+    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/mean_forces"),
+    hexane: Annotated[Path, typer.Option(help="Results with trained networks.")] = Path("book/results/hexane"),
+):
+    """Hold the beads of hexane still and average the forces on them: the noise floor, and what potentials miss."""
+    from cgcore.book.mean_forces import make
+
+    def execute():
+        return make(maps or [], out, folder, hexane=hexane, sampling=sampling, frames=frames, length_ps=length_ps)
+
+    for path in _said(execute):
+        typer.echo(path)
+
+
 @app.command()
 def doctor(
     mapping: Annotated[str, typer.Argument(help="A map of `cgcore maps`, or a .toml file of your own.")],
