@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cgcore import store
+from cgcore.book import potential_comparisons as comparisons
 from cgcore.book import potential_tables as tables
 from cgcore.book import results
 from cgcore.book.potential_runs import CURVES, PUBLISHED, fitted, potential, tasks
@@ -160,3 +161,20 @@ def test_every_table_of_the_chapter_can_be_filled():
         lines = block.split("\n\n")[1].splitlines() if not keys else []
         keys += [line.split(":")[0] for line in lines]
         assert results.rows(results.load(ROOT / "book/results" / place), keys)
+
+
+def test_cells_are_compared_by_the_means_of_their_seeds(runs, tmp_path):
+    folder = tmp_path / "results"
+    tables.make([], runs, folder, training=False)
+    row = store.read_json(folder / "three_site" / "three_site_nu2_700pm.json")
+    maes = {"nu2_700pm": 418.0, "nu2_700pm_seed23": 420.0, "nu2_550pm": 419.0, "nu2_550pm_seed23": 423.0}
+    for name, mae in maes.items():
+        changed = row | {"table": row["table"] | {"force_mae_meV_per_A": mae}}
+        store.write_json(folder / "three_site" / f"three_site_{name}.json", changed)
+    (path,) = comparisons.seeds(tasks(), folder)
+    table = store.read_json(path)["table"]
+    assert path.stem == "three_site_nu2_550pm_three_site_nu2_700pm"
+    assert table["difference"] == pytest.approx(2.0)
+    assert table["difference_error"] == pytest.approx(np.sqrt(8 / 2 + 2 / 2))
+    assert table["published_difference"] == pytest.approx(0.1)
+    assert table["n_seeds"] == 2

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 
-from cgcore import data, force_maps, mapping, store, train, train_splines
+from cgcore import data, force_maps, mapping, plots, store, train, train_splines
 from cgcore.analysis import conditional, force_errors
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.conditional import MeanForce
@@ -100,3 +101,37 @@ def rmse(key: str, square: Estimate) -> dict:
     value = np.sqrt(max(square.value, 0.0)) / MEV_PER_ANGSTROM
     error = square.error / MEV_PER_ANGSTROM**2 / (2 * value) if value else np.sqrt(square.error) / MEV_PER_ANGSTROM
     return row(key, Estimate(float(value), float(error)))
+
+
+def draw(folder: Path) -> list[Path]:
+    """decomposition.png: for each map and potential the two parts of the mean square error, and the held-out one beside
+    their sum."""
+    tables = {m: sorted(map(store.read_json, (folder / m).glob("*.json")), key=lambda r: r["order"]) for m in MAPS}
+    tables = {m: [r for r in found if "loss_rmse" in r["table"]] for m, found in tables.items()}
+    tables = {m: found for m, found in tables.items() if found}
+    if not tables:
+        return []
+    with plots.style():
+        ratios = [len(found) for found in tables.values()]
+        figure, axes = plt.subplots(1, len(tables), figsize=(9.6, 4.6), squeeze=False, width_ratios=ratios)
+        for ax, (m, found) in zip(axes.flat, tables.items(), strict=True):
+            _bars(ax, [r["table"] for r in found])
+            names = [
+                r["label"].removeprefix(f"{MAPS[m]}, ").replace(", hexane 3000 frames", ",\n3000 frames") for r in found
+            ]
+            ax.set_xticks(range(len(found)), names, rotation=60, ha="right", fontsize=8)
+            ax.set_title(MAPS[m])
+        axes.flat[0].set_ylabel("mean square error (10³ (meV/Å)²)")
+        axes.flat[-1].legend(loc="lower right", fontsize=8)
+        figure.savefig(folder / "decomposition.png", dpi=130)
+        plt.close(figure)
+    return [folder / "decomposition.png"]
+
+
+def _bars(ax, tables: list[dict]):
+    at = np.arange(len(tables))
+    noise, error, loss = (np.array([t[f"{k}_rmse"] for t in tables]) for k in ("noise", "error", "loss"))
+    spread = 2 * loss * np.array([t["loss_rmse_error"] for t in tables])
+    ax.bar(at, noise**2 / 1000, 0.6, color=plots.PALETTE[0], alpha=0.6, label="noise")
+    ax.bar(at, error**2 / 1000, 0.6, bottom=noise**2 / 1000, color=plots.PALETTE[1], label="beside the mean force")
+    ax.errorbar(at, loss**2 / 1000, spread / 1000, fmt="o", color="black", capsize=3, label="held out")

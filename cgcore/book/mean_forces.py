@@ -61,7 +61,7 @@ def make(
             written += _keep(sampled(config, runs), folder, map)
         if (folder / f"{map}.npz").is_file():
             written += tables.write(d, folder, hexane)
-    return written
+    return written + tables.draw(folder)
 
 
 def sampled(config: MeanForceConfig, root: Path, *, progress: bool = True) -> store.Run:

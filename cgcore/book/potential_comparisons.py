@@ -57,6 +57,38 @@ def differences(known: dict[str, Task], folder: Path) -> list[Path]:
     return written
 
 
+def seeds(known: dict[str, Task], folder: Path) -> list[Path]:
+    """MAE of one cell of the study's table 1 less that of another, means over seeds with the standard error that they make.
+
+    Of cells with two seeds or more in `folder`, beside the network in CENTRAL. What the held-out frames add to the error is
+    common to both and left out.
+    """
+    written, cells = [], {}
+    for name, task in known.items():
+        path = folder / task.group / f"{name}.json"
+        if task.published and path.is_file():
+            cells.setdefault(name.partition("_seed")[0], []).append(store.read_json(path))
+    for name, found in cells.items():
+        task, other = known[name], CENTRAL[known[name].group]
+        central = cells.get(other, [])
+        if name == other or min(len(found), len(central)) < 2:
+            continue
+        mae = [np.array([r["table"]["force_mae_meV_per_A"] for r in cell]) for cell in (found, central)]
+        error = np.sqrt(sum(m.var(ddof=1) / len(m) for m in mae))
+        table = row("difference", Estimate(float(mae[0].mean() - mae[1].mean()), float(error)))
+        table |= {"n_seeds": len(found), "published_difference": task.published - known[other].published}
+        result = {
+            "label": f"{MAPS[task.group]}: {task.label} less {known[other].label}",
+            "order": len(written),
+            "sampling": f"{len(found)} and {len(central)} seeds",
+            "table": table,
+            "manifest": {"runs": [r["manifest"]["id"] for r in (*found, *central)]},
+        }
+        written.append(folder / "seeds" / f"{name}_{other}.json")
+        put(written[-1], result)
+    return written
+
+
 def samples(known: dict[str, Task], folder: Path) -> list[Path]:
     """For each liquid with rows in `folder`, how large the mapped forces of its held-out frames are beside those of all.
 

@@ -69,6 +69,7 @@ def collect(runs: Path, folder: Path, known: dict[str, Task]) -> list[Path]:
             comparisons.put(path, store.read_json(path) | {"label": task.label, "order": order})
     written += [
         *comparisons.differences(known, folder),
+        *comparisons.seeds(known, folder),
         *comparisons.samples(known, folder),
         *_splines(done, known, folder),
     ]
@@ -165,7 +166,8 @@ def _published(folder: Path):
         return None
     figure, axes = plt.subplots(1, len(maps), figsize=(3.6 * len(maps), 4.8), squeeze=False)
     for ax, map in zip(axes.flat, maps, strict=True):
-        found = sorted((store.read_json(p) for p in (folder / map).glob("*.json")), key=lambda r: r["order"])
+        rows = (p for p in (folder / map).glob("*.json") if "_seed" not in p.stem)
+        found = sorted((store.read_json(p) for p in rows), key=lambda r: r["order"])
         at = np.arange(len(found))
         value, error = ([r["table"][f"force_mae_meV_per_A{suffix}"] for r in found] for suffix in ("", "_error"))
         ax.errorbar(at, value, error, fmt="o", capsize=3, label="here")
