@@ -193,12 +193,24 @@ def mean_forces(
     out: Out = Path("runs"),
     folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/mean_forces"),
     hexane: Annotated[Path, typer.Option(help="Results with trained networks.")] = Path("book/results/hexane"),
+    network: Annotated[
+        list[Path] | None, typer.Option(help="Another: fit/<id> of a run of the hexane notebook; as often as needed.")
+    ] = None,
 ):
     """Hold the beads of hexane still and average the forces on them: the noise floor, and what potentials miss."""
     from cgcore.book.mean_forces import make
 
     def execute():
-        return make(maps or [], out, folder, hexane=hexane, sampling=sampling, frames=frames, length_ps=length_ps)
+        return make(
+            maps or [],
+            out,
+            folder,
+            hexane=hexane,
+            networks=network or (),
+            sampling=sampling,
+            frames=frames,
+            length_ps=length_ps,
+        )
 
     for path in _said(execute):
         typer.echo(path)

@@ -47,6 +47,23 @@ def test_an_unknown_map_is_refused_before_anything_is_sampled(tmp_path):
         mean_forces.make(["twosite"], tmp_path, tmp_path, hexane=tmp_path)
 
 
+def test_the_picture_has_every_potential_with_a_held_out_error(tmp_path):
+    table = {f"{key}_rmse": value for key, value in (("noise", 500.0), ("error", 100.0), ("loss", 510.0))}
+    rows = {"spline": table | {"loss_rmse_error": 2.0}, "spline_optimal_forces": {"noise_rmse": 500.0}}
+    (tmp_path / "two_site").mkdir()
+    for order, (name, numbers) in enumerate(rows.items()):
+        row = {"label": f"Two-site, {name}", "order": order, "sampling": "", "table": numbers}
+        store.write_json(tmp_path / "two_site" / f"{name}.json", row)
+    (picture,) = mean_force_tables.draw(tmp_path)
+    assert picture.stat().st_size > 5000
+    assert mean_force_tables.draw(tmp_path / "nothing") == []
+
+
+def test_a_folder_without_a_network_is_refused(tmp_path):
+    with pytest.raises(store.StoreError, match="want a fit of the hexane notebook"):
+        mean_force_tables._of_fit(tmp_path)
+
+
 @pytest.mark.parametrize("map", mean_force_tables.MAPS)
 def test_published_noise_is_that_of_the_published_arrays(map):
     arrays = store.read_npz(RESULTS / f"{map}.npz")

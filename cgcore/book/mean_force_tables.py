@@ -1,6 +1,6 @@
 """Potentials of hexane beside mean forces that were sampled at fixed beads: what they have still to learn, and the noise."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,16 @@ from cgcore.analysis import conditional, force_errors
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.conditional import MeanForce
 from cgcore.analysis.ramachandran import row
-from cgcore.book.collect import MODELS, OPTIMAL
-from cgcore.config import DataConfig, SplineConfig
+from cgcore.book.collect import MODEL, MODELS, OPTIMAL
+from cgcore.book.hexane_tables import Setting
+from cgcore.config import DataConfig, MACEConfig, SplineConfig
 from cgcore.data import Split
 from cgcore.frames import Frames, Topology
 from cgcore.mapping import Mapping
 from cgcore.potentials import saved, splines
 from cgcore.potentials.terms import terms
 from cgcore.reference import sets
-from cgcore.store.runs import device, git_state, versions
+from cgcore.store.runs import MANIFEST, device, git_state, versions
 from cgcore.units import MEV_PER_ANGSTROM
 
 REFERENCE = "hexane"
@@ -47,9 +48,10 @@ def reference(d: DataConfig) -> tuple[Topology, Split, Mapping]:
     return topology, split, mapping.load(d.map, topology, typing=d.typing, residue=d.residue)
 
 
-def write(d: DataConfig, folder: Path, hexane: Path) -> list[Path]:
+def write(d: DataConfig, folder: Path, hexane: Path, networks: Sequence[Path] = ()) -> list[Path]:
     """One row for each potential of the map, <map>/<potential>.json; what was written. All in meV/Å.
 
+    networks: folders of fits of the hexane notebook, beside what the chapter has.
     loss_rmse: of the plain held-out forces; noise_rmse: of the sampled forces about their mean; error_rmse: of the
     potential beside the mean force; sum_rmse: of both, and apart: by how many standard errors its square and that of
     loss_rmse differ.
@@ -63,7 +65,7 @@ def write(d: DataConfig, folder: Path, hexane: Path) -> list[Path]:
     sampling = f"{made['sampling']}, {valid.n_frames} held out"
     about = {"mean_forces": made["manifest"], "versions": versions(), "git": git_state(), "device": device()}
     written = []
-    for order, rival in enumerate(_rivals(d.map, topology, split, beads, hexane)):
+    for order, rival in enumerate(_rivals(d.map, topology, split, beads, hexane, networks)):
         error = conditional.model_error(found, rival.forces(held))
         table = rmse("noise_rmse", noise) | rmse("error_rmse", error)
         total = Estimate(noise.value + error.value, float(np.hypot(noise.error, error.error)))
@@ -79,8 +81,8 @@ def write(d: DataConfig, folder: Path, hexane: Path) -> list[Path]:
     return written
 
 
-def _rivals(map: str, topology: Topology, split: Split, beads: Mapping, hexane: Path) -> Iterator[Rival]:
-    """Splines of the plain and of the least noisy forces, and the trained networks of the hexane chapter."""
+def _rivals(map: str, topology: Topology, split: Split, beads: Mapping, hexane: Path, networks) -> Iterator[Rival]:
+    """Splines of the plain and of the least noisy forces, the networks of the hexane chapter, and others of the map."""
     least = force_maps.optimal(beads, topology, split.train)
     for name, of in (("", beads), (f", {OPTIMAL}", least)):
         parts = (mapping.apply(of, part, require_forces=True) for part in (split.train, split.valid))
@@ -89,11 +91,36 @@ def _rivals(map: str, topology: Topology, split: Split, beads: Mapping, hexane: 
         params = train_splines.fit(knots, own).params
         forces = partial(train_splines.predict, knots, params)
         yield Rival(f"spline{'_optimal_forces' if name else ''}", f"{MAPS[map]}, splines{name}", forces, not name)
-    for path in sorted((hexane / MODELS).glob(f"{map}_*.npz")):
-        _, potential, params = saved.read(path)
-        label = store.read_json(hexane / f"{path.stem}.json")["label"]
-        forces = partial(train.predict, potential, params)
-        yield Rival(path.stem.removeprefix(f"{map}_"), label, forces, OPTIMAL not in label)
+    kept = {path: _of_chapter(hexane, path.stem) for path in sorted((hexane / MODELS).glob(f"{map}_*.npz"))}
+    for path, which in (kept | {fit / MODEL: _of_fit(fit) for fit in networks}).items():
+        if which.map == map:
+            _, potential, params = saved.read(path)
+            forces = partial(train.predict, potential, params)
+            yield Rival(which.stem.removeprefix(f"{map}_"), which.label, forces, OPTIMAL not in which.extras)
+
+
+def _of_chapter(hexane: Path, stem: str) -> Setting:
+    found = store.read_json(hexane / f"{stem}.json")["manifest"]["setting"]
+    return Setting(**found | {"extras": tuple(found["extras"])})
+
+
+def _of_fit(folder: Path) -> Setting:
+    """The setting of a finished fit of the hexane notebook. Raises StoreError where its network is not there."""
+    if not (folder / MODEL).is_file():
+        raise store.StoreError(f"{folder}: want a fit of the hexane notebook, which leaves {MANIFEST} and {MODEL}")
+    made = store.read_json(folder / MANIFEST)
+    model, *_ = saved.read(folder / MODEL)
+    c, config = model.config, made["config"]
+    extras = [OPTIMAL] if config["force_map"] != "sum" else []
+    return Setting(
+        map=config["data"]["map"],
+        potential="mace" if isinstance(c, MACEConfig) else "nequip",
+        nu=getattr(c, "correlation", None),
+        layers=c.layers,
+        cutoff_nm=c.cutoff_nm,
+        extras=(*extras, f"{made['results']['updates']} updates"),
+        learn_from=next(iter(made["data"])),
+    )
 
 
 def rmse(key: str, square: Estimate) -> dict:
@@ -113,25 +140,31 @@ def draw(folder: Path) -> list[Path]:
         return []
     with plots.style():
         ratios = [len(found) for found in tables.values()]
-        figure, axes = plt.subplots(1, len(tables), figsize=(9.6, 4.6), squeeze=False, width_ratios=ratios)
+        size = (8.6, 1.2 + 0.36 * sum(ratios) + 0.5 * len(ratios))
+        figure, axes = plt.subplots(len(tables), 1, figsize=size, squeeze=False, height_ratios=ratios)
         for ax, (m, found) in zip(axes.flat, tables.items(), strict=True):
             _bars(ax, [r["table"] for r in found])
-            names = [
-                r["label"].removeprefix(f"{MAPS[m]}, ").replace(", hexane 3000 frames", ",\n3000 frames") for r in found
-            ]
-            ax.set_xticks(range(len(found)), names, rotation=60, ha="right", fontsize=8)
-            ax.set_title(MAPS[m])
-        axes.flat[0].set_ylabel("mean square error (10³ (meV/Å)²)")
-        axes.flat[-1].legend(loc="lower right", fontsize=8)
+            ax.set_yticks(range(len(found)), [_short(r["label"], m) for r in found], fontsize=9)
+            ax.set_ylabel(MAPS[m])
+            ax.invert_yaxis()
+        axes.flat[-1].set_xlabel("mean square error (10³ (meV/Å)²)")
+        figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
         figure.savefig(folder / "decomposition.png", dpi=130)
         plt.close(figure)
     return [folder / "decomposition.png"]
+
+
+def _short(label: str, map: str) -> str:
+    """A row's name without what the rows of a map have in common."""
+    for known in (f"{MAPS[map]}, ", " ν = 2, 2 layers,", ", walls", ", 3 layers", " hexane"):
+        label = label.replace(known, "")
+    return label
 
 
 def _bars(ax, tables: list[dict]):
     at = np.arange(len(tables))
     noise, error, loss = (np.array([t[f"{k}_rmse"] for t in tables]) for k in ("noise", "error", "loss"))
     spread = 2 * loss * np.array([t["loss_rmse_error"] for t in tables])
-    ax.bar(at, noise**2 / 1000, 0.6, color=plots.PALETTE[0], alpha=0.6, label="noise")
-    ax.bar(at, error**2 / 1000, 0.6, bottom=noise**2 / 1000, color=plots.PALETTE[1], label="beside the mean force")
-    ax.errorbar(at, loss**2 / 1000, spread / 1000, fmt="o", color="black", capsize=3, label="held out")
+    ax.barh(at, noise**2 / 1000, 0.6, color=plots.PALETTE[0], alpha=0.6, label="noise")
+    ax.barh(at, error**2 / 1000, 0.6, left=noise**2 / 1000, color=plots.PALETTE[1], label="beside the mean force")
+    ax.errorbar(loss**2 / 1000, at, xerr=spread / 1000, fmt="o", color="black", capsize=3, label="held out")

@@ -1,6 +1,7 @@
 """Mean forces of liquid hexane at beads that stand still, sampled with the atoms, for the chapter on potentials."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def make(
     folder: Path,
     *,
     hexane: Path,
+    networks: Sequence[Path] = (),
     sampling: bool = True,
     frames: int = 4,
     length_ps: float = 10.0,
@@ -47,8 +49,8 @@ def make(
     """Sample the named maps (all where none is named) and put potentials beside their mean forces; what was written.
 
     folder: <map>.npz and <map>.json, the mean forces and their manifest, and <map>/, a table of the potentials. hexane: the
-    folder of the hexane chapter with its trained networks. Without sampling the mean forces that `folder` has are taken.
-    Raises ConfigError for an unknown map.
+    folder of the hexane chapter with its trained networks; networks: folders of other fits of its notebook. Without
+    sampling the mean forces that `folder` has are taken. Raises ConfigError for an unknown map.
     """
     for map in maps:
         if map not in MAPS:
@@ -60,7 +62,7 @@ def make(
             config = MeanForceConfig(data=d, frames=frames, sampling=ConstrainedConfig(length_ps=length_ps))
             written += _keep(sampled(config, runs), folder, map)
         if (folder / f"{map}.npz").is_file():
-            written += tables.write(d, folder, hexane)
+            written += tables.write(d, folder, hexane, networks)
     return written + tables.draw(folder)
 
 
