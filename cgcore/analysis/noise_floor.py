@@ -3,7 +3,8 @@
     <|F - U'|^2> = <|F - <F|R>|^2> + <|<F|R> - U'|^2>:  noise floor, and what the model has still to learn
 
 Two estimates that know nothing of each other: the limit of a learning curve, and the scatter of forces between frames
-that are nearly alike. All per Cartesian component, kJ^2/mol^2/nm^2.
+that are nearly alike. A third, for which the atoms are simulated again, is in `conditional`. All per Cartesian component,
+kJ^2/mol^2/nm^2.
 """
 
 from typing import NamedTuple
