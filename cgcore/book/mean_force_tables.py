@@ -54,7 +54,8 @@ def write(d: DataConfig, folder: Path, hexane: Path, networks: Sequence[Path] = 
     networks: folders of fits of the hexane notebook, beside what the chapter has.
     loss_rmse: of the plain held-out forces; noise_rmse: of the sampled forces about their mean; error_rmse: of the
     potential beside the mean force; sum_rmse: of both, and apart: by how many standard errors its square and that of
-    loss_rmse differ.
+    loss_rmse differ. less_splines: by how much its mean square beside the mean force exceeds that of splines,
+    10^3 (meV/Å)^2, with its paired error.
     """
     found = MeanForce(**{key: a.astype(float) for key, a in store.read_npz(folder / f"{d.map}.npz").items()})
     made = store.read_json(folder / f"{d.map}.json")
@@ -66,10 +67,16 @@ def write(d: DataConfig, folder: Path, hexane: Path, networks: Sequence[Path] = 
     about = {"mean_forces": made["manifest"], "versions": versions(), "git": git_state(), "device": device()}
     written = []
     for order, rival in enumerate(_rivals(d.map, topology, split, beads, hexane, networks)):
-        error = conditional.model_error(found, rival.forces(held))
+        forces = rival.forces(held)
+        error = conditional.model_error(found, forces)
         table = rmse("noise_rmse", noise) | rmse("error_rmse", error)
         total = Estimate(noise.value + error.value, float(np.hypot(noise.error, error.error)))
         table |= rmse("sum_rmse", total)
+        if order == 0:
+            splines_forces = forces
+        else:
+            less = conditional.mean((forces - found.mean) ** 2 - (splines_forces - found.mean) ** 2)
+            table |= row("less_splines", Estimate(*(x / MEV_PER_ANGSTROM**2 / 1000 for x in less)))
         if rival.plain:
             loss = force_errors.loss(force_errors.by_frame(rival.forces(valid), valid))
             apart = abs(total.value - loss.value) / np.hypot(total.error, loss.error)
