@@ -33,12 +33,14 @@ AGREE = 3.0
 
 
 class Rival(NamedTuple):
-    """A potential beside the mean force. forces(frames) -> (T, N, 3) kJ/mol/nm; plain: whether it learnt from plain sums."""
+    """A potential beside the mean force. forces(frames) -> (T, N, 3) kJ/mol/nm; plain: whether it learnt from plain sums;
+    fit: the id of a network's training."""
 
     stem: str
     label: str
     forces: Callable[[Frames], np.ndarray]
     plain: bool
+    fit: str | None = None
 
 
 def reference(d: DataConfig) -> tuple[Topology, Split, Mapping]:
@@ -81,10 +83,10 @@ def write(d: DataConfig, folder: Path, hexane: Path, networks: Sequence[Path] = 
             loss = force_errors.loss(force_errors.by_frame(rival.forces(valid), valid))
             apart = abs(total.value - loss.value) / np.hypot(total.error, loss.error)
             table |= rmse("loss_rmse", loss) | {"apart": float(apart), "agree": int(apart < AGREE)}
-        result = {"label": rival.label, "order": order, "sampling": sampling, "table": table, "manifest": about}
+        result = {"label": rival.label, "order": order, "sampling": sampling, "table": table}
         written.append(folder / d.map / f"{rival.stem}.json")
         written[-1].parent.mkdir(parents=True, exist_ok=True)
-        store.write_json(written[-1], result)
+        store.write_json(written[-1], result | {"manifest": about | {"fit": rival.fit}})
     return written
 
 
@@ -99,27 +101,28 @@ def _rivals(map: str, topology: Topology, split: Split, beads: Mapping, hexane: 
         forces = partial(train_splines.predict, knots, params)
         yield Rival(f"spline{'_optimal_forces' if name else ''}", f"{MAPS[map]}, splines{name}", forces, not name)
     kept = {path: _of_chapter(hexane, path.stem) for path in sorted((hexane / MODELS).glob(f"{map}_*.npz"))}
-    for path, which in (kept | {fit / MODEL: _of_fit(fit) for fit in networks}).items():
+    for path, (which, fit) in (kept | {folder / MODEL: _of_fit(folder) for folder in networks}).items():
         if which.map == map:
             _, potential, params = saved.read(path)
             forces = partial(train.predict, potential, params)
-            yield Rival(which.stem.removeprefix(f"{map}_"), which.label, forces, OPTIMAL not in which.extras)
+            yield Rival(which.stem.removeprefix(f"{map}_"), which.label, forces, OPTIMAL not in which.extras, fit)
 
 
-def _of_chapter(hexane: Path, stem: str) -> Setting:
-    found = store.read_json(hexane / f"{stem}.json")["manifest"]["setting"]
-    return Setting(**found | {"extras": tuple(found["extras"])})
+def _of_chapter(hexane: Path, stem: str) -> tuple[Setting, str]:
+    """The setting of a network of the hexane chapter, and the id of its training."""
+    made = store.read_json(hexane / f"{stem}.json")["manifest"]
+    return Setting(**made["setting"] | {"extras": tuple(made["setting"]["extras"])}), made["fit"]["id"]
 
 
-def _of_fit(folder: Path) -> Setting:
-    """The setting of a finished fit of the hexane notebook. Raises StoreError where its network is not there."""
+def _of_fit(folder: Path) -> tuple[Setting, str]:
+    """The setting of a finished fit of the hexane notebook, and its id. Raises StoreError where its network is not there."""
     if not (folder / MODEL).is_file():
         raise store.StoreError(f"{folder}: want a fit of the hexane notebook, which leaves {MANIFEST} and {MODEL}")
     made = store.read_json(folder / MANIFEST)
     model, *_ = saved.read(folder / MODEL)
     c, config = model.config, made["config"]
     extras = [OPTIMAL] if config["force_map"] != "sum" else []
-    return Setting(
+    which = Setting(
         map=config["data"]["map"],
         potential="mace" if isinstance(c, MACEConfig) else "nequip",
         nu=getattr(c, "correlation", None),
@@ -128,6 +131,7 @@ def _of_fit(folder: Path) -> Setting:
         extras=(*extras, f"{made['results']['updates']} updates"),
         learn_from=next(iter(made["data"])),
     )
+    return which, made["id"]
 
 
 def rmse(key: str, square: Estimate) -> dict:
