@@ -274,6 +274,7 @@ def _said(function, *args):
     from cgcore.book.build import BuildFailed
     from cgcore.book.sweep import SweepFailed
     from cgcore.config import ConfigError
+    from cgcore.data import DataError
     from cgcore.doctor.errors import DoctorError
     from cgcore.io import TrajectoryError
     from cgcore.mapping import MappingError
@@ -284,6 +285,7 @@ def _said(function, *args):
         return function(*args)
     except (
         ConfigError,
+        DataError,
         DoctorError,
         MappingError,
         TrajectoryError,

@@ -59,9 +59,11 @@ def test_the_picture_has_every_potential_with_a_held_out_error(tmp_path):
     assert mean_force_tables.draw(tmp_path / "nothing") == []
 
 
-def test_a_folder_without_a_network_is_refused(tmp_path):
+def test_what_cannot_be_done_is_refused_before_anything_is_sampled(tmp_path):
     with pytest.raises(store.StoreError, match="want a fit of the hexane notebook"):
-        mean_force_tables._of_fit(tmp_path)
+        mean_forces.make(["two_site"], tmp_path, tmp_path, hexane=tmp_path, networks=[tmp_path])
+    with pytest.raises(ConfigError, match="want 0.4 ps or more for 40 samples of the force, got 10 samples"):
+        mean_forces.make(["two_site"], tmp_path, tmp_path, hexane=tmp_path, length_ps=0.1)
 
 
 @pytest.mark.parametrize("map", mean_force_tables.MAPS)

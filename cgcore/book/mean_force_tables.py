@@ -101,7 +101,7 @@ def _rivals(map: str, topology: Topology, split: Split, beads: Mapping, hexane: 
         forces = partial(train_splines.predict, knots, params)
         yield Rival(f"spline{'_optimal_forces' if name else ''}", f"{MAPS[map]}, splines{name}", forces, not name)
     kept = {path: _of_chapter(hexane, path.stem) for path in sorted((hexane / MODELS).glob(f"{map}_*.npz"))}
-    for path, (which, fit) in (kept | {folder / MODEL: _of_fit(folder) for folder in networks}).items():
+    for path, (which, fit) in (kept | {folder / MODEL: of_fit(folder) for folder in networks}).items():
         if which.map == map:
             _, potential, params = saved.read(path)
             forces = partial(train.predict, potential, params)
@@ -114,7 +114,7 @@ def _of_chapter(hexane: Path, stem: str) -> tuple[Setting, str]:
     return Setting(**made["setting"] | {"extras": tuple(made["setting"]["extras"])}), made["fit"]["id"]
 
 
-def _of_fit(folder: Path) -> tuple[Setting, str]:
+def of_fit(folder: Path) -> tuple[Setting, str]:
     """The setting of a finished fit of the hexane notebook, and its id. Raises StoreError where its network is not there."""
     if not (folder / MODEL).is_file():
         raise store.StoreError(f"{folder}: want a fit of the hexane notebook, which leaves {MANIFEST} and {MODEL}")

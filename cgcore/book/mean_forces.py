@@ -20,6 +20,8 @@ from cgcore.reference.engine_openmm import platform
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
 
+FEWEST = 4 * conditional.BLOCKS
+"""Samples of one frame."""
 MADE_BY = ("cgcore.reference.constrained", "cgcore.analysis.conditional", "cgcore.mapping")
 
 
@@ -33,6 +35,12 @@ class MeanForceConfig:
 
     def __post_init__(self):
         positive(self, "frames")
+        if (n := self.sampling.samples) < FEWEST:
+            step_ps = self.sampling.dt_ps * self.sampling.steps_per_sample
+            raise ConfigError(
+                f"length_ps: want {FEWEST * step_ps:g} ps or more for {FEWEST} samples of the force, got {n} samples in "
+                f"{self.sampling.length_ps:g} ps"
+            )
 
 
 def make(
@@ -50,11 +58,14 @@ def make(
 
     folder: <map>.npz and <map>.json, the mean forces and their manifest, and <map>/, a table of the potentials. hexane: the
     folder of the hexane chapter with its trained networks; networks: folders of other fits of its notebook. Without
-    sampling the mean forces that `folder` has are taken. Raises ConfigError for an unknown map.
+    sampling the mean forces that `folder` has are taken. Raises ConfigError for an unknown map, and
+    StoreError for a folder without a network, before anything is sampled.
     """
     for map in maps:
         if map not in MAPS:
             raise ConfigError(f"no map {map!r}; there are {list(MAPS)}{did_you_mean(map, MAPS)}")
+    for fit in networks:
+        tables.of_fit(fit)
     written = []
     for map in maps or MAPS:
         d = DataConfig(residue="hex", map=map, blocks=10, valid_blocks=2)
