@@ -41,13 +41,17 @@ def made(study: str, map: str) -> tuple[str, dict, str, dict]:
         survival = np.outer([1, 1, 0.5], np.ones(16))
         arrays = {"step_fs": np.array(STEPS), "time": 0.6 * np.arange(16), "survival": survival}
         return "nve", table | {"steps": rows}, "nve.npz", arrays
-    points = np.linspace(-np.pi, np.pi, 60)
-    F, T = 54 * np.cos(3 * points / 2) ** 2, np.arange(260.0, 401, 10)
-    table = {"runs": 4, "length_ps": 5000.0, "crossings": [1, 0, 2, 1], "runs_across": 3}
-    table |= {"barrier_kcal_mol": 12.9, "barrier_kcal_mol_error": 0.2}
-    wait = np.full(len(T), np.nan) if map == "atomistic" else 1000 / T
-    arrays = {"points": points, "F": F, "F_error": 0.1 * F, "temperature_K": T, "log10_wait_s": wait}
-    return "metadynamics", table, "inversion.npz", arrays | {"log10_wait_s_error": 0 * T + 0.1}
+    points = -np.pi + 2 * np.pi / 60 * np.arange(60)
+    F, across = 54 * np.sin(3 * points / 2) ** 2, map != "atomistic"
+    # One valley is still deeper than the other, by so much that the mean of both is a run's own height.
+    heights, uneven = np.array([53.0, 30.0, 54.0, 55.0]), 6 * np.sign(points) * (np.abs(points) < 3)
+    table = {"runs": 4, "length_ps": 5000.0, "crossings": [1, 0, 2, 1] if across else [0] * 4}
+    table |= {"runs_across": 3 if across else 0, "activation_kJ_mol": 50.0, "activation_kJ_mol_error": None}
+    arrays = {"points": points, "F": F, "F_error": 0.1 * F, "F_runs": heights[:, None] / 54 * F + uneven}
+    if across:
+        plane = np.array([[0, 3, 1], [0, 0, 1], [0, 1, 0], [1, 0, 0], [-1, 0, 0], [-1, 2, 1.0]]) / 7
+        arrays["transition_state"] = plane
+    return "metadynamics", table, "inversion.npz", arrays
 
 
 def run(root, **parameters):
@@ -58,6 +62,7 @@ def run(root, **parameters):
     for step, results_of in (("fit", FIT), (kind, found)):
         (folder / step / "abc").mkdir(parents=True)
         manifest = {"id": "abc", "results": results_of, "data": {}, "versions": {}, "git": None}
+        manifest |= {"config": {"md": {"temperature_K": 300.0}}}
         store.write_json(folder / step / "abc" / "manifest.json", manifest)
     store.write_npz(folder / kind / "abc" / name, **arrays)
     store.write_json(folder / "result.json", {"fit": "abc", kind: "abc"})
@@ -124,9 +129,12 @@ def test_steps_and_barriers_stand_beside_the_published_ones(tmp_path):
     assert (united.table["predicted_step_fs"], nve["core"].table["predicted_step_fs"]) == (2.0, 2.3)
     assert nve["core"].table["heating_2fs"] == pytest.approx(4 * 0.1 / (12 * 0.0083144626))
     beta = inversion["core_beta"]
-    assert (beta.text("barrier_kcal_mol"), beta.text("published_barrier")) == ("12.90 ± 0.20", "13")
+    assert (beta.text("barrier_kcal_mol"), beta.text("published_barrier")) == ("12.91 ± 0.14", "13")
     assert beta.table["crossings"] == "1, 0, 2, 1" and beta.sampling == "4 runs of 5 ns"
+    # By hand: sqrt(kT / 2 pi) 0.63, times about 3 rad/nm/sqrt(g/mol), times e^-21.6, over a valley of 0.38 rad.
+    assert beta.table["log10_wait_s"] == pytest.approx(-3.3, abs=0.2)
     assert inversion["atomistic"].text("published_barrier") == "> 18"
+    assert inversion["atomistic"].text("barrier_kcal_mol") == results.ABSENT
 
 
 def test_unfinished_and_double_runs_are_refused(tmp_path):

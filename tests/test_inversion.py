@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from cgcore import mapping
 from cgcore.analysis.surface import backbone
 from cgcore.metadynamics import MetadynamicsConfig, MetadynamicsError, Variable
-from cgcore.metadynamics.barrier import PS, crossings, lowest_pass, rate
+from cgcore.metadynamics.barrier import PS, across, crossings, lowest_pass, mirrored, rate, waits
 from cgcore.metadynamics.inversion import STUDY, inversion, md_config, planarity, speeds, starts
 from cgcore.metadynamics.variables import collectives
 from cgcore.reference import sets
@@ -61,6 +61,33 @@ def test_a_rate_is_that_of_a_free_rotor_over_a_barrier():
     assert_allclose(low / high, np.exp(-3 / kT(300.0)), rtol=1e-3)
 
 
+def uneven(heights, tilts):
+    """(C, 360): runs whose second valley is that much higher than the first, F at the top the height above their mean."""
+    rise = np.clip(1 - np.abs(np.abs(POINTS) - 2 * np.pi / 3), 0, None) * np.sign(POINTS)
+    tops = np.asarray(toys.torsion(POINTS))
+    return np.array([h / toys.HILL * tops - t * rise / 2 for h, t in zip(heights, tilts, strict=True)])
+
+
+def test_of_a_symmetric_model_each_run_counts_with_both_valleys():
+    """Runs that filled one valley and had no time for the other say what level ones say; a run not across says nothing."""
+    heights = np.array([14.0, 15.0, 16.0, 40.0])
+    level, tilted = (uneven(heights, t) for t in (np.zeros(4), np.array([3.0, -1.0, 2.0, 9.0])))
+    taken = np.array([1, 4, 2, 0])
+    assert_allclose(mirrored(mirrored(tilted)), tilted)
+    assert_allclose(mirrored(POINTS)[1:], -POINTS[1:], atol=1e-12)
+    want, got = (across(POINTS, F, taken, 1.0, 300.0) for F in (level, tilted))
+    assert_allclose([want["barrier_kJ_mol"], want["barrier_kJ_mol_error"]], [15.0, 3**-0.5], rtol=1e-6)
+    assert_allclose(list(got.values()), list(want.values()), rtol=1e-6)
+    one_sided = across(POINTS, tilted, taken, 1.0, 300.0, symmetric=False)
+    assert one_sided["barrier_kJ_mol"] == pytest.approx(15 + 4 / 6, rel=1e-6)
+    assert one_sided["barrier_kJ_mol_error"] > want["barrier_kJ_mol_error"]
+    none = across(POINTS, tilted, 0 * taken, 1.0, 300.0)
+    assert np.isnan(list(none.values())).all()
+    over = waits(want | {"activation_kJ_mol": 20.0, "activation_kJ_mol_error": np.nan}, 300.0)
+    assert over["log10_wait_s"][over["temperature_K"] == 300.0] == pytest.approx(want["log10_wait_s"])
+    assert_allclose(np.diff(over["log10_wait_s"] * np.log(10))[[0]], 20 * (1 / kT(270.0) - 1 / kT(260.0)))
+
+
 @pytest.fixture(scope="module")
 def inverted(tmp_path_factory):
     md = toys.config(replicas=6, n_frames=1200, steps_per_frame=60, dt_ps=0.003)
@@ -83,7 +110,7 @@ def test_the_barrier_is_that_of_the_torsion(inverted):
     activation = toys.HILL - (p * F).sum() / p.sum() + thermal / 2
     assert abs(table["activation_kJ_mol"] - activation) < 4.5 * table["activation_kJ_mol_error"] < 9
     variable = collectives(QUICK, toys.NAMES)[0]
-    speed = speeds(toys.star_start(np.pi - 1e-3)[None], toys.MOLECULE, variable)[0]
+    speed = speeds(toys.star_start(np.pi - 1e-3)[None], toys.MOLECULE.mass, variable)[0]
     wait = np.log10(PS / rate(F, POINTS, lowest_pass(F, POINTS, 1), speed, 300.0))
     assert abs(table["log10_wait_s"] - wait) < 4 * table["log10_wait_s_error"] + 0.02
     at_300 = np.flatnonzero(arrays["temperature_K"] == 300.0)[0]

@@ -7,6 +7,7 @@ import numpy as np
 
 from cgcore import mapping, store
 from cgcore.analysis.time_steps import heating, step_limit
+from cgcore.book import amino_inversion
 from cgcore.book.amino_settings import KINDS, REFERENCE, Setting, setting
 from cgcore.book.collect import FIT_KEYS, manifests, publish_model, read, settings_of, write
 from cgcore.doctor.molecule import kinds
@@ -35,6 +36,9 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
     for which, run in settings_of(runs, setting).items():
         fit, made = manifests(run, ("fit", KINDS[which.study]))
         arrays = store.read_npz(run / KINDS[which.study] / made["id"] / ARRAYS[which.study])
+        if which.study == "inversion":
+            table, arrays = amino_inversion.read_anew(which, made["results"], arrays, made["config"]["md"])
+            made = made | {"results": table}
         theirs = {k: a for k, a in arrays.items() if k.startswith(f"{REFERENCE}_")}
         ours = {k: a for k, a in arrays.items() if k not in theirs}
         written += write(folder / which.group, which.stem, _result(which, fit, made), ours)

@@ -152,6 +152,12 @@ def reference_set(residue: str, reference: str | None) -> str:
     return f"{residue}2_obc2" if reference in (None, "obc2") else reference
 
 
+def mirror_symmetric(residue: str, symmetry: str) -> bool:
+    """Whether a model has the same free energy at an improper dihedral and at its negative: its energy must be the same for
+    mirror images, and CA the one stereocentre, which it is not in threonine."""
+    return symmetry == "O3" and residue != "thr"
+
+
 def _dynamics(study: str, map: str, length_ps: float) -> dict:
     """Steps and frames: 2 fs as in the study, 0.5 fs for all atoms, whose hydrogens move, and 1 fs for an inversion."""
     dt_ps = 0.001 if study == "inversion" else 0.0005 if map == "atomistic" else 0.002
