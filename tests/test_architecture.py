@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "cgcore").rglob("*.py"))
 
 LAYERS = [
-    "units compat",
+    "units compat processes",
     "config",
     "frames profiles",
     "geometry store",
@@ -27,7 +27,7 @@ LAYERS = [
 
 UP_TO_DATA = set(" ".join(LAYERS[:7]).split())
 SIDE = {
-    "reference": {"units", "config", "frames", "geometry", "store", "io"},
+    "reference": {"units", "processes", "config", "frames", "geometry", "store", "io"},
     "analysis": UP_TO_DATA,
     "plots": {"units", "config", "frames", "geometry"},
     "poster": {"units", "config", "frames", "geometry", "mapping"},

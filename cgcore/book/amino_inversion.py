@@ -5,7 +5,7 @@ import numpy as np
 
 from cgcore import mapping
 from cgcore.book.amino_settings import Setting
-from cgcore.metadynamics.barrier import across, waits
+from cgcore.metadynamics.barrier import across, profile, waits
 from cgcore.metadynamics.inversion import STUDY, speeds
 from cgcore.metadynamics.variables import collectives
 from cgcore.profiles.amino_acids import mirror_symmetric, reference_set
@@ -29,7 +29,7 @@ def read_anew(which: Setting, table: dict, arrays: dict, md: dict) -> tuple[dict
     T = md["temperature_K"]
     table |= across(points, F, taken, table["speed"], T, side=side, symmetric=symmetric)
     known = {k: np.nan if v is None else v for k, v in table.items()}
-    return table, arrays | waits(known, T)
+    return table, arrays | profile(F, T, symmetric) | waits(known, T)
 
 
 def _speed(which: Setting, arrays: dict) -> float:

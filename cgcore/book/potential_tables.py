@@ -16,6 +16,7 @@ from cgcore.book import potential_comparisons as comparisons
 from cgcore.book.potential_comparisons import MAPS
 from cgcore.book.potential_runs import HELD_OUT, PUBLISHED, SEED, Task, fitted, tasks
 from cgcore.config import ConfigError, did_you_mean
+from cgcore.processes import end_with_parent
 from cgcore.store.runs import MANIFEST
 from cgcore.units import MEV_PER_ANGSTROM
 
@@ -44,7 +45,8 @@ def make(
             raise ConfigError(f"no potential {name!r}; there are {list(known)}{did_you_mean(name, known)}")
     if training:
         # Each in a process of its own: what one holds of the memory would count for the next.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        own = dict(mp_context=get_context("spawn"), max_tasks_per_child=1, initializer=end_with_parent)
+        with ProcessPoolExecutor(1, **own) as pool:
             for name in names or known:
                 pool.submit(fitted, known[name], runs).result()
     return collect(runs, folder, known)

@@ -111,6 +111,14 @@ def waits(table: dict, temperature_K: float) -> dict[str, np.ndarray]:
     }
 
 
+def profile(F_runs: np.ndarray, temperature_K: float, symmetric: bool = True) -> dict[str, np.ndarray]:
+    """F, 0 at its lowest, and F_error (n,) kJ/mol over independent runs (C, n), symmetric as in `across`."""
+    F, thermal = of_either_side(np.asarray(F_runs, float), symmetric), kT(temperature_K)
+    F = F + thermal * np.log(np.exp(-F / thermal).sum(1, keepdims=True))
+    error = F.std(0, ddof=1) / np.sqrt(len(F)) if len(F) > 1 else np.full(F.shape[1], np.nan)
+    return {"F": F.mean(0) - F.mean(0).min(), "F_error": error}
+
+
 def of_either_side(F: np.ndarray, symmetric: bool) -> np.ndarray:
     return (F + mirrored(F)) / 2 if symmetric else F
 

@@ -18,10 +18,10 @@ from ..potentials.base import Potential
 from ..simulate import Molecule
 from ..store import Run
 from ..units import kT
-from .barrier import Pass, across, average, crossings, lowest_pass, waits, way_across, wrapped
+from .barrier import Pass, across, average, crossings, lowest_pass, profile, waits, way_across, wrapped
 from .bias import well_tempered
 from .config import MetadynamicsConfig, MetadynamicsError, Variable
-from .reweight import balanced_weights, from_bias, last_bias
+from .reweight import balanced_weights, last_bias
 from .variables import Collective, collectives
 from .walk import Walk, walk_of
 
@@ -83,7 +83,8 @@ def inversion(
     ensemble, dynamics = simulate.run(potential, params, molecule, starts, md, folder, bias=bias, progress=progress)
     walk = walk_of(folder, ensemble)
     tables, points = last_bias(walk, variables, config), variables[0].axis.points
-    mean, F = from_bias(tables, variables, config, md.temperature_K), -config.deepening * tables[:, :, 0]
+    F = -config.deepening * tables[:, :, 0]
+    F -= F.min(1, keepdims=True)
     side = float(np.sign(variables[0].function(jnp.asarray(starts[0]), jnp.full(3, jnp.inf))))
     weights = balanced_weights(walk, md.temperature_K)
     taken = _crossings(walk, lowest_pass(F.mean(0), points, side).minimum)
@@ -102,12 +103,7 @@ def inversion(
     for name in ("planarity_deg", "activation_kJ_mol", "climbed_kJ_mol", "speed"):
         table[name], table[f"{name}_error"] = average(np.array([run.get(name, np.nan) for run in runs]))
     table |= across(points, F, taken, table["speed"], md.temperature_K, side=side, symmetric=symmetric)
-    arrays = {
-        "points": points,
-        "F": mean.value - mean.value.min(),
-        "F_error": mean.error,
-        "F_runs": F - F.min(1, keepdims=True),
-    } | waits(table, md.temperature_K)
+    arrays = {"points": points, "F_runs": F} | profile(F, md.temperature_K, symmetric) | waits(table, md.temperature_K)
     if tops := [run for run in runs if "frame" in run]:
         arrays["transition_state"] = max(tops, key=lambda run: run["most_planar_deg"])["frame"]
     kept = ("ns", "n_replicas_failed", "ns_per_day_aggregate", "temperature_K")

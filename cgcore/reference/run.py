@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..config import ConfigError
+from ..processes import end_with_parent
 from ..units import ns_per_day
 from . import gromacs
 from .engine_openmm import platform, produce, version
@@ -133,7 +134,7 @@ _worker: dict = {}
 
 def _remember(frames, stop):
     _worker.update(frames=frames, stop=_Stop(stop), busy=threading.Lock())
-    threading.Thread(target=_leave_when_orphaned, args=(os.getppid(),), daemon=True).start()
+    end_with_parent(_worker["busy"])  # not before its checkpoint
 
 
 class _Stop:
@@ -144,14 +145,6 @@ class _Stop:
 
     def is_set(self) -> bool:
         return os.getppid() != self.parent or self.event.is_set()
-
-
-def _leave_when_orphaned(parent: int):
-    """End this process after its parent, but not before its checkpoint; a pool's worker would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    with _worker["busy"]:
-        os._exit(1)
 
 
 def _produce(task: tuple, common: dict) -> int:

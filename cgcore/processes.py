@@ -1,0 +1,20 @@
+"""Workers that end with the process they work for: one that is killed cannot tell them to."""
+
+import multiprocessing
+import os
+import threading
+from contextlib import AbstractContextManager, nullcontext
+
+
+def end_with_parent(busy: AbstractContextManager | None = None) -> None:
+    """End this worker process when its parent has ended, however that was; with a lock, not while another thread holds it.
+
+    For the initializer of a pool, whose workers would otherwise go on with their task and then wait for another for ever.
+    """
+    threading.Thread(target=_wait, args=(busy or nullcontext(),), daemon=True).start()
+
+
+def _wait(busy):
+    multiprocessing.parent_process().join()
+    with busy:
+        os._exit(1)
