@@ -175,7 +175,9 @@ def test_barriers_are_drawn_with_waits_where_there_are_any(tmp_path):
     figure = amino_figures.barriers(amino_tables.load(tmp_path / "r"))
     left, right = figure.axes
     assert len(left.lines) == 2 and len(right.lines) == 1
-    assert_allclose(left.lines[0].get_ydata().max(), 54 / 4.184, rtol=0.01)
+    # Core Beta from both sides, over the runs that went across; of all atoms, where none did, as the runs left it.
+    heights = [line.get_ydata().max() * 4.184 for line in left.lines]
+    assert_allclose(heights, [np.mean([53, 30, 54, 55]) + 12, 54], rtol=0.01)
     amino_figures.plt.close(figure)
 
 

@@ -29,7 +29,7 @@ def read_anew(which: Setting, table: dict, arrays: dict, md: dict) -> tuple[dict
     T = md["temperature_K"]
     table |= across(points, F, taken, table["speed"], T, side=side, symmetric=symmetric)
     known = {k: np.nan if v is None else v for k, v in table.items()}
-    return table, arrays | profile(F, T, symmetric) | waits(known, T)
+    return table, arrays | profile(F, taken, T, symmetric=symmetric) | waits(known, T)
 
 
 def _speed(which: Setting, arrays: dict) -> float:

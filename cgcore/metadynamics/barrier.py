@@ -111,9 +111,11 @@ def waits(table: dict, temperature_K: float) -> dict[str, np.ndarray]:
     }
 
 
-def profile(F_runs: np.ndarray, temperature_K: float, symmetric: bool = True) -> dict[str, np.ndarray]:
-    """F, 0 at its lowest, and F_error (n,) kJ/mol over independent runs (C, n), symmetric as in `across`."""
-    F, thermal = of_either_side(np.asarray(F_runs, float), symmetric), kT(temperature_K)
+def profile(
+    F_runs: np.ndarray, taken: np.ndarray, temperature_K: float, *, symmetric: bool = True
+) -> dict[str, np.ndarray]:
+    """F, 0 at its lowest, and F_error (n,) kJ/mol, over the runs that went across, as in `across`, or over all if none did."""
+    F, thermal = _counted(F_runs, taken, symmetric), kT(temperature_K)
     F = F + thermal * np.log(np.exp(-F / thermal).sum(1, keepdims=True))
     error = F.std(0, ddof=1) / np.sqrt(len(F)) if len(F) > 1 else np.full(F.shape[1], np.nan)
     return {"F": F.mean(0) - F.mean(0).min(), "F_error": error}
@@ -125,8 +127,13 @@ def of_either_side(F: np.ndarray, symmetric: bool) -> np.ndarray:
 
 def way_across(F: np.ndarray, points: np.ndarray, taken: np.ndarray, side: float, symmetric: bool) -> Pass:
     """The pass of the mean over the runs that went across: each run's own maximum would be too high, and beside the top."""
-    F, went = of_either_side(F, symmetric), np.asarray(taken) > 0
-    return lowest_pass(F[went].mean(0) if went.any() else F.mean(0), points, side)
+    return lowest_pass(_counted(F, taken, symmetric).mean(0), points, side)
+
+
+def _counted(F: np.ndarray, taken: np.ndarray, symmetric: bool) -> np.ndarray:
+    went = np.asarray(taken) > 0
+    # Of a run that never left, the other side is empty, and not the mirror image.
+    return of_either_side(F[went], symmetric) if went.any() else F
 
 
 def average(values: np.ndarray) -> tuple[float, float]:

@@ -103,7 +103,11 @@ def inversion(
     for name in ("planarity_deg", "activation_kJ_mol", "climbed_kJ_mol", "speed"):
         table[name], table[f"{name}_error"] = average(np.array([run.get(name, np.nan) for run in runs]))
     table |= across(points, F, taken, table["speed"], md.temperature_K, side=side, symmetric=symmetric)
-    arrays = {"points": points, "F_runs": F} | profile(F, md.temperature_K, symmetric) | waits(table, md.temperature_K)
+    arrays = (
+        {"points": points, "F_runs": F}
+        | profile(F, taken, md.temperature_K, symmetric=symmetric)
+        | waits(table, md.temperature_K)
+    )
     if tops := [run for run in runs if "frame" in run]:
         arrays["transition_state"] = max(tops, key=lambda run: run["most_planar_deg"])["frame"]
     kept = ("ns", "n_replicas_failed", "ns_per_day_aggregate", "temperature_K")
