@@ -262,7 +262,7 @@ def inversion(ax: Axes, points: np.ndarray, F: np.ndarray, error: np.ndarray, la
     ax.fill_between(degrees, F - error, F + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
     degree_axis(ax.xaxis, "Improper dihedral N–CA–CB–C (°)", start=0)
     ax.set_ylabel("F (kcal/mol)")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(bottom=0, auto=True)  # the top is still that of all curves
     if label:
         ax.legend()
 
