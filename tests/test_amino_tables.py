@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cgcore import mapping, store
 from cgcore.analysis.ramachandran import ramachandran
-from cgcore.book import amino_crossing, amino_figures, amino_tables, results
+from cgcore.book import amino_crossing, amino_figures, amino_inversion, amino_tables, results
 from cgcore.book.amino_settings import MAPS, Setting, setting
 from cgcore.cli import app
 
@@ -135,6 +135,15 @@ def test_steps_and_barriers_stand_beside_the_published_ones(tmp_path):
     assert beta.table["log10_wait_s"] == pytest.approx(-3.3, abs=0.2)
     assert inversion["atomistic"].text("published_barrier") == "> 18"
     assert inversion["atomistic"].text("barrier_kcal_mol") == results.ABSENT
+
+
+def test_a_crossing_without_a_frame_at_the_top_has_a_barrier_and_no_wait():
+    _, table, _, arrays = made("inversion", "core_beta")
+    del arrays["transition_state"]
+    for before in (table, table | {"speed": None}):
+        read, profiles = amino_inversion.read_anew(Setting(), before, arrays, {"temperature_K": 300.0})
+        assert read["barrier_kJ_mol"] == pytest.approx(54) and np.isnan(read["log10_wait_s"])
+        assert np.isnan(profiles["log10_wait_s"]).all() and profiles["F"].max() == pytest.approx(54)
 
 
 def test_unfinished_and_double_runs_are_refused(tmp_path):

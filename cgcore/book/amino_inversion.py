@@ -4,15 +4,15 @@ today: a better reading reaches simulations that took hours, without another."""
 import numpy as np
 
 from cgcore import mapping
-from cgcore.book.amino_settings import Setting
+from cgcore.book.amino_settings import SO3, Setting
 from cgcore.metadynamics.barrier import across, profile, waits
 from cgcore.metadynamics.inversion import STUDY, speeds
 from cgcore.metadynamics.variables import collectives
 from cgcore.profiles.amino_acids import mirror_symmetric, reference_set
 from cgcore.reference import sets
 
-SO3 = "SO(3)"
-"""Among a setting's extras: a model that knows its mirror image."""
+READ_BY = {"made_by": ["cgcore.metadynamics.barrier"]}
+"""The code behind barrier and wait, which may be newer than the simulation."""
 
 
 def read_anew(which: Setting, table: dict, arrays: dict, md: dict) -> tuple[dict, dict]:
@@ -22,14 +22,16 @@ def read_anew(which: Setting, table: dict, arrays: dict, md: dict) -> tuple[dict
     """
     crossings = table["crossings"]
     taken = np.array(crossings.split(", "), int) if isinstance(crossings, str) else np.array(crossings)
-    table = {"speed": _speed(which, arrays)} | table
+    known = {k: np.nan if v is None else v for k, v in table.items()}
+    if "speed" not in known:
+        known["speed"] = _speed(which, arrays)
     symmetric = mirror_symmetric(which.residue, "SO3" if SO3 in which.extras else "O3")
     points, F = arrays["points"], arrays["F_runs"]
     side = float(np.sign(points[F.mean(0).argmin()]))
     T = md["temperature_K"]
-    table |= across(points, F, taken, table["speed"], T, side=side, symmetric=symmetric)
-    known = {k: np.nan if v is None else v for k, v in table.items()}
-    return table, arrays | profile(F, taken, T, symmetric=symmetric) | waits(known, T)
+    found = across(points, F, taken, known["speed"], T, side=side, symmetric=symmetric)
+    profiles = profile(F, taken, T, symmetric=symmetric) | waits(known | found, T)
+    return table | {"speed": known["speed"]} | found, arrays | profiles
 
 
 def _speed(which: Setting, arrays: dict) -> float:

@@ -16,6 +16,8 @@ MAPS = {
 TYPINGS = {"study": "", "unique": "all species different", "single": "one species"}
 RESIDUES = ("ala", "gly", "pro", "thr")
 POTENTIALS = {"mace": "", "nequip": "NequIP"}
+SO3 = "SO(3)"
+"""Among the extras: a model that knows its mirror image."""
 KINDS = {"nvt": "md", "nve": "nve", "inversion": "metadynamics"}
 """For each study the kind of run that holds its results."""
 REFERENCE = "reference"
@@ -91,7 +93,7 @@ def setting(parameters: dict) -> Setting:
     extras = [f"ν = {given['nu']}"] if given["nu"] != 2 else []
     extras += [f"{given['layers']} {'layer' if given['layers'] == 1 else 'layers'}"] if given["layers"] else []
     extras += [f"{given['cutoff_nm']:.2f} nm"] if given["cutoff_nm"] != 0.5 else []
-    extras += ["SO(3)"] if given["symmetry"] == "SO3" else []
+    extras += [SO3] if given["symmetry"] == "SO3" else []
     extras += ["bond types"] if given["bond_types"] else []
     extras += [OPTIMAL] if given.get("force_map", "sum") != "sum" else []
     longer = (given.get("epochs") or 0) > numbers_of(given["profile"], given["map"])["train"]["epochs"]

@@ -60,6 +60,8 @@ def _result(which: Setting, fit: dict, made: dict) -> dict:
     table, sampling = {"nvt": _surface, "nve": _steps, "inversion": _inversion}[which.study](which, made["results"])
     table |= {k: fit["results"][k] for k in FIT_KEYS} | {"training_s": fit["results"]["wall_s"]}
     about = {"setting": asdict(which), "fit": fit, "md": {k: v for k, v in made.items() if k != "results"}}
+    if which.study == "inversion":
+        about["read_by"] = amino_inversion.READ_BY | {"code": store.code_hash(*amino_inversion.READ_BY["made_by"])}
     return {"label": which.label, "order": which.order, "sampling": sampling, "table": table, "manifest": about}
 
 

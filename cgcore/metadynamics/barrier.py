@@ -9,6 +9,7 @@ from ..units import KCAL, kT
 PS = 1e-12
 """s."""
 TEMPERATURES_K = np.arange(260.0, 401.0, 10.0)
+"""At which `waits` are told."""
 
 
 class Pass(NamedTuple):
@@ -122,6 +123,7 @@ def profile(
 
 
 def of_either_side(F: np.ndarray, symmetric: bool) -> np.ndarray:
+    """F (..., n), of a symmetric model the mean of both sides."""
     return (F + mirrored(F)) / 2 if symmetric else F
 
 
