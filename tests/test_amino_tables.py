@@ -66,7 +66,10 @@ def run(root, **parameters):
         store.write_json(folder / step / "abc" / "manifest.json", manifest)
     store.write_npz(folder / kind / "abc" / name, **arrays)
     store.write_json(folder / "result.json", {"fit": "abc", kind: "abc"})
-    nbformat.write(nbformat.v4.new_notebook(metadata={"cgcore": {"parameters": complete}}), folder / "executed.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(metadata={"cgcore": {"parameters": complete, "wall_s": 45.0}}),
+        folder / "executed.ipynb",
+    )
     return folder
 
 
@@ -109,6 +112,10 @@ def test_runs_become_results_in_groups_and_bring_their_references(tmp_path):
     assert core.table["point_symmetry"] < 0.2 < 0.8 < found["core_beta"].table["point_symmetry"]
     assert core.table["updates"] == 3510 and core.table["training_s"] == 9 and core.table["simulation_s"] == 20
     assert "reference" not in core.table and found["reference"].sampling == "atomistic simulation of 0.1 ns, 100 frames"
+    together = results.load(folder / amino_tables.COST)["together"]
+    assert together.table["models"] == 2 and together.table["core_minutes"] == 2, "two of 45 s"
+    ns = core.table["ns"] + found["core_beta"].table["ns"]
+    assert_allclose(together.table["ns_per_day_aggregate"], 86400 * ns / 40)
     assert list(results.load(folder / "residues")) == ["gly_core", "gly_reference"]
     assert results.load(folder / "implicit")["reference"].label == "Reference, implicit water"
     theirs = store.read_npz(folder / "reference.npz")

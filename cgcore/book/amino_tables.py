@@ -9,13 +9,15 @@ from cgcore import mapping, store
 from cgcore.analysis.time_steps import heating, step_limit
 from cgcore.book import amino_inversion
 from cgcore.book.amino_settings import KINDS, REFERENCE, Setting, setting
-from cgcore.book.collect import FIT_KEYS, manifests, publish_model, read, settings_of, write
+from cgcore.book.collect import FIT_KEYS, manifests, publish_model, read, settings_of, wall_s, write
 from cgcore.doctor.molecule import kinds
 from cgcore.doctor.vibrations import fastest
 from cgcore.profiles.amino_acids import reference_set
 from cgcore.reference import sets
 
 ARRAYS = {"nvt": "ramachandran.npz", "nve": "nve.npz", "inversion": "inversion.npz"}
+COST = "cost"
+"""Folder of what all models of the table took together."""
 MD_KEYS = ("n_replicas_failed", "temperature_K", "ns_per_day_aggregate")
 STRIDE, BLOCKS, TEMPERATURE_K = 10, 10, 300.0
 """Of the reference's frames by which the doctor judges."""
@@ -41,12 +43,16 @@ def collect(runs: list[Path], folder: Path) -> list[Path]:
             made = made | {"results": table}
         theirs = {k: a for k, a in arrays.items() if k.startswith(f"{REFERENCE}_")}
         ours = {k: a for k, a in arrays.items() if k not in theirs}
-        written += write(folder / which.group, which.stem, _result(which, fit, made), ours)
+        written += write(folder / which.group, which.stem, _result(which, fit, made, wall_s(run)), ours)
         if which.study == "nvt":
             written += publish_model(run, fit, folder / which.group, which.stem)
             theirs = {k.removeprefix(f"{REFERENCE}_"): a for k, a in theirs.items()}
             theirs |= {k: a for k, a in ours.items() if k.endswith("edges")}
             written += write(folder / which.group, which.reference_stem, _reference(which, made), theirs)
+    if rows := _models_of_table(folder):
+        written.append(folder / COST / "together.json")
+        written[-1].parent.mkdir(exist_ok=True)
+        store.write_json(written[-1], _together(rows))
     return sorted(set(written))
 
 
@@ -56,9 +62,24 @@ def load(folder: Path) -> dict[Setting, tuple[dict, dict[str, np.ndarray]]]:
     return read(tables, Setting)
 
 
-def _result(which: Setting, fit: dict, made: dict) -> dict:
+def _models_of_table(folder: Path) -> list[dict]:
+    """The results of the chapter's own table, but for the reference."""
+    found = (store.read_json(path) for path in sorted(folder.glob("*.json")))
+    return [row for row in found if row["manifest"]["setting"]["map"] != REFERENCE]
+
+
+def _together(rows: list[dict]) -> dict:
+    """What the runs of one table took in all, and how fast they were simulated on one core, compiling included."""
+    ns, run_s, simulation_s = (sum(row["table"][k] for row in rows) for k in ("ns", "run_s", "simulation_s"))
+    table = {"models": len(rows), "ns": ns, "core_minutes": round(run_s / 60)}
+    table["ns_per_day_aggregate"] = 86400 * ns / simulation_s
+    about = {row["label"]: {k: row["manifest"][k]["id"] for k in ("fit", "md")} for row in rows}
+    return {"label": "All together", "order": 0, "sampling": "", "table": table, "manifest": about}
+
+
+def _result(which: Setting, fit: dict, made: dict, run_s: float) -> dict:
     table, sampling = {"nvt": _surface, "nve": _steps, "inversion": _inversion}[which.study](which, made["results"])
-    table |= {k: fit["results"][k] for k in FIT_KEYS} | {"training_s": fit["results"]["wall_s"]}
+    table |= {k: fit["results"][k] for k in FIT_KEYS} | {"training_s": fit["results"]["wall_s"], "run_s": run_s}
     about = {"setting": asdict(which), "fit": fit, "md": {k: v for k, v in made.items() if k != "results"}}
     if which.study == "inversion":
         about["read_by"] = amino_inversion.READ_BY | {"code": store.code_hash(*amino_inversion.READ_BY["made_by"])}

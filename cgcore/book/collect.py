@@ -33,8 +33,17 @@ def check_finished(run: Path):
 
 def parameters_of(run: Path) -> dict:
     """The notebook's parameters that made a finished run. StoreError if it is not finished."""
+    return _record(run)["parameters"]
+
+
+def wall_s(run: Path) -> float:
+    """How long a finished run took from its first cell to its last, s. StoreError if it is not finished."""
+    return _record(run)["wall_s"]
+
+
+def _record(run: Path) -> dict:
     check_finished(run)
-    return nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]["parameters"]
+    return nbformat.read(run / EXECUTED, as_version=4).metadata["cgcore"]
 
 
 def settings_of(runs: list[Path], setting) -> dict:
