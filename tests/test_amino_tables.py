@@ -87,6 +87,10 @@ def test_a_setting_is_told_from_its_parameters():
     assert (gly.group, gly.stem, gly.label, gly.reference) == ("residues", "gly_core", "Gly, Core", None)
     wet = setting(PARAMETERS | {"reference": "obc2"})
     assert (wet.group, wet.stem, wet.label) == ("implicit", "core_obc2", "Core, implicit water")
+    atoms = setting(PARAMETERS | {"reference": "obc2", "map": "atomistic", "epochs": 7})
+    assert (atoms.group, atoms.label) == ("implicit", "Atomistic, implicit water, 7 epochs")
+    assert atoms.reference_stem == wet.reference_stem == "reference"
+    assert setting(PARAMETERS | {"epochs": 16}).group == "options"
     assert setting(PARAMETERS | {"potential": "nequip"}).group == "nequip"
     chiral = setting(PARAMETERS | {"symmetry": "SO3", "nu": 3, "layers": 1, "bond_types": True})
     assert (chiral.group, chiral.label) == ("options", "Core, ν = 3, 1 layer, SO(3), bond types")

@@ -18,6 +18,8 @@ RESIDUES = ("ala", "gly", "pro", "thr")
 POTENTIALS = {"mace": "", "nequip": "NequIP"}
 SO3 = "SO(3)"
 """Among the extras: a model that knows its mirror image."""
+EPOCHS = "epochs"
+"""Ends the extra that says for how long a model was trained, where that is longer than the profile's."""
 KINDS = {"nvt": "md", "nve": "nve", "inversion": "metadynamics"}
 """For each study the kind of run that holds its results."""
 REFERENCE = "reference"
@@ -40,7 +42,8 @@ class Setting:
         """The folder below the chapter's: "" for the nine maps of the study, else what the runs of a table share."""
         if self.study != "nvt":
             return self.study
-        if self.extras:
+        longer = self.reference is not None and all(word.endswith(EPOCHS) for word in self.extras)
+        if self.extras and not longer:
             return "least_noise" if OPTIMAL in self.extras else "options"
         if self.potential != "mace":
             return self.potential
@@ -83,7 +86,7 @@ class Setting:
     def reference_stem(self) -> str:
         """Name of what the run was learnt from, among the files of its group."""
         told = [self.residue] if self.residue != "ala" else []
-        told += [REFERENCE] + ([self.reference] if self.reference and self.extras else [])
+        told += [REFERENCE] + ([self.reference] if self.reference and self.group != "implicit" else [])
         return "_".join(told)
 
 
@@ -97,7 +100,7 @@ def setting(parameters: dict) -> Setting:
     extras += ["bond types"] if given["bond_types"] else []
     extras += [OPTIMAL] if given.get("force_map", "sum") != "sum" else []
     longer = (given.get("epochs") or 0) > numbers_of(given["profile"], given["map"])["train"]["epochs"]
-    extras += [f"{given['epochs']} epochs"] if longer else []
+    extras += [f"{given['epochs']} {EPOCHS}"] if longer else []
     extras += seed_words(parameters)
     residue, reference = given["residue"], given.get("reference")
     usual = reference_set(residue, reference) == reference_set(residue, None)
