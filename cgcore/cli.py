@@ -270,31 +270,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _said(function, *args):
     """Call, and turn the errors that explain themselves into one message and exit status 1."""
-    from cgcore.book import NotebookFailed
-    from cgcore.book.build import BuildFailed
-    from cgcore.book.sweep import SweepFailed
-    from cgcore.config import ConfigError
-    from cgcore.data import DataError
-    from cgcore.doctor.errors import DoctorError
-    from cgcore.io import TrajectoryError
-    from cgcore.mapping import MappingError
-    from cgcore.reference.errors import ReferenceError
-    from cgcore.store import StoreError
+    from cgcore.errors import CgcoreError
 
     try:
         return function(*args)
-    except (
-        ConfigError,
-        DataError,
-        DoctorError,
-        MappingError,
-        TrajectoryError,
-        NotebookFailed,
-        BuildFailed,
-        SweepFailed,
-        ReferenceError,
-        StoreError,
-        FileNotFoundError,
-    ) as error:
+    except (CgcoreError, FileNotFoundError) as error:
         typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from error

@@ -8,8 +8,10 @@ import difflib
 import typing
 from dataclasses import dataclass
 
+from cgcore.errors import CgcoreError
 
-class ConfigError(ValueError):
+
+class ConfigError(CgcoreError, ValueError):
     """A configuration that cannot be run, with what was wanted, what was found and the likely slip."""
 
 

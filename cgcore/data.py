@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cgcore.errors import CgcoreError
+
 from . import geometry
 from .frames import Frames
 from .neighbors import bond_graph, bond_kind
@@ -15,7 +17,7 @@ CHUNK = 2_000_000
 """Distances that are in memory at once."""
 
 
-class DataError(ValueError):
+class DataError(CgcoreError, ValueError):
     """Frames that cannot be used as asked, with what was wanted, what was found and the likely slip."""
 
 

@@ -4,13 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 def displacement(a: Array, b: Array, box: Array) -> Array:
-    """Shortest vector from a to b, (..., 3) nm, in an orthorhombic box (3,) nm with inf where not periodic."""
+    """Shortest vector from a to b, (..., 3) nm, in an orthorhombic box (3,) nm with inf where not periodic.
+
+    NumPy arrays stay NumPy, in their own precision; anything else goes through JAX.
+    """
+    xp = np if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and not isinstance(box, jax.Array) else jnp
     d = b - a
-    length = jnp.where(jnp.isinf(box), 1.0, box)
-    return d - jnp.where(jnp.isinf(box), 0.0, length * jnp.round(d / length))
+    length = xp.where(xp.isinf(box), 1.0, box)
+    return d - xp.where(xp.isinf(box), 0.0, length * xp.round(d / length))
 
 
 def distances(position: Array, pairs: Array, box: Array) -> Array:
@@ -70,6 +76,12 @@ def spanning_tree(bonds: Array, n: int) -> list[tuple[int, int]]:
                     steps.append((parent, child))
                     queue.append(child)
     return steps
+
+
+def molecules(bonds: Array, n: int) -> np.ndarray:
+    """(n,) number of the molecule that each of n atoms or beads belongs to, from bonds (P, 2); numbered from 0."""
+    i, j = np.asarray(bonds, int).reshape(-1, 2).T
+    return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
 
 
 def paths(bonds: Array, n: int, length: int) -> np.ndarray:

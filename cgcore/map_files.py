@@ -4,12 +4,14 @@ import tomllib
 from collections import Counter
 from importlib import resources
 
+from cgcore.errors import CgcoreError
+
 from .config import did_you_mean
 
 CAPS = {"ACE", "NME"}
 
 
-class MappingError(ValueError):
+class MappingError(CgcoreError, ValueError):
     """A map that does not fit, with what was wanted, what was found and the likely slip."""
 
 

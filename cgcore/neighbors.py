@@ -17,6 +17,8 @@ from jax_md import partition
 from scipy.sparse import coo_array, eye_array
 from scipy.spatial import KDTree
 
+from cgcore.errors import CgcoreError
+
 from .geometry import displacement
 
 MARGIN = 1.15
@@ -38,7 +40,7 @@ REACH = 3
 """Bonds away up to which beads count as bonded: partners, and the ends of angles and dihedrals."""
 
 
-class NeighbourError(ValueError):
+class NeighbourError(CgcoreError, ValueError):
     """Frames in which neighbours cannot be found as asked, with what was wanted and what was found."""
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cgcore.errors import CgcoreError
+
 from .frames import Topology
 
 CHARGES = (0, 1, -1, 2, -2, 3, -3)
@@ -21,7 +23,7 @@ MOST = 100_000
 """Matches in one molecule, and rounds of the search for bond orders."""
 
 
-class SmartsError(ValueError):
+class SmartsError(CgcoreError, ValueError):
     """A pattern that finds no atoms, or too many, with what was wanted, what was found and the likely slip."""
 
 

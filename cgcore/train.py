@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from cgcore.errors import CgcoreError
+
 from .analysis import force_errors
 from .config import TrainConfig
 from .data import DataError, Split, thin
@@ -26,7 +28,7 @@ BEADS = 5_632
 """Of how many beads forces are predicted at once, and at most 256 frames."""
 
 
-class TrainingError(RuntimeError):
+class TrainingError(CgcoreError, RuntimeError):
     """Training that cannot go on, with what happened and where it stopped."""
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "cgcore").rglob("*.py"))
 
 LAYERS = [
-    "units compat processes",
+    "errors units compat processes",
     "config",
     "frames profiles",
     "geometry store",
@@ -27,11 +27,11 @@ LAYERS = [
 
 UP_TO_DATA = set(" ".join(LAYERS[:7]).split())
 SIDE = {
-    "reference": {"units", "processes", "config", "frames", "geometry", "store", "io"},
+    "reference": {"errors", "units", "processes", "config", "frames", "geometry", "store", "io"},
     "analysis": UP_TO_DATA,
-    "plots": {"units", "config", "frames", "geometry"},
-    "poster": {"units", "config", "frames", "geometry", "mapping"},
-    "viewer": {"units", "config", "frames", "geometry", "mapping", "poster"},
+    "plots": {"errors", "units", "config", "frames", "geometry"},
+    "poster": {"errors", "units", "config", "frames", "geometry", "mapping"},
+    "viewer": {"errors", "units", "config", "frames", "geometry", "mapping", "poster"},
 }
 TOP = {"cli", "book"}
 

@@ -13,12 +13,13 @@ from cgcore.book.parameters import read_parameters
 from cgcore.book.publish import publish
 from cgcore.book.run import duration, run_notebook
 from cgcore.config import from_dict
+from cgcore.errors import CgcoreError
 from cgcore.profiles.amino_acids import run_config
 from cgcore.profiles.hexane import hexane_config
 from cgcore.profiles.polyalanine import chain_config
 
 
-class BuildFailed(RuntimeError):
+class BuildFailed(CgcoreError, RuntimeError):
     """Jupyter Book could not build the pages, or is a version that cannot."""
 
 

@@ -15,12 +15,13 @@ import nbformat
 
 from cgcore.book import provenance
 from cgcore.book.parameters import OUT_DIR, check_parameters, read_parameters
+from cgcore.errors import CgcoreError
 from cgcore.store.runs import versions
 
 EXECUTED, FAILED = "executed.ipynb", "failed.ipynb"
 
 
-class NotebookFailed(RuntimeError):
+class NotebookFailed(CgcoreError, RuntimeError):
     """A run that stopped with an error; its notebook is kept with the traceback."""
 
 

@@ -14,11 +14,12 @@ from cgcore.book.rows import DONE, ERROR, FAILURE, RUNNING, Row, begin, status_t
 from cgcore.book.run import duration
 from cgcore.book.summary import write_summary
 from cgcore.config import ConfigError
+from cgcore.errors import CgcoreError
 
 POLL_S = 0.5
 
 
-class SweepFailed(RuntimeError):
+class SweepFailed(CgcoreError, RuntimeError):
     """Some runs of a sweep failed; the others are done."""
 
 

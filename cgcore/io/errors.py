@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cgcore.errors import CgcoreError
 
-class TrajectoryError(ValueError):
+
+class TrajectoryError(CgcoreError, ValueError):
     """A file that cannot be used, with what was wanted, what was found and the likely slip."""
 
 

@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 
+from cgcore.errors import CgcoreError
+
 from ..config import ConfigError, MDConfig, positive
 from ..units import KCAL
 
 
-class MetadynamicsError(ValueError):
+class MetadynamicsError(CgcoreError, ValueError):
     """A metadynamics that cannot begin or go on, with what was wanted and what was found."""
 
 

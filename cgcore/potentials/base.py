@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from cgcore.errors import CgcoreError
+
 from ..frames import Frames, Status
 from ..neighbors import all_pairs, capacity_for, mean_neighbours, row_index, rows, short_rows, short_rows_for
 
 
-class PotentialError(ValueError):
+class PotentialError(CgcoreError, ValueError):
     """A potential that cannot be built as asked, with what was wanted and what was found."""
 
 

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from cgcore.errors import CgcoreError
+
 from ..config import SplineConfig
 from ..frames import Frames
 from ..mapping import Mapping
@@ -29,7 +31,7 @@ BINS = 8
 """Bins of a histogram in each knot interval; and for dihedrals without knots in every 20 degrees."""
 
 
-class PriorError(ValueError):
+class PriorError(CgcoreError, ValueError):
     """Reference frames that a prior cannot be read off, with what was wanted and what was found."""
 
 

@@ -27,6 +27,8 @@ from scipy.linalg import null_space
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from cgcore.errors import CgcoreError
+
 from ..config import SplineConfig
 from ..frames import Frames
 from .base import Potential
@@ -35,7 +37,7 @@ from .terms import Term, coordinates, samples
 DEGREE = 4  # of the energy
 
 
-class SplineError(ValueError):
+class SplineError(CgcoreError, ValueError):
     """Frames or knots that no spline can be fitted to, with what was wanted, what was found and the likely slip."""
 
 

@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from cgcore.errors import CgcoreError
 
-class ReferenceError(RuntimeError):
+
+class ReferenceError(CgcoreError, RuntimeError):
     """A simulation that cannot start or go on, with what was wanted, what was found and the likely slip."""
 
 

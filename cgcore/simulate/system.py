@@ -6,13 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from cgcore.errors import CgcoreError
+
 from ..analysis.stability import bond_deviation, thermal_energy
 from ..config import MDConfig
 from ..frames import Status, pytree
 from ..potentials.base import Potential
 
 
-class SimulationError(RuntimeError):
+class SimulationError(CgcoreError, RuntimeError):
     """A simulation that cannot begin or be used, with what was wanted and what was found."""
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cgcore.errors import CgcoreError
+
 STRUCTURE = "__structure__"
 RESERVED = ("file", "allow_pickle")  # names that numpy.savez keeps for itself
 
 
-class StoreError(RuntimeError):
+class StoreError(CgcoreError, RuntimeError):
     """A stored file or folder that cannot be used, with what was wanted, what was found and the likely slip."""
 
 

@@ -6,6 +6,8 @@ import re
 import jax.numpy as jnp
 import numpy as np
 
+from cgcore.errors import CgcoreError
+
 from ...config import MACEConfig, from_dict
 from ..base import Potential
 from .couplings import contraction_basis
@@ -39,7 +41,7 @@ EV = 96.48533212
 """One eV in kJ/mol."""
 
 
-class ExchangeError(ValueError):
+class ExchangeError(CgcoreError, ValueError):
     """Arrays that are no MACE of this kind, with what was wanted and what was found."""
 
 
