@@ -26,7 +26,7 @@ def trained(frames, topology, seed: int, folder: Path) -> train.Fit:
     """The quick profile's training of the Core map."""
     config = run_config(profile="quick", map="core", seed=seed)
     core = mapping.load("core", topology)
-    beads = data.thin(mapping.apply(core, frames, require_forces=True), config.data.frames)
+    beads = data.subsample(mapping.apply(core, frames, require_forces=True), config.data.frames)
     split = data.split_blocks(beads, config.data.blocks, config.data.valid_blocks, config.data.gap_ps)
     potential = mace.build(mace.for_frames(config.mace, core.species, split.train))
     return train.fit(potential, split, config.train, store.open_run(folder, "fit", config.fit))

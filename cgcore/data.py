@@ -1,4 +1,4 @@
-"""Reference frames for training: thinning, contiguous blocks, held-out errors, starts, and what to check beforehand."""
+"""Reference frames for training: subsampling, contiguous blocks, held-out errors, starts, and what to check beforehand."""
 
 import warnings
 from dataclasses import replace
@@ -40,7 +40,7 @@ class Split(NamedTuple):
         )
 
 
-def thin(frames: Frames, n: int | None) -> Frames:
+def subsample(frames: Frames, n: int | None) -> Frames:
     """n frames evenly spread from the first to the last, or all for None. DataError if there are fewer than n."""
     if n is None:
         return frames

@@ -1,26 +1,33 @@
-"""Force matching of a potential to mapped forces, by chemtrain's trainer with the study's optimiser.
+"""Force matching of a potential to mapped forces with the paper's optimiser.
 
-Loss: chi^2 = < |f_I + grad_I U(R)|^2 / 3N > over frames and beads, kJ^2/mol^2/nm^2 (eq. 4 of the study).
+Loss: chi^2 = < |f_I + grad_I U(R)|^2 / 3N > over frames and beads, kJ^2/mol^2/nm^2 (eq. 4 of the paper,
+arXiv:2512.07692).
 """
 
+import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None
+
 from cgcore.errors import CgcoreError
 
 from .analysis import force_errors
 from .config import TrainConfig
-from .data import DataError, Split, thin
+from .data import DataError, Split, subsample
 from .frames import Frames, Status
 from .potentials.base import Potential, differing, force
-from .store import Run, load_tree, save_tree
-from .trainer import box_of, build_trainer, optimizer, peak_memory_GB, run_epoch
+from .store import Run, data_hash, load_tree, open_run, save_tree
+from .trainer import Compiled, box_of, compile_updates, optimizer
 
 CHECKPOINT = "checkpoint.npz"
 CHECKPOINT_MINUTES = 5.0
@@ -41,6 +48,7 @@ class Fit(force_errors.HeldOut):
     memory of its own (else NaN), held until the end.
     """
 
+    run: Run
     params: dict
     train_loss: np.ndarray
     valid_loss: np.ndarray
@@ -79,63 +87,82 @@ def fit(
     potential: Potential,
     split: Split,
     config: TrainConfig,
-    run: Run,
+    root,
     *,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
     progress: bool = True,
 ) -> Fit:
     """Train on split.train, keep the parameters of the lowest loss on split.valid.
 
-    The state is kept in the run's folder after every epoch, and within one every `checkpoint_minutes`. Batches are drawn
-    from a seed made of config.seed and the epoch: a killed run goes on where it stopped and gives the same history, to
-    the last bit. A finished run is read back. A periodic potential sees the frames in their box, any other without one.
-    Of several devices each takes an equal part of every batch.
-    Raises DataError for frames without forces, fewer than a batch, a batch that the devices cannot share, or of which the
-    potential cannot give the energy (neighbours that overflow); TrainingError for a checkpoint of another model and
-    when the loss is not finite, where the checkpoint of the last finished epoch stays.
+    The run is root/fit/<id>, named by the potential, the configuration and the frames themselves. Its state is kept
+    after every epoch, and within one every `checkpoint_minutes`. Batches are drawn from config.seed and the number of the
+    epoch: a killed run goes on where it stopped and gives the same history, to the last bit. A finished run is read back.
+    A periodic potential sees the frames in their box, any other without one. Of several devices each takes an equal part
+    of every batch.
+
+    Raises:
+        DataError: frames without forces, fewer than a batch, a batch that the devices cannot share, or of which the
+            potential cannot give the energy (neighbours that overflow).
+        TrainingError: a checkpoint of another model; a loss that is not finite, where the checkpoint of the last finished
+            epoch stays.
     """
     _check(potential, split, config)
+    run = open_run(
+        root,
+        "fit",
+        {"potential": potential.identity, "train": config},
+        data={"train": frames_hash(split.train), "valid": frames_hash(split.valid)},
+        rooms=("geometry", "train", *potential.rooms),
+    )
     updates = split.train.n_frames // config.batch_size
     tx = optimizer(config, updates * config.epochs)
-    state = _resume(run, potential, tx, config)
-    if len(state["losses"]) < config.epochs:
-        state = _train(potential, split, state, tx, config, run, checkpoint_minutes, progress)
-    elif progress:
-        tqdm.write(f"{run.folder}: done")
-    params = jax.tree.map(jnp.asarray, state["best"])
-    return Fit(
-        params=params,
-        train_loss=state["losses"][:, 0],
-        valid_loss=state["losses"][:, 1],
-        epoch_s=state["losses"][:, 2],
-        updates_per_epoch=updates,
-        held_out=force_errors.by_frame(predict(potential, params, split.valid), split.valid),
-        memory_GB=tuple(state["memory_GB"].tolist()),
-    )
+    with run.held():
+        state = _resume(run, potential, tx, config)
+        if len(state["losses"]) < config.epochs:
+            state = _train(potential, split, state, tx, config, run, checkpoint_minutes, progress)
+        elif progress:
+            tqdm.write(f"{run.folder}: done")
+        params = jax.tree.map(jnp.asarray, state["best"])
+        found = Fit(
+            run=run,
+            params=params,
+            train_loss=state["losses"][:, 0],
+            valid_loss=state["losses"][:, 1],
+            epoch_s=state["losses"][:, 2],
+            updates_per_epoch=updates,
+            held_out=force_errors.by_frame(predict(potential, params, split.valid), split.valid),
+            memory_GB=tuple(state["memory_GB"].tolist()),
+        )
+        if not run.done:
+            run.finish(found.table(), found.wall_s)
+    return found
+
+
+def frames_hash(frames: Frames) -> str:
+    """12 hex digits of what is learnt from: positions, forces and box."""
+    return data_hash(*(np.asarray(a) for a in (frames.position, frames.force, frames.box)))
 
 
 def learning_curve(
     potential: Potential,
     split: Split,
     config: TrainConfig,
-    run: Run,
+    root,
     *,
     frames: Iterable[int | None] = (1, 10, 100, None),
     progress: bool = True,
 ) -> dict[int, Fit]:
     """Fits to so many of the training frames, evenly spread (None for all), by their number.
 
-    Few frames are seen more often: the number of updates, the held-out frames and all settings are the same. Each fit
-    has a folder in the run's and resumes like any other; what `fit` raises is raised.
+    Few frames are seen more often: the number of updates, the held-out frames and all settings are the same. What `fit`
+    raises is raised.
     """
-    found = {}
+    fits = {}
     for wanted in frames:
-        few = thin(split.train, wanted)
+        few = subsample(split.train, wanted)
         again = few[np.resize(np.arange(few.n_frames), split.train.n_frames)]
-        own = replace(run, folder=run.path(f"frames_{few.n_frames}"))
-        own.folder.mkdir(exist_ok=True)
-        found[few.n_frames] = fit(potential, split._replace(train=again), config, own, progress=progress)
-    return found
+        fits[few.n_frames] = fit(potential, split._replace(train=again), config, root, progress=progress)
+    return fits
 
 
 def predict(potential: Potential, params, frames: Frames) -> np.ndarray:
@@ -148,57 +175,88 @@ def predict(potential: Potential, params, frames: Frames) -> np.ndarray:
 
 def _train(potential, split: Split, state: dict, tx, config: TrainConfig, run: Run, minutes: float, progress: bool):
     """Epochs from the state on; the state after the last one."""
+    compiled = compile_updates(potential, split.train, tx)
     updates = split.train.n_frames // config.batch_size
-    trainer = build_trainer(potential, split, state, tx, config, run.folder)
-    done, begun = len(state["losses"]), len(state["batch_losses"])
-    if done or begun:
-        tqdm.write(f"{run.folder}: going on after epoch {done} of {config.epochs}, update {begun} of {updates}")
-    saved = started = time.perf_counter()
-
-    def after_batch(trainer, batch):
-        nonlocal saved
-        losses = trainer.train_batch_losses
-        _check_loss(losses, updates)
-        bar.update()
-        in_epoch, now = len(losses) % updates, time.perf_counter()
-        if in_epoch and now - saved > 60 * minutes:
-            part = {"batch_losses": np.array(losses[-in_epoch:]), "spent_s": state["spent_s"] + now - started}
-            _save(run, _after(trainer, state) | part)
-            saved = time.perf_counter()
-
-    trainer.add_task("post_batch", after_batch)
-    with tqdm(
+    epochs_done, updates_done = len(state["losses"]), len(state["batch_losses"])
+    if epochs_done or updates_done:
+        tqdm.write(
+            f"{run.folder}: going on after epoch {epochs_done} of {config.epochs}, update {updates_done} of {updates}"
+        )
+    bar = tqdm(
         total=config.epochs * updates,
-        initial=done * updates + begun,
+        initial=epochs_done * updates + updates_done,
         unit="update",
         desc="train",
         disable=not progress,
-    ) as bar:
-        for epoch in range(done, config.epochs):
-            started = time.perf_counter()
-            losses = _epoch(trainer, split, config, epoch, len(state["batch_losses"]), run)
-            spent = float(state["spent_s"]) + time.perf_counter() - started
-            state = _after(trainer, state)
-            state["losses"] = np.vstack([state["losses"], [*losses, spent]])
-            if np.argmin(state["losses"][:, 1]) == epoch:
-                state["best"] = trainer.params
-            _save(run, state)
-            saved = time.perf_counter()
-            train_rmse, valid_rmse = np.sqrt(losses)
+    )
+    with bar:
+        for epoch in range(epochs_done, config.epochs):
+            state = _epoch(compiled, split, state, config, run, epoch, minutes, bar)
+            train_rmse, valid_rmse = np.sqrt(state["losses"][-1, :2])
             bar.set_postfix({"train": f"{train_rmse:.1f}", "held out": f"{valid_rmse:.1f} kJ/mol/nm"})
     return state
 
 
-def _epoch(trainer, split: Split, config: TrainConfig, epoch: int, begun: int, run: Run) -> tuple[float, float]:
+def _epoch(compiled: Compiled, split: Split, state: dict, config: TrainConfig, run: Run, epoch: int, minutes, bar):
+    """The rest of an epoch: its batches in an order of its own, then the held-out loss. The state after it, on disk."""
+    started = saved = time.perf_counter()
+    position, force = np.asarray(split.train.position), np.asarray(split.train.force)
+    batches = _batches(split.train.n_frames, config, epoch)
     try:
-        losses = run_epoch(trainer, split, config.seed, epoch, begun, run.path("train.log"))
+        for number in range(len(state["batch_losses"]), len(batches)):
+            chosen = batches[number]
+            params, opt_state, loss = compiled.update(
+                state["params"], state["opt_state"], position[chosen], force[chosen]
+            )
+            if not np.isfinite(loss):
+                raise FloatingPointError(f"batch {number + 1} of {len(batches)} (loss {loss})")
+            state = state | {"params": params, "opt_state": opt_state}
+            state["batch_losses"] = np.append(state["batch_losses"], float(loss))
+            bar.update()
+            now = time.perf_counter()
+            if now - saved > 60 * minutes and number + 1 < len(batches):
+                _save(run, state | {"spent_s": state["spent_s"] + now - started})
+                saved = now
+        valid_loss = _held_out_loss(compiled, state["params"], split.valid, config.batch_size)
+        if not np.isfinite(valid_loss):
+            raise FloatingPointError(f"held-out loss {valid_loss}")
     except FloatingPointError as error:
         raise _not_finite(run, config, epoch, str(error)) from error
-    if trainer._diverged:
-        raise TrainingError(f"chemtrain stopped in epoch {epoch + 1}; {run.path('train.log')} says why")
-    if not np.isfinite(losses).all():
-        raise _not_finite(run, config, epoch, "train {}, held out {}".format(*losses))
-    return losses
+    spent_s = float(state["spent_s"]) + time.perf_counter() - started
+    losses = np.vstack([state["losses"], [np.mean(state["batch_losses"]), valid_loss, spent_s]])
+    best = state["params"] if np.argmin(losses[:, 1]) == epoch else state["best"]
+    memory_GB = np.fmax(state["memory_GB"], peak_memory_GB())
+    state = state | {"losses": losses, "best": best, "memory_GB": memory_GB}
+    state |= {"batch_losses": np.zeros(0), "spent_s": np.zeros(())}
+    _save(run, state)
+    return state
+
+
+def _batches(n_frames: int, config: TrainConfig, epoch: int) -> np.ndarray:
+    """(updates, batch_size) frames of an epoch: all of them once in a random order, less what does not fill a batch."""
+    order = np.random.default_rng((config.seed, epoch)).permutation(n_frames)
+    return order[: n_frames // config.batch_size * config.batch_size].reshape(-1, config.batch_size)
+
+
+def _held_out_loss(compiled: Compiled, params, frames: Frames, batch_size: int) -> float:
+    """Mean square error over all frames, in batches of which the last is filled up with frames that weigh nothing."""
+    n, total = frames.n_frames, 0.0
+    for first in range(0, n, batch_size):
+        chosen = np.arange(first, first + batch_size)
+        weight = (chosen < n).astype(np.asarray(frames.position).dtype)
+        part = np.minimum(chosen, n - 1)
+        position, target = np.asarray(frames.position)[part], np.asarray(frames.force)[part]
+        total += float(compiled.square_error(params, position, target, weight))
+    return total / n
+
+
+def peak_memory_GB() -> np.ndarray:
+    """(2,) the most that this process and its device's own memory have held so far; NaN where unknown or not there."""
+    host, device = np.nan, (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", np.nan)
+    if resource is not None:
+        unit = 1 if sys.platform == "darwin" else 1024
+        host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return np.array([host, device]) / 1e9
 
 
 def _check(potential: Potential, split: Split, config: TrainConfig):
@@ -218,20 +276,12 @@ def _check(potential: Potential, split: Split, config: TrainConfig):
             f"want a batch that {devices} devices can share equally, got {config.batch_size} frames; a multiple of "
             f"{devices}, or fewer devices (CUDA_VISIBLE_DEVICES)"
         )
-    if split.valid.n_frames < devices:
-        raise DataError(f"want a held-out frame for each of {devices} devices, got {split.valid.n_frames}")
 
 
 def _status(potential: Potential, frames: Frames) -> np.ndarray:
     """(T,) Status bits of what the potential says of each frame."""
     box = box_of(potential, frames)
     return np.asarray(jax.lax.map(lambda x: jnp.asarray(potential.check(x, box)), jnp.asarray(frames.position)))
-
-
-def _check_loss(losses: list, updates: int):
-    """Stop at the batch whose loss is not finite. chemtrain would take a RuntimeError for the end of the training."""
-    if not np.isfinite(losses[-1]):
-        raise FloatingPointError(f"batch {(len(losses) - 1) % updates + 1} of {updates} (loss {losses[-1]})")
 
 
 def _not_finite(run: Run, config: TrainConfig, epoch: int, where: str) -> TrainingError:
@@ -260,17 +310,6 @@ def _resume(run: Run, potential: Potential, tx, config: TrainConfig) -> dict:
     return saved | {
         "params": jax.tree.map(jnp.asarray, saved["params"]),
         "opt_state": jax.tree.unflatten(jax.tree.structure(opt_state), leaves),
-    }
-
-
-def _after(trainer, state: dict) -> dict:
-    """The state with what the trainer has now, at the end of an epoch."""
-    return state | {
-        "params": trainer.params,
-        "opt_state": trainer.state.opt_state,
-        "batch_losses": np.zeros(0),
-        "spent_s": np.zeros(()),
-        "memory_GB": np.fmax(state["memory_GB"], peak_memory_GB()),
     }
 
 

@@ -1,32 +1,34 @@
-"""chemtrain's trainer under a potential: the study's optimiser, data by epoch, and an epoch that may be begun half-way."""
+"""One update of force matching: the loss and its gradient on every device, the step of the paper's optimiser."""
 
-import contextlib
-import itertools
-import sys
-import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-try:
-    import resource
-except ImportError:  # Windows has none
-    resource = None
-
-from .compat import chemtrain_trainers
+from .compat import chemtrain_learn
 from .config import TrainConfig
-from .data import Split
 from .frames import Frames
 from .potentials.base import Potential, force
 
 FRAMES_ON_A_CARD = 8
 """Of a liquid, how many frames a graphics card differentiates at once; a processor one, which keeps it busy."""
+
+
+class Compiled(NamedTuple):
+    """What an epoch calls, compiled once.
+
+    update(params, opt_state, position (B, N, 3), force) -> params, opt_state, loss; square_error(params, position, force,
+    weight (B,)) -> sum over frames of weight times their mean square error, kJ^2/mol^2/nm^2.
+    """
+
+    update: Callable
+    square_error: Callable
 
 
 def optimizer(config: TrainConfig, updates: int) -> optax.GradientTransformation:
@@ -43,65 +45,49 @@ def box_of(potential: Potential, frames: Frames) -> np.ndarray:
     return np.asarray(box, np.asarray(frames.position).dtype)
 
 
-def build_trainer(potential: Potential, split: Split, state: dict, tx, config: TrainConfig, folder: Path):
-    """chemtrain's trainer at state["params"] and state["opt_state"], over all devices that JAX has.
+def compile_updates(potential: Potential, frames: Frames, tx: optax.GradientTransformation) -> Compiled:
+    """Compile the update and the held-out error of a potential, over all devices that JAX has.
 
-    Its own force asks for a neighbour list, so it is handed ours. The losses of state["batch_losses"] are those of an
-    epoch that was begun before.
+    Loss and optimiser step are chemtrain's (`learn.force_matching.init_loss_fn`, `learn.max_likelihood.step_optimizer`).
+    Its `Trainer` is not used: on several devices its update closes over the parameters, which a present JAX does not
+    differentiate, and it knows no epoch that goes on half-way.
     """
-    box = box_of(potential, split.train)
+    force_matching, max_likelihood = chemtrain_learn()
+    box = box_of(potential, frames)
 
-    def forces(params, position):
+    def forces_of_frame(params, position):
         return force(potential, params, position, box)
 
     # Many small molecules at once keep a processor busy; a liquid's frame does so alone, and needs the memory.
     if potential.periodic:
-        forces = few_frames_at_once(forces, 1 if jax.default_backend() == "cpu" else FRAMES_ON_A_CARD)
-    trainer = chemtrain_trainers().ForceMatching(
-        state["params"],
-        tx,
-        lambda params: lambda position, **_: potential.energy(params, position, box),
-        nbrs_init=None,
-        gammas={"F": 1.0},
-        feature_extract_fns={"energy_and_force": lambda *_, **__: {}},
-        additional_targets={"F": lambda frame, energy_params, **_: forces(energy_params, frame.position)},
-        batch_per_device=config.batch_size // jax.device_count(),
-        log_file=None,
-        checkpoint_path=folder,
-    )
-    trainer.state = trainer.state.replace(opt_state=state["opt_state"])
-    trainer.train_batch_losses.extend(state["batch_losses"])
-    if jax.device_count() > 1:
-        _share(trainer, tx)
-    return trainer
+        at_once = 1 if jax.default_backend() == "cpu" else FRAMES_ON_A_CARD
+        forces_of_frame = few_frames_at_once(forces_of_frame, at_once)
+    forces = jax.vmap(forces_of_frame, (None, 0))
+    mean_square = force_matching.init_loss_fn(gammas={"F": 1.0}, individual=False)
+    several = jax.device_count() > 1
 
+    def update(params, opt_state, position, target):
+        def loss_of(params):
+            return mean_square({"F": forces(params, position)}, {"F": target})
 
-def _share(trainer, tx):
-    """Give each of several devices an equal part of every batch, and all of them the mean of losses and gradients.
+        loss, gradient = jax.value_and_grad(loss_of)(params)
+        if several:  # each device has an equal part of the batch, so the mean of their means is that of the batch
+            loss, gradient = jax.lax.pmean((loss, gradient), "batch")
+        return *max_likelihood.step_optimizer(params, opt_state, gradient, tx), loss
 
-    As chemtrain's own update does, which closes over the parameters; a present JAX differentiates only what it is handed.
-    """
-    from chemtrain.learn import max_likelihood  # late: after `chemtrain_trainers` has made it importable
+    def square_error(params, position, target, weight):
+        total = jnp.sum(weight * jnp.mean((forces(params, position) - target) ** 2, axis=(1, 2)))
+        return jax.lax.psum(total, "batch") if several else total
 
-    mesh, all_of_it, part = Mesh(jax.devices(), ("batch",)), PartitionSpec(), PartitionSpec("batch")
-    loss_fn = max_likelihood._get_param_loss_fn(trainer._loss_fn, trainer.batched_model)
-
-    def update(params, opt_state, batch):
-        (loss, by_target), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params, batch)
-        loss, by_target, gradient = jax.lax.pmean((loss, by_target, gradient), "batch")
-        params, opt_state = max_likelihood.step_optimizer(params, opt_state, gradient, tx)
-        return params, opt_state, loss, gradient, by_target
-
-    def evaluate(params, batch, mask):
-        return jax.lax.pmean(loss_fn(params, batch, mask), "batch")
+    if not several:
+        return Compiled(jax.jit(update), jax.jit(square_error))
+    mesh, whole, part = Mesh(jax.devices(), ("batch",)), PartitionSpec(), PartitionSpec("batch")
 
     def shared(function, *specs):
         # Each device differentiates its own part: without the check no sum over devices slips in before the mean.
-        return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=all_of_it, check_vma=False))
+        return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False))
 
-    update, evaluate = shared(update, all_of_it, all_of_it, part), shared(evaluate, all_of_it, part, part)
-    trainer._update_fn = lambda params, opt_state, batch, per_target: update(params, opt_state, batch)
-    trainer._evaluate_fn = lambda params, batch, mask, per_target: evaluate(params, batch, mask)
+    return Compiled(shared(update, whole, whole, part, part), shared(square_error, whole, part, part, part))
 
 
 def few_frames_at_once(forces: Callable, most: int) -> Callable:
@@ -137,48 +123,10 @@ def _in_turn(function: Callable, most: int) -> Callable:
 
     @several.def_vmap
     def frames(size, batched, params, *arrays):
-        of_each = [
+        of_each: list[Array] = [
             jnp.broadcast_to(x, (size, *x.shape)) if not b else x for x, b in zip(arrays, batched[1:], strict=True)
         ]
         out = jax.lax.map(lambda frame: function(params, *frame), of_each, batch_size=min(most, size))
         return out, jax.tree.map(lambda _: True, out)
 
     return several
-
-
-def run_epoch(trainer, split: Split, seed: int, number: int, begun: int, log: Path) -> tuple[float, float]:
-    """One epoch over shuffled frames, of which `begun` batches are done; the training and held-out loss.
-
-    Both sets are handed over anew with a seed of their own, so that an epoch does not depend on those before it in the
-    same process, down to the order of summation.
-    """
-    with _quiet(log):
-        trainer.set_dataset(_dataset(split.train), stage="training", seed=(seed, number))
-        trainer.set_dataset(_dataset(split.valid), stage="validation", include_all=True, seed=seed)
-        # chemtrain knows no epoch that begins half-way: the batches that are done are drawn and left out.
-        trainer._get_batch = lambda: itertools.islice(trainer._get_batch_stage("training"), begun, None)
-        trainer.train(1)
-    if trainer._diverged:
-        return float("nan"), float("nan")
-    return float(trainer.train_losses[-1]), float(trainer.val_losses[-1])
-
-
-def _dataset(frames: Frames) -> dict[str, np.ndarray]:
-    return {"R": np.asarray(frames.position), "F": np.asarray(frames.force)}
-
-
-@contextlib.contextmanager
-def _quiet(path: Path):
-    """chemtrain prints each epoch and warns about incomplete batches: into the run's log."""
-    with open(path, "a") as log, contextlib.redirect_stdout(log), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Batch size .* does not divide")
-        yield
-
-
-def peak_memory_GB() -> np.ndarray:
-    """(2,) the most that this process and its device's own memory have held so far; NaN where unknown or not there."""
-    host, device = np.nan, (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", np.nan)
-    if resource is not None:
-        unit = 1 if sys.platform == "darwin" else 1024
-        host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return np.array([host, device]) / 1e9

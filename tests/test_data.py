@@ -40,16 +40,16 @@ def sample():
 
 
 def test_thinning_is_even():
-    assert numbers(data.thin(clock(10), 4)) == [0, 3, 6, 9]
-    assert numbers(data.thin(clock(10), 1)) == [0]
-    assert numbers(data.thin(clock(10), 10)) == list(range(10))
-    assert numbers(data.thin(clock(10), None)) == list(range(10))
-    thinned = numbers(data.thin(clock(1000), 333))
+    assert numbers(data.subsample(clock(10), 4)) == [0, 3, 6, 9]
+    assert numbers(data.subsample(clock(10), 1)) == [0]
+    assert numbers(data.subsample(clock(10), 10)) == list(range(10))
+    assert numbers(data.subsample(clock(10), None)) == list(range(10))
+    thinned = numbers(data.subsample(clock(1000), 333))
     assert len(set(thinned)) == 333
     assert set(np.diff(thinned)) == {3, 4} or set(np.diff(thinned)) == {3}
     for n in (11, 0):
         with pytest.raises(DataError, match=f"want {n} frames, the trajectory has 10"):
-            data.thin(clock(10), n)
+            data.subsample(clock(10), n)
 
 
 def test_one_held_out_block_with_gaps():

@@ -17,10 +17,10 @@ from cgcore.config import ConfigError, MDConfig
 from cgcore.frames import Status
 from cgcore.geometry import distances
 from cgcore.potentials.base import Potential
-from cgcore.simulate import Molecule, SimulationError, require_ok, run
+from cgcore.simulate import Molecule, SimulationError, run
 from cgcore.simulate.cost import Cost
 from cgcore.simulate.dynamics import State, step
-from cgcore.store import Run, load_tree, open_run
+from cgcore.store import load_tree
 from cgcore.units import kT
 
 BONDS = np.array([[0, 1], [1, 2]])
@@ -47,15 +47,15 @@ def config(**values) -> MDConfig:
     return MDConfig(**few | values)
 
 
-def new_run(folder) -> Run:
-    folder.mkdir(exist_ok=True)
-    return Run(folder=folder, identity={})
-
-
 def short(folder, x=None, **values):
     settings = config(**values)
     x = starts(settings.replicas) if x is None else x
-    return run(SPRINGS, jnp.array(K), CHAIN, x, settings, new_run(folder), progress=False)
+    return run(SPRINGS, jnp.array(K), CHAIN, x, settings, folder, progress=False)[:2]
+
+
+def state_of(root):
+    (path,) = root.glob("md/*/state.npz")
+    return path
 
 
 def same(a, b):
@@ -90,7 +90,7 @@ def test_momenta_are_maxwell_distributed(tmp_path):
     """After ten times 1 / friction, of every bead whatever its mass: p^2 / 2 m has 3/2 kT and p / sqrt(m kT) is normal."""
     n = 2000
     short(tmp_path, replicas=n, n_frames=2, steps_per_frame=250)
-    momentum = load_tree(tmp_path / "state.npz")["state"]["momentum"]
+    momentum = load_tree(state_of(tmp_path))["state"]["momentum"]
     scaled = momentum / np.sqrt(MASS[:, None] * kT(300.0))
     per_bead = (scaled**2).sum(-1)
     error = np.sqrt(6 / n)  # chi^2 of 3 degrees of freedom: mean 3, variance 6
@@ -109,7 +109,7 @@ def test_an_oscillator_is_sampled_exactly(tmp_path):
     )
     bowl = Potential(lambda key: None, lambda k, x, box: 0.5 * k * jnp.sum(x**2))
     settings = config(replicas=64, n_frames=300, steps_per_frame=20, dt_ps=1.4 * np.sqrt(2.0 / k), friction_per_ps=5.0)
-    ensemble, _ = run(bowl, jnp.array(k), one, np.zeros((64, 1, 3)), settings, new_run(tmp_path), progress=False)
+    ensemble, _, *_ = run(bowl, jnp.array(k), one, np.zeros((64, 1, 3)), settings, tmp_path, progress=False)
     got = block_mean((np.asarray(ensemble.position, float)[:, 20:] ** 2).mean((2, 3)))
     assert abs(got.value - kT(300.0) / k) < 4 * got.error < 0.05 * kT(300.0) / k
 
@@ -144,13 +144,11 @@ def test_energy_is_constant_without_a_thermostat(tmp_path):
     spread = {}
     for dt in (0.0005, 0.001):
         settings = config(ensemble="nve", dt_ps=dt, n_frames=40, steps_per_frame=round(0.02 / dt), replicas=4)
-        ensemble, table = run(
-            SPRINGS, jnp.array(K), CHAIN, starts(4), settings, new_run(tmp_path / str(dt)), progress=False
-        )
+        ensemble, table, *_ = run(SPRINGS, jnp.array(K), CHAIN, starts(4), settings, tmp_path / str(dt), progress=False)
         total = np.asarray(ensemble.energy, float) + ensemble.kinetic
         spread[dt] = total.std(1).mean()
         assert table["energy_drift_kJ_mol_ns"] < 1e3 * 0.02 * kT(300.0)
-        momentum = load_tree(tmp_path / str(dt) / "state.npz")["state"]["momentum"]
+        momentum = load_tree(state_of(tmp_path / str(dt)))["state"]["momentum"]
         assert np.abs(momentum.sum(1)).max() < 1e-10
     assert spread[0.0005] < spread[0.001] / 2.5 < 0.01 * kT(300.0)
     assert np.isnan(energy_drift(total, ensemble.time, np.zeros_like(total, bool)))
@@ -191,10 +189,40 @@ def test_a_finished_run_is_only_read(unbroken, tmp_path, monkeypatch):
     assert table["n_frames"] == 30
 
 
-def test_a_folder_of_another_length_is_refused(tmp_path):
-    short(tmp_path)
-    with pytest.raises(SimulationError, match=r"position.npy: want shape \(3, 11, 3, 3\), found \(3, 10, 3, 3\)"):
-        short(tmp_path, n_frames=11)
+def test_a_run_is_made_longer_and_read_back_shorter(unbroken, tmp_path, monkeypatch):
+    """Ten frames, then fourteen of the same run, which are those of an unbroken run; then ten again, unchanged."""
+    first, _ = short(tmp_path)
+    write, written = simulate.record.Record.write, []
+    monkeypatch.setattr(simulate.record.Record, "write", lambda r, n, *what: written.append(n) or write(r, n, *what))
+    longer, table = short(tmp_path, n_frames=14)
+    assert written == [10, 11, 12, 13] and table["n_frames"] == 3 * 14
+    again, table = short(tmp_path)
+    assert len(written) == 4 and table["n_frames"] == 3 * 10
+    same(again, first)
+    (folder,) = tmp_path.glob("md/*")
+    assert load_tree(folder / "state.npz")["done"] == 14
+    monkeypatch.setattr(simulate.record.Record, "write", write)
+    same(short(tmp_path / "at once", n_frames=14)[0], longer)
+
+
+def test_other_input_in_the_same_folder_is_another_run(unbroken, tmp_path):
+    """Parameters, initial positions, masses, time step: none is read back as another."""
+    moved = starts(3)
+    moved[0, 0, 0] += 1e-9
+    heavier = replace(CHAIN, mass=MASS * 2)
+    runs = [
+        run(SPRINGS, jnp.array(k), molecule, x, settings, tmp_path, progress=False).run
+        for k, molecule, x, settings in (
+            (K, CHAIN, starts(3), config()),
+            (K + 1, CHAIN, starts(3), config()),
+            (K, heavier, starts(3), config()),
+            (K, CHAIN, moved, config()),
+            (K, CHAIN, starts(3), config(dt_ps=0.0005)),
+        )
+    ]
+    assert len({r.id for r in runs}) == 5
+    assert runs[0].manifest["data"].keys() == {"params", "initial_positions", "molecule"}
+    assert "n_frames" not in runs[0].manifest["config"]["md"], "a run made longer stays what it is"
 
 
 def test_replicas_are_independent(unbroken, tmp_path):
@@ -218,7 +246,6 @@ def test_time_and_table(unbroken):
     assert table["ns"] == pytest.approx(30 * 0.01 / 1000)
     assert table["ns_per_day_per_replica"] == pytest.approx(table["ns_per_day_aggregate"] / 3)
     assert table["ns_per_day_per_replica"] == pytest.approx(table["steps_per_s"] * 0.002 / 1000 * 86400)
-    assert require_ok(ensemble) is ensemble
 
 
 def hilltop(k, x, box):
@@ -234,10 +261,10 @@ def failing(tmp_path_factory):
     x[1, 2, 1] += 0.1
     x[2, 2, 1] += 0.6
     settings = config(n_frames=9, temperature_K=1.0, bond_tolerance_nm=0.05, friction_per_ps=1000.0)
-    folder = new_run(tmp_path_factory.mktemp("failing"))
+    folder = tmp_path_factory.mktemp("failing")
     with jax.debug_nans(False):
         result = run(Potential(lambda key: None, hilltop), jnp.array(K), CHAIN, x, settings, folder, progress=False)
-    return *result, settings
+    return *result[:2], settings
 
 
 def test_failures_are_seen_for_what_they_are(failing):
@@ -264,20 +291,12 @@ def test_frames_of_failed_replicas_are_counted_out(failing):
     assert empty["ns"] == 0 and np.isnan(empty["temperature_K"])
 
 
-def test_failed_replicas_can_be_made_an_error(failing):
-    with pytest.raises(SimulationError, match="2 of 3 replicas failed; replica 1: BOND_BROKEN by 0.01 ps"):
-        require_ok(failing[0])
-    alone = replace(failing[0], status=np.array([0, 0, int(Status.NONFINITE)]), first_bad=np.array([9, 9, 4]))
-    with pytest.raises(SimulationError, match="1 of 3 replicas failed; replica 2: NONFINITE by 0.05 ps"):
-        require_ok(alone)
-
-
 def test_a_bond_breaks_at_the_tolerance(tmp_path):
     """Stretches of 0.049 and 0.051 nm that a spring without force keeps."""
     x = starts(2)
     x[:, 2, 1] += [0.049, 0.051]
     settings = config(replicas=2, n_frames=2, temperature_K=1e-9, bond_tolerance_nm=0.05)
-    ensemble, _ = run(SPRINGS, jnp.array(0.0), CHAIN, x, settings, new_run(tmp_path), progress=False)
+    ensemble, _, *_ = run(SPRINGS, jnp.array(0.0), CHAIN, x, settings, tmp_path, progress=False)
     assert_array_equal(ensemble.status, [Status.OK, Status.BOND_BROKEN])
     assert_array_equal(ensemble.first_bad, [2, 0])
 
@@ -285,38 +304,28 @@ def test_a_bond_breaks_at_the_tolerance(tmp_path):
 @pytest.mark.parametrize(
     ("x", "molecule", "message"),
     [
-        (starts(2), CHAIN, r"starts: want \(3, N, 3\), got \(2, 3, 3\)"),
-        (START, CHAIN, r"starts: want \(3, N, 3\), got \(3, 3\)"),
-        (starts(3)[..., :2], CHAIN, r"starts: want \(3, N, 3\), got \(3, 3, 2\)"),
-        (starts(3)[:, :2], CHAIN, r"3 names, masses of shape \(3,\) and starts of shape \(3, 2, 3\)"),
-        (starts(3), replace(CHAIN, mass=MASS[:2]), r"3 names, masses of shape \(2,\) and starts of shape \(3, 3, 3\)"),
+        (starts(2), CHAIN, r"initial_positions: want \(3, N, 3\), got \(2, 3, 3\)"),
+        (START, CHAIN, r"initial_positions: want \(3, N, 3\), got \(3, 3\)"),
+        (starts(3)[..., :2], CHAIN, r"initial_positions: want \(3, N, 3\), got \(3, 3, 2\)"),
+        (starts(3)[:, :2], CHAIN, r"3 names, masses of shape \(3,\) and initial_positions of shape \(3, 2, 3\)"),
+        (
+            starts(3),
+            replace(CHAIN, mass=MASS[:2]),
+            r"3 names, masses of shape \(2,\) and initial_positions of shape \(3, 3, 3\)",
+        ),
         (starts(3), replace(CHAIN, mass=MASS[:, None]), r"3 names, masses of shape \(3, 1\)"),
-        (np.where(np.arange(3)[:, None, None] == 1, np.nan, starts(3)), CHAIN, "starts: some positions are not finite"),
-        (np.where(np.arange(3)[:, None, None] == 1, np.inf, starts(3)), CHAIN, "starts: some positions are not finite"),
+        (
+            np.where(np.arange(3)[:, None, None] == 1, np.nan, starts(3)),
+            CHAIN,
+            "initial_positions: some positions are not finite",
+        ),
+        (
+            np.where(np.arange(3)[:, None, None] == 1, np.inf, starts(3)),
+            CHAIN,
+            "initial_positions: some positions are not finite",
+        ),
     ],
 )
 def test_starts_that_do_not_fit_are_refused(tmp_path, x, molecule, message):
     with pytest.raises(SimulationError, match=message):
-        run(SPRINGS, jnp.array(K), molecule, x, config(), new_run(tmp_path))
-
-
-def test_a_longer_run_begins_with_what_a_shorter_one_has_done(tmp_path, monkeypatch):
-    """It takes the longest of the finished ones that are alike, and becomes what it would have been on its own."""
-
-    def run_of(name, settings, parents=("springs",)):
-        folder = open_run(tmp_path / name, "md", settings, parents=parents, made_by=("cgcore.simulate",))
-        return run(SPRINGS, jnp.array(K), CHAIN, starts(3), settings, folder, among=tmp_path, progress=False), folder
-
-    for name, frames, values in (("a", 4, {}), ("b", 6, {}), ("c", 8, {"seed": 5}), ("d", 9, {})):
-        (_, table), folder = run_of(name, config(n_frames=frames, **values))
-        if name != "d":
-            folder.finish(table, 0.0)
-    run_of("e", config(n_frames=9), parents=("other",))[1].finish({}, 0.0)
-    unbroken = short(tmp_path / "unbroken", n_frames=12)
-    write, written = simulate.record.Record.write, []
-    monkeypatch.setattr(simulate.record.Record, "write", lambda r, n, *what: written.append(n) or write(r, n, *what))
-    (ensemble, table), _ = run_of("f", config(n_frames=12))
-    assert written == list(range(6, 12)), "b is the longest that is finished, of the same seed and parents"
-    same(ensemble, unbroken[0])
-    assert table["ns"] == unbroken[1]["ns"]
-    assert table["began_with_frames"] == 6 and "began_with" not in unbroken[1], "the manifest says so"
+        run(SPRINGS, jnp.array(K), molecule, x, config(), tmp_path)

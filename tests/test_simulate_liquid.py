@@ -12,7 +12,6 @@ from cgcore.frames import Status
 from cgcore.geometry import displacement
 from cgcore.potentials.base import Potential, with_neighbours
 from cgcore.simulate import Molecule, SimulationError, run
-from cgcore.store import Run
 
 N, CUTOFF = 27, 0.5
 BOX = np.array([1.2, 1.2, 1.3])
@@ -42,7 +41,7 @@ def simulated(folder, potential=SOFT, molecule=LIQUID, x=LATTICE, **values):
     settings = config(**values)
     folder.mkdir(exist_ok=True)
     starts = np.broadcast_to(x, (settings.replicas, N, 3))
-    return run(potential, jnp.array(500.0), molecule, starts, settings, Run(folder=folder, identity={}), progress=False)
+    return run(potential, jnp.array(500.0), molecule, starts, settings, folder, progress=False)[:2]
 
 
 def test_a_box_moved_is_the_same_liquid(tmp_path):

@@ -14,7 +14,14 @@ from cgcore.potentials.base import Potential, add, with_neighbours
 from cgcore.simulate import Molecule, lists
 from cgcore.simulate.driver import trajectory
 from cgcore.simulate.engine import Engine
-from cgcore.simulate.lists import Need, Plan, first_plan, may_have_missed, thermal_motion, wider
+from cgcore.simulate.lists import (
+    ListParameters,
+    ListUsage,
+    first_parameters,
+    may_have_missed,
+    reallocate,
+    thermal_motion,
+)
 
 SIDE, CUTOFF = 6, 0.45
 N = SIDE**3
@@ -31,16 +38,16 @@ def soft(k, edges):
 
 
 LISTED = with_neighbours(lambda key: jnp.array(2000.0), soft, CUTOFF, 60)
-PLAN = first_plan(CUTOFF, STARTS, LIQUID.mass, BOX, CONFIG)
+PLAN = first_parameters(CUTOFF, STARTS, LIQUID.mass, BOX, CONFIG)
 
 
-def end(potential: Potential, plan: Plan, config: MDConfig = CONFIG, frames: int = 2):
+def end(potential: Potential, plan: ListParameters, config: MDConfig = CONFIG, frames: int = 2):
     """The state after some frames, and what each of them needed."""
     engine = Engine(potential, jnp.array(2000.0), LIQUID, config, STARTS.dtype)
     state, needs = engine.begin(plan, jnp.asarray(STARTS)), []
     for number in range(frames):
         frame = engine.frame(plan, state, number)
-        state, needs = frame.state, [*needs, frame.need]
+        state, needs = frame.state, [*needs, frame.usage]
     return state, needs
 
 
@@ -53,12 +60,12 @@ def test_lists_leave_no_trace(listed):
     """The same forces to the last bits as from rows made for every energy, and the plan's lists were long enough."""
     state, needs = listed
     assert PLAN.interval > 1 and PLAN.capacity < 60
-    every_time, _ = end(LISTED._replace(listed=None), Plan(interval=20))
+    every_time, _ = end(LISTED._replace(listed=None), ListParameters(interval=20))
     assert_allclose(state.position, every_time.position, rtol=0, atol=1e-12)
     assert_allclose(state.energy, every_time.energy, rtol=1e-12)
     assert np.abs(np.asarray(state.position) - STARTS).max() > 1e-3
     for need in needs:
-        assert not may_have_missed(PLAN, Need(*map(np.asarray, need)), np.zeros(2, int)).any()
+        assert not may_have_missed(PLAN, ListUsage(*map(np.asarray, need)), np.zeros(2, int)).any()
         assert (np.asarray(need.moved) > 0.1 * PLAN.skin_nm / 2).all()
 
 
@@ -87,7 +94,7 @@ def test_terms_join_one_list(listed):
     assert both.listed.check(x, box) == Status.OK
 
 
-def driven(plan: Plan, molecule: Molecule = LIQUID, strength: float = 2000.0):
+def driven(plan: ListParameters, molecule: Molecule = LIQUID, strength: float = 2000.0):
     """The frames that count, from a start by a plan that was long enough for it."""
     engine = Engine(LISTED, jnp.array(strength), molecule, CONFIG, STARTS.dtype)
     state = engine.begin(replace(PLAN, interval=plan.interval), jnp.asarray(STARTS))
@@ -116,30 +123,30 @@ def test_a_bead_faster_than_any_list_is_said():
     assert (after, redone) == (plan, 0)
 
 
-def need(moved=(0.0, 0.0), candidates=(10, 10), capacity=(5, 5), cells=(False, False)) -> Need:
-    return Need(*map(np.array, (moved, candidates, capacity, cells)))
+def need(moved=(0.0, 0.0), candidates=(10, 10), capacity=(5, 5), cells=(False, False)) -> ListUsage:
+    return ListUsage(*map(np.array, (moved, candidates, capacity, cells)))
 
 
 def test_what_counts_as_missed():
-    plan = Plan(interval=10, skin_nm=0.1, candidates=20, capacity=10)
+    plan = ListParameters(interval=10, skin_nm=0.1, candidates=20, capacity=10)
     fine, failed = np.zeros(2, int), np.array([0, int(Status.OVERHEATED)])
     assert_array_equal(may_have_missed(plan, need(moved=(0.049, 0.051)), fine), [False, True])
     assert_array_equal(may_have_missed(plan, need(moved=(np.nan, 0.051)), failed), [False, False])
     assert_array_equal(may_have_missed(plan, need(capacity=(11, 10)), failed), [True, False])
     assert_array_equal(may_have_missed(plan, need(candidates=(20, 21)), failed), [False, True])
     assert_array_equal(may_have_missed(plan, need(cells=(True, False)), fine), [True, False])
-    assert not may_have_missed(Plan(interval=5), need(moved=(9.0, 9.0), candidates=(0, 0)), fine).any()
+    assert not may_have_missed(ListParameters(interval=5), need(moved=(9.0, 9.0), candidates=(0, 0)), fine).any()
 
 
 def test_a_plan_widens_as_far_as_it_can():
-    plan = Plan(interval=10, skin_nm=0.1, candidates=20, capacity=10)
+    plan = ListParameters(interval=10, skin_nm=0.1, candidates=20, capacity=10)
     second = np.array([False, True])
-    assert wider(plan, need(capacity=(99, 12)), np.zeros(2, bool), N, CONFIG) == plan
-    wide = wider(plan, need(capacity=(99, 12)), second, N, CONFIG)
+    assert reallocate(plan, need(capacity=(99, 12)), np.zeros(2, bool), N, CONFIG) == plan
+    wide = reallocate(plan, need(capacity=(99, 12)), second, N, CONFIG)
     assert (wide.capacity, wide.candidates, wide.interval) == (15, 20, 10)
-    assert wider(plan, need(moved=(0, 0.06)), second, N, CONFIG).interval == 5
+    assert reallocate(plan, need(moved=(0, 0.06)), second, N, CONFIG).interval == 5
     at_end = replace(plan, interval=1)
-    assert wider(at_end, need(moved=(0, 0.06)), second, N, CONFIG) == at_end
+    assert reallocate(at_end, need(moved=(0, 0.06)), second, N, CONFIG) == at_end
 
 
 def test_intervals_come_from_the_thermal_motion():
@@ -149,7 +156,7 @@ def test_intervals_come_from_the_thermal_motion():
     assert thermal_motion(2.0, 5.0, slow) == pytest.approx(np.sqrt(2 * 2.4943 / 5.0 / 1000.0 * 2.0), rel=1e-2)
     assert thermal_motion(1e-6, 5.0, CONFIG) == pytest.approx(thermal_motion(1e-6, 5.0, quick), rel=1e-3)
     assert PLAN.skin_nm <= lists.SKIN * CUTOFF
-    assert first_plan(CUTOFF, STARTS, LIQUID.mass, BOX, slow).interval > PLAN.interval
+    assert first_parameters(CUTOFF, STARTS, LIQUID.mass, BOX, slow).interval > PLAN.interval
 
 
 def test_cells_hold_what_is_near():

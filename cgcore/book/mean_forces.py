@@ -85,7 +85,7 @@ def sampled(config: MeanForceConfig, root: Path, *, progress: bool = True) -> st
     run = store.open_run(root, "mean_forces", config, parents=(parent,), made_by=MADE_BY)
     if run.done:
         return run
-    frames = data.thin(split.valid, config.frames)
+    frames = data.subsample(split.valid, config.frames)
     missing = [k for k in range(frames.n_frames) if not _frame(run, k).is_file()]
     context = _context(topology.n_atoms, np.asarray(frames.box, float))
     done = (frames.n_frames - len(missing)) * s.samples

@@ -137,7 +137,7 @@ def fitted(task: Task, root: Path, *, progress: bool = True) -> store.Run:
     topology, frames = sets.load(task.system)
     d = task.fit.data
     beads = mapping.load(d.map, topology, typing=d.typing, residue=d.residue)
-    frames = data.thin(frames, d.frames)
+    frames = data.subsample(frames, d.frames)
     parent = store.data_hash(frames.position, frames.force)
     run = store.open_run(root, "fit", task.config, parents=(parent,), made_by=MADE_BY)
     if run.done:
@@ -176,11 +176,11 @@ def _one(task: Task, beads: mapping.Mapping, split: data.Split, run: store.Run, 
 def _curve(task: Task, beads: mapping.Mapping, split: data.Split, run: store.Run, progress: bool) -> tuple[dict, dict]:
     """A learning curve, and the noise floor from its limit and, for a molecule, from frames that are nearly alike."""
     if isinstance(task.fit, SplineFitConfig):
-        fits, fewest = {}, data.thin(split.train, min(n for n in task.config.frames if n))
+        fits, fewest = {}, data.subsample(split.train, min(n for n in task.config.frames if n))
         # Knots where the fewest frames have samples: more frames must not mean more to determine.
         knots = splines.for_frames(terms(beads), fewest, task.fit.splines)
         for n in task.config.frames:
-            few = data.thin(split.train, n)
+            few = data.subsample(split.train, n)
             fits[few.n_frames] = train_splines.fit(knots, split._replace(train=few), blocks=min(10, few.n_frames))
         predicted = train_splines.predict(knots, fits[max(fits)].params, split.valid)
     else:

@@ -1,6 +1,7 @@
 """What a potential is, how two are joined, and how one gets its neighbours."""
 
 from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
@@ -15,17 +16,20 @@ from cgcore.errors import CgcoreError
 from ..frames import Frames, Status
 from ..neighbors import all_pairs, capacity_for, mean_neighbours, row_index, rows, short_rows, short_rows_for
 
+ROOM_OF = {"mace": "mace", "nequip": "nequip", "splines": "splines", "barrier": "priors", "priors": "priors"}
+"""Modules of potentials, and the rooms of kernels that they belong to."""
+
 
 class PotentialError(CgcoreError, ValueError):
     """A potential that cannot be built as asked, with what was wanted and what was found."""
 
 
-def sound(position: Array, box: Array) -> int:
-    """The check of a potential that holds for every frame."""
+def always_valid(position: Array, box: Array) -> int:
+    """Return OK: the check of a potential that has an energy for every frame."""
     return int(Status.OK)
 
 
-class Listed(NamedTuple):
+class ListEnergy(NamedTuple):
     """The energy of a frame whose neighbours are known, for loops that keep lists of them.
 
     energy(params, position (N, 3), box (3,), index (N, K)) -> kJ/mol, where each bead's row holds all others within
@@ -35,7 +39,7 @@ class Listed(NamedTuple):
 
     cutoff_nm: float
     energy: Callable
-    check: Callable = sound
+    check: Callable = always_valid
 
 
 class Potential(NamedTuple):
@@ -45,13 +49,43 @@ class Potential(NamedTuple):
     periodic: whether it is meant for a liquid in its box; the beads of a molecule see each other directly.
     check(position, box) -> `frames.Status` bits: whether the energy of this frame can be had; where not it is NaN.
     listed: the same energy from neighbours that are handed in; None where it needs none.
+    model: what it was built from, a dataclass or a tuple of them; with the parameters it says which potential this is.
+    terms: the potentials that it is the sum of, none for a single one.
     """
 
     init: Callable
     energy: Callable
     periodic: bool = False
-    check: Callable = sound
-    listed: Listed | None = None
+    check: Callable = always_valid
+    listed: ListEnergy | None = None
+    model: object = None
+    terms: tuple = ()
+
+    @property
+    def identity(self) -> dict | list:
+        """Kind and settings of the model, of each term of a sum; {"kind": None} where it was not built from a model."""
+        if self.terms:
+            return [term.identity for term in self.terms]
+        if isinstance(self.model, tuple):
+            return [_described(part) for part in self.model]
+        return _described(self.model)
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The rooms of kernels (`store.kernels.ROOMS`) that compute it."""
+        return tuple(sorted({ROOM_OF[kind.split(".")[0]] for kind in _kinds(self.identity) if kind}))
+
+
+def _kinds(identity: dict | list) -> set[str]:
+    parts = identity if isinstance(identity, list) else [identity]
+    return set().union(*(_kinds(p) if isinstance(p, list) else {p["kind"]} for p in parts))
+
+
+def _described(model) -> dict:
+    if not is_dataclass(model):
+        return {"kind": None}
+    kind = type(model)
+    return {"kind": f"{kind.__module__.removeprefix('cgcore.potentials.')}.{kind.__name__}"} | asdict(model)
 
 
 def force(potential: Potential, params, position: Array, box: Array) -> Array:
@@ -71,10 +105,10 @@ def add(*terms: Potential) -> Potential:
     def check(position, box):
         return reduce(or_, (t.check(position, box) for t in terms))
 
-    return Potential(init, energy, any(t.periodic for t in terms), check, _add_listed(terms))
+    return Potential(init, energy, any(t.periodic for t in terms), check, _add_listed(terms), terms=terms)
 
 
-def _add_listed(terms: tuple[Potential, ...]) -> Listed | None:
+def _add_listed(terms: tuple[Potential, ...]) -> ListEnergy | None:
     """The sum from one list, as long as the longest cut-off asks for; terms that need none ignore it."""
     if not any(t.listed for t in terms):
         return None
@@ -88,20 +122,27 @@ def _add_listed(terms: tuple[Potential, ...]) -> Listed | None:
     def check(position, box):
         return reduce(or_, ((t.listed or t).check(position, box) for t in terms))
 
-    return Listed(max(t.listed.cutoff_nm for t in terms if t.listed), energy, check)
+    return ListEnergy(max(t.listed.cutoff_nm for t in terms if t.listed), energy, check)
 
 
 def with_neighbours(
-    init: Callable, energy: Callable, cutoff_nm: float, capacity: int | None, count: int | None = None
+    init: Callable,
+    energy: Callable,
+    cutoff_nm: float,
+    capacity: int | None,
+    count: int | None = None,
+    *,
+    model: object = None,
 ) -> Potential:
     """The potential with energy(params, edges): of all pairs of a molecule, or of a liquid's rows of `capacity` slots.
 
     count: into how many short rows these go, None to leave them as they are. A frame in which a bead has more neighbours
-    than slots, or all together have more short rows, has the energy NaN and the status NEIGHBOURS_FULL.
+    than slots, or all together have more short rows, has the energy NaN and the status NEIGHBOURS_FULL. model: what the
+    potential was built from.
     """
     energy = _in_full_precision(energy)
     if capacity is None:
-        return Potential(init, lambda params, position, box: energy(params, all_pairs(position, box)))
+        return Potential(init, lambda params, position, box: energy(params, all_pairs(position, box)), model=model)
 
     def found(position, box):
         index, full = row_index(position, box, cutoff_nm, capacity)
@@ -120,7 +161,7 @@ def with_neighbours(
     def check(position, box):
         return jnp.where(found(position, box)[1], Status.NEIGHBOURS_FULL, Status.OK)
 
-    return Potential(init, of_frame, True, check, Listed(cutoff_nm, of_list))
+    return Potential(init, of_frame, True, check, ListEnergy(cutoff_nm, of_list), model)
 
 
 def _in_full_precision(energy: Callable) -> Callable:
@@ -133,7 +174,7 @@ def _in_full_precision(energy: Callable) -> Callable:
     return evaluate
 
 
-def surroundings(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liquid: bool) -> dict:
+def neighbour_statistics(frames: Frames, species: tuple[int, ...], cutoff_nm: float, liquid: bool) -> dict:
     """What a network's model takes from the frames' beads: mean_neighbours, and where they are a liquid capacity, the slots
     of its rows, and short_rows, how many of those it needs; None for a molecule.
 

@@ -18,11 +18,11 @@ from jax_md import nn
 from ..config import NequIPConfig
 from ..frames import Frames
 from ..neighbors import Edges
-from .base import Potential, check_species, surroundings, with_neighbours
+from .base import Potential, check_species, neighbour_statistics, with_neighbours
 
 HALF_UNIT = 0.5
 """The cut-off in the network's unit of length. Its cut-off function falls over the last half unit, here over all of
-the surroundings: over the last half Å alone, the many neighbours near the cut-off speak as loudly as the bonds, and a
+the neighbour_statistics: over the last half Å alone, the many neighbours near the cut-off speak as loudly as the bonds, and a
 liquid's bonds are hardly learnt."""
 
 FIRST_LAYER = 0.09
@@ -72,7 +72,7 @@ class Model:
 
 def for_frames(config: NequIPConfig, species: tuple[int, ...], frames: Frames, *, liquid: bool = False) -> Model:
     """The model of the frames' beads; liquid as in `mace.for_frames`."""
-    found = surroundings(frames, species, config.cutoff_nm, liquid)
+    found = neighbour_statistics(frames, species, config.cutoff_nm, liquid)
     return Model(config=config, species=tuple(species), n_species=max(species) + 1, **found)
 
 
@@ -84,6 +84,7 @@ def build(model: Model) -> Potential:
         model.config.cutoff_nm,
         model.capacity,
         model.short_rows,
+        model=model,
     )
 
 

@@ -142,7 +142,7 @@ def build(splines: tuple[Spline, ...], *, liquid: bool = False) -> Potential:
     def energy(params, position, box):
         return sum(jnp.sum(s.energy(params[s.term.name], coordinates(s.term, position, box))) for s in splines)
 
-    return Potential(init, energy, liquid)
+    return Potential(init, energy, liquid, model=splines)
 
 
 def for_frames(

@@ -22,6 +22,10 @@ class Cost:
         """Seconds of the median frame."""
         return float(np.median(self.seconds))
 
+    def first(self, n: int) -> "Cost":
+        """The cost of the first n frames, compiling included."""
+        return replace(self, seconds=self.seconds[:n])
+
 
 class Meter:
     """Adds up the cost of a simulation that goes on from an earlier one's."""

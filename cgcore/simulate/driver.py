@@ -1,8 +1,10 @@
-"""A simulation from its starts to its table: frame by frame, each checked before it counts."""
+"""A simulation from its initial positions to its table: frame by frame, each checked before it counts."""
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +15,14 @@ from tqdm import tqdm
 from ..config import MDConfig
 from ..frames import Ensemble, Status
 from ..potentials.base import Potential
-from ..store import Run, data_hash
+from ..potentials.compiled import for_simulation
+from ..store import Run, data_hash, open_run
 from ..units import ns_per_day
+from .bias import Bias
 from .cost import Cost, Meter
 from .dynamics import State
 from .engine import Engine, Frame
-from .lists import Plan, first_plan, may_have_missed, wider
-from .longer import began_with, go_on_from_shorter
-from .memory import Bias
+from .lists import ListParameters, first_parameters, may_have_missed, reallocate
 from .record import Record
 from .system import Molecule, check
 from .table import table
@@ -29,21 +31,33 @@ CHECKPOINT_S = 30.0
 """Seconds between states on disk."""
 
 
+class Simulation(NamedTuple):
+    """ensemble: frames of all replicas; table: its small numbers; run: its folder; recorded: what a bias keeps, (C, T, ...)."""
+
+    ensemble: Ensemble
+    table: dict
+    run: Run
+    recorded: dict[str, np.ndarray]
+
+
 def run(
     potential: Potential,
     params,
     molecule: Molecule,
-    starts: Array,
+    initial_positions: Array,
     config: MDConfig,
-    folder: Run,
+    root: Path,
     *,
     bias: Bias | None = None,
-    among: Path | None = None,
     progress: bool = True,
-) -> tuple[Ensemble, dict]:
-    """Simulate config.replicas replicas from `starts` (C, N, 3) nm; the ensemble and its small table.
+) -> Simulation:
+    """Simulate config.replicas replicas from `initial_positions` (C, N, 3) nm.
 
-    A replica fails when it is not finite, when the potential says that it has no energy for a frame, and by the study's
+    The run is root/md/<id>, named by the potential and its parameters, the configuration, the molecule, the initial
+    positions and the bias, whichever form of the potential computes it. The number of frames is not in the name: a run
+    of which more frames are wanted goes on, one of which fewer are wanted is read back that far.
+
+    A replica fails when it is not finite, when the potential says that it has no energy for a frame, and by the paper's
     criteria: a molecule's when a bond is further than config.bond_tolerance_nm from its reference length, a liquid's
     when its thermal energy 2 K / 3N reaches config.thermal_limit_kJ_mol. It runs on, but its frames from then on do not
     count. Positions of a liquid are not wrapped, so that its molecules stay whole. A frame in which neighbours may have
@@ -51,75 +65,106 @@ def run(
     list was left behind, the replica has the status NEIGHBOURS_FULL.
 
     Every CHECKPOINT_S seconds the state goes to disk: a killed run goes on from there and is the same as an unbroken
-    one. A finished run is read back. With `among`, a folder of run folders, a new run begins with what a finished one
-    that differs in its length alone has computed, and the table says so. A bias is part of the energies that are recorded.
-    Raises SimulationError for starts that do not fit the configuration or are not finite, for a liquid's potential
-    without a box, and for a folder whose bias grew on another model.
+    one. A bias is part of the energies that are recorded.
+
+    Raises:
+        SimulationError: initial positions that do not fit the configuration or are not finite, or a liquid's potential
+            without a box.
     """
-    starts = jnp.asarray(starts)
-    check(potential, starts, molecule, config)
-    if among is not None and bias is None and (shorter := go_on_from_shorter(folder, among)):
-        tqdm.write(f"{folder.folder}: the first frames are those of {shorter.folder}")
-    identity = bias and f"{bias.identity} on model {model_id(params)}"
-    record = Record(folder, starts.shape[1], config, bias, identity)
-    engine = Engine(potential, params, molecule, config, starts.dtype, bias)
-    if saved := record.load():
-        state, plan, done, cost = saved
-        state = engine.spread(state)
-        words = "done" if done == config.n_frames else f"going on after {done} of {config.n_frames} frames"
-        tqdm.write(f"{folder.folder}: {words}")
+    initial_positions = jnp.asarray(initial_positions)
+    check(potential, initial_positions, molecule, config)
+    folder = _open(potential, params, molecule, initial_positions, config, root, bias)
+    with folder.held():
+        record = Record(folder, initial_positions.shape[1], config, bias)
+        saved = record.load()
+        if saved and saved.done >= config.n_frames and folder.done:
+            tqdm.write(f"{folder.folder}: done")
+            extra, engines = folder.manifest["results"], folder.manifest["engines"]
+            extra = {
+                key: extra[key]
+                for key in ("devices", *ListParameters(interval=1, capacity=1).numbers())
+                if key in extra
+            }
+            cost = saved.cost
+        else:
+            potential, params, engines = for_simulation(potential, params, initial_positions, molecule.box)
+            engine = Engine(potential, params, molecule, config, initial_positions.dtype, bias)
+            lists, cost = _frames(engine, record, saved, potential, initial_positions, molecule, config, progress)
+            extra = {"devices": engine.n_devices} | lists.numbers()
+        ensemble, cost = record.ensemble(molecule.names), cost.first(config.n_frames)
+        numbers = table(ensemble, config, cost) | extra
+        if not folder.done or folder.manifest["results"]["n_frames_each"] < config.n_frames:
+            folder.finish(numbers, numbers["wall_s"], engines=engines)
+    return Simulation(ensemble, numbers, folder, record.recorded_frames())
+
+
+def _open(potential, params, molecule: Molecule, initial_positions: Array, config: MDConfig, root: Path, bias) -> Run:
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+    named = {key: value for key, value in asdict(config).items() if key != "n_frames"}
+    fixed = (molecule.mass, molecule.bonds, molecule.bond_length, molecule.box)
+    return open_run(
+        root,
+        "md",
+        {"potential": potential.identity, "md": named, "bias": bias and bias.identity},
+        data={
+            "params": data_hash(*leaves),
+            "initial_positions": data_hash(np.asarray(initial_positions)),
+            "molecule": data_hash(*map(np.asarray, fixed)),
+        },
+        rooms=("geometry", "simulate", *potential.rooms, *(("metadynamics",) if bias else ())),
+    )
+
+
+def _frames(engine: Engine, record: Record, saved, potential, initial_positions, molecule, config, progress: bool):
+    """All frames that are missing, on disk; the list parameters and the cost after the last."""
+    if saved:
+        state, lists, done, cost = engine.spread(saved.state), saved.lists, saved.done, saved.cost
+        tqdm.write(f"{record.folder.folder}: going on after {done} of {config.n_frames} frames")
     else:
-        cutoff = potential.listed.cutoff_nm if potential.listed else None
-        plan, done, cost = first_plan(cutoff, np.asarray(starts), molecule.mass, molecule.box, config), 0, Cost()
-        state = engine.begin(plan, starts)
+        cutoff, start = potential.listed.cutoff_nm if potential.listed else None, np.asarray(initial_positions)
+        lists, done, cost = first_parameters(cutoff, start, molecule.mass, molecule.box, config), 0, Cost()
+        state = engine.begin(lists, initial_positions)
     alive = ~record.status[:, :done].any(1)
     meter, saved_at = Meter(engine, cost), time.perf_counter()
     with tqdm(total=config.n_frames, initial=done, unit="frame", desc="simulate", disable=not progress) as bar:
-        for frame, status, next_plan, redone in trajectory(engine, plan, state, done, alive):
+        for frame, status, next_lists, redone in trajectory(engine, lists, state, done, alive):
             record.write(done, frame, status)
-            done, cost, plan = done + 1, meter.frame(redone), next_plan
+            done, cost, lists = done + 1, meter.frame(redone), next_lists
             if done == config.n_frames or time.perf_counter() - saved_at > CHECKPOINT_S:
-                record.save(frame.state, plan, done, cost)
+                record.save(frame.state, lists, done, cost)
                 saved_at = time.perf_counter()
             rate = ns_per_day(config.frame_ps * config.replicas, cost.frame_s)
             dead = int(record.status[:, done - 1].astype(bool).sum())
             bar.set_postfix({"ns/day in all": f"{rate:.0f}", "dead": dead}, refresh=False)
             bar.update()
-    ensemble = record.ensemble(molecule.names)
-    numbers = {"devices": engine.n_devices} | plan.numbers() | began_with(folder)
-    return ensemble, table(ensemble, config, cost) | numbers
-
-
-def model_id(params) -> str:
-    """12 hex digits of a model's parameters."""
-    return data_hash(*map(np.asarray, jax.tree.leaves(params)))
+    return lists, cost
 
 
 def trajectory(
-    engine: Engine, plan: Plan, state: State, first: int, alive: np.ndarray
-) -> Iterator[tuple[Frame, np.ndarray, Plan, int]]:
-    """Frames from number `first` on: each with its status (C,), the plan to go on with, and how often it was redone.
+    engine: Engine, lists: ListParameters, state: State, first: int, alive: np.ndarray
+) -> Iterator[tuple[Frame, np.ndarray, ListParameters, int]]:
+    """Frames from number `first` on: each with its status (C,), the lists to go on with, and how often it was redone.
 
-    alive: (C,) the replicas whose frames still count; the others may miss what neighbours they will. A wider plan stays
+    alive: (C,) the replicas whose frames still count; the others may miss what neighbours they will. More room stays
     if a replica that asked for it survives the frame: one that collapses has more neighbours than lists should hold.
     """
     config, ahead = engine.config, None
     for number in range(first, config.n_frames):
-        frame, usual, redone, asked = ahead or engine.frame(plan, state, number), plan, 0, np.zeros_like(alive)
+        frame, usual, redone, asked = ahead or engine.frame(lists, state, number), lists, 0, np.zeros_like(alive)
         while True:
             # The device goes on with the next frame while this one is judged and written.
-            ahead = engine.frame(plan, frame.state, number + 1) if number + 1 < config.n_frames else None
-            need, status = jax.tree.map(np.asarray, (frame.need, frame.status))
-            missed = alive & may_have_missed(plan, need, status)
+            ahead = engine.frame(lists, frame.state, number + 1) if number + 1 < config.n_frames else None
+            usage, status = jax.tree.map(np.asarray, (frame.usage, frame.status))
+            missed = alive & may_have_missed(lists, usage, status)
             asked |= missed
-            wide = wider(plan, need, missed, engine.n_beads, config)
-            if wide == plan:
+            roomier = reallocate(lists, usage, missed, engine.n_beads, config)
+            if roomier == lists:
                 break
-            plan, redone = wide, redone + 1
-            frame = engine.frame(plan, state, number)
+            lists, redone = roomier, redone + 1
+            frame = engine.frame(lists, state, number)
         status = np.where(missed, status | Status.NEIGHBOURS_FULL, status)
         alive = alive & (status == 0)
-        if plan != usual and not (alive & asked).any():
-            plan, ahead = usual, None
+        if lists != usual and not (alive & asked).any():
+            lists, ahead = usual, None
         state = frame.state
-        yield frame, status, plan, redone
+        yield frame, status, lists, redone

@@ -14,14 +14,14 @@ from ..units import kT
 class State(NamedTuple):
     """One replica: position (N, 3) nm, momentum (N, 3) g/mol nm/ps, force (N, 3) kJ/mol/nm and energy () at position.
 
-    memory: that of a bias, a dict of arrays; None where there is none.
+    bias_state: that of a bias, a dict of arrays; None where there is none.
     """
 
     position: Array
     momentum: Array
     force: Array
     energy: Array
-    memory: dict[str, Array] | None = None
+    bias_state: dict[str, Array] | None = None
 
 
 def step(
@@ -42,7 +42,7 @@ def step(
         p = c * p + jnp.sqrt((1 - c * c) * kT(config.temperature_K) * m) * noise
     x = x + dt / 2 * p / m
     energy, force, more = evaluate(x)
-    return State(x, p + dt / 2 * force, force, energy, state.memory), more
+    return State(x, p + dt / 2 * force, force, energy, state.bias_state), more
 
 
 def noise(key: Array, first: Array, n: int, shape: tuple, dtype) -> Array:

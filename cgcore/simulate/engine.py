@@ -14,9 +14,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..config import MDConfig
 from ..potentials.base import Potential, add
+from .bias import Bias
 from .dynamics import State, kinetic, maxwell, noise, step
-from .lists import Need, Plan, neighbours, nothing, widest
-from .memory import Bias
+from .lists import ListParameters, ListUsage, neighbours, widest, zero_usage
 from .system import Molecule, status
 
 BEADS_AT_ONCE = 400
@@ -31,7 +31,7 @@ class Frame(NamedTuple):
     state: State
     kinetic: Array
     status: Array
-    need: Need
+    usage: ListUsage
 
 
 class Engine:
@@ -39,7 +39,7 @@ class Engine:
 
     Replicas are divided among as many devices as divide their number. Noise is drawn from the seed, the number of the
     replica and that of the step, so that neither frames nor devices nor lists change it. A bias is one more term of the
-    energy, with each replica's memory as its parameters.
+    energy, with each replica's bias_state as its parameters.
     """
 
     def __init__(
@@ -57,23 +57,25 @@ class Engine:
         self.compile_s = 0.0
         self._update = bias and jax.jit(bias.update, out_shardings=NamedSharding(self.mesh, REPLICAS))
 
-    def begin(self, plan: Plan, starts: Array) -> State:
-        """The state at the starts (C, N, 3) nm: momenta of the temperature, and forces, by steps of no length."""
-        draw = jax.vmap(lambda key: maxwell(key, self.system.mass, starts.shape[1:], self.config))
-        empty = jnp.zeros(len(starts), starts.dtype)
-        memory = self.bias and jax.vmap(self.bias.potential.init)(self.momentum_keys)
-        memory = jax.tree.map(lambda x: x.astype(starts.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, memory)
-        state = State(starts, draw(self.momentum_keys), jnp.zeros_like(starts), empty, memory)
-        return self._run(plan, self.spread(state), 0, 1, 0.0).state
+    def begin(self, lists: ListParameters, initial_positions: Array) -> State:
+        """The state at the initial_positions (C, N, 3) nm: momenta of the temperature, and forces, by steps of no length."""
+        draw = jax.vmap(lambda key: maxwell(key, self.system.mass, initial_positions.shape[1:], self.config))
+        empty = jnp.zeros(len(initial_positions), initial_positions.dtype)
+        bias_state = self.bias and jax.vmap(self.bias.potential.init)(self.momentum_keys)
+        bias_state = jax.tree.map(
+            lambda x: x.astype(initial_positions.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, bias_state
+        )
+        state = State(initial_positions, draw(self.momentum_keys), jnp.zeros_like(initial_positions), empty, bias_state)
+        return self._run(lists, self.spread(state), 0, 1, 0.0).state
 
-    def frame(self, plan: Plan, state: State, number: int) -> Frame:
+    def frame(self, lists: ListParameters, state: State, number: int) -> Frame:
         """Frame `number`, from the state at the end of the one before it. Returns at once, before it is computed."""
         steps = self.config.steps_per_frame
-        frame = self._run(plan, state, number * steps, steps // plan.interval, self.config.dt_ps)
+        frame = self._run(lists, state, number * steps, steps // lists.interval, self.config.dt_ps)
         if self.bias:
-            position, memory = frame.state.position, frame.state.memory
-            memory = self._update(memory, position, self.system.box, frame.status == 0, np.int32(number + 1))
-            frame = frame._replace(state=frame.state._replace(memory=memory))
+            position, bias_state = frame.state.position, frame.state.bias_state
+            bias_state = self._update(bias_state, position, self.system.box, frame.status == 0, np.int32(number + 1))
+            frame = frame._replace(state=frame.state._replace(bias_state=bias_state))
         jax.tree.map(lambda array: array.copy_to_host_async(), frame)
         return frame
 
@@ -81,14 +83,14 @@ class Engine:
         """Arrays (C, ...) on the devices of their replicas."""
         return jax.device_put(tree, NamedSharding(self.mesh, REPLICAS))
 
-    def _run(self, plan: Plan, state: State, first_step: int, blocks: int, dt_ps: float) -> Frame:
+    def _run(self, lists: ListParameters, state: State, first_step: int, blocks: int, dt_ps: float) -> Frame:
         scalars = (np.int32(first_step), np.int32(blocks), state.position.dtype.type(dt_ps))
         arguments = (self.params, self.system, self.noise_keys, state, *scalars)
         leaves, tree = jax.tree.flatten(arguments)
         shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)) for x in leaves)
         start = time.perf_counter()
         of_a_frame = replace(self.config, n_frames=1, seed=0)
-        program = _compiled(self.potential, plan, of_a_frame, self.liquid, self.mesh, tree, shapes)
+        program = _compiled(self.potential, lists, of_a_frame, self.liquid, self.mesh, tree, shapes)
         self.compile_s += time.perf_counter() - start
         return program(*arguments)
 
@@ -97,9 +99,11 @@ _joined = lru_cache(maxsize=16)(add)  # the same function for the same two, for 
 
 
 @lru_cache(maxsize=16)
-def _compiled(potential: Potential, plan: Plan, config: MDConfig, liquid: bool, mesh: Mesh, tree, shapes: tuple):
+def _compiled(
+    potential: Potential, lists: ListParameters, config: MDConfig, liquid: bool, mesh: Mesh, tree, shapes: tuple
+):
     """The program of one frame for arguments of these shapes."""
-    one = partial(_frame, potential, plan, config, liquid)
+    one = partial(_frame, potential, lists, config, liquid)
     batched = jax.vmap(one, AXES)
     if jax.default_backend() == "cpu":
         batched = _in_turns(one, config.replicas // mesh.size)
@@ -127,25 +131,25 @@ AXES = (None, None, 0, 0, None, None, None)
 """Where the replicas are in the arguments of `_frame` from params on."""
 
 
-def _frame(potential, plan, config, liquid, params, system, key, state, first_step, blocks, dt) -> Frame:
-    """`blocks` times plan.interval steps of one replica; neighbours are found and noise is drawn once a block."""
+def _frame(potential, lists, config, liquid, params, system, key, state, first_step, blocks, dt) -> Frame:
+    """`blocks` times lists.interval steps of one replica; neighbours are found and noise is drawn once a block."""
     shape, dtype = state.position.shape, state.position.dtype
-    params = params if state.memory is None else (params, state.memory)
-    find, evaluate = neighbours(potential, plan, params, system.box)
+    params = params if state.bias_state is None else (params, state.bias_state)
+    find, evaluate = neighbours(potential, lists, params, system.box)
 
     def block(number, carry):
         found = find(carry[0].position)
-        first = first_step + number * plan.interval
-        xi = noise(key, first, plan.interval, shape, dtype) if config.ensemble == "nvt" else None
+        first = first_step + number * lists.interval
+        xi = noise(key, first, lists.interval, shape, dtype) if config.ensemble == "nvt" else None
 
         def one_step(carry, xi):
-            state, need = step(carry[0], xi, lambda x: evaluate(x, found), system.mass, dt, config)
-            return (state, widest(carry[1], need)), None
+            state, usage = step(carry[0], xi, lambda x: evaluate(x, found), system.mass, dt, config)
+            return (state, widest(carry[1], usage)), None
 
-        return jax.lax.scan(one_step, carry, xi, length=plan.interval)[0]
+        return jax.lax.scan(one_step, carry, xi, length=lists.interval)[0]
 
-    state, need = jax.lax.fori_loop(0, blocks, block, (state, nothing(dtype)))
+    state, usage = jax.lax.fori_loop(0, blocks, block, (state, zero_usage(dtype)))
     energy = kinetic(state.momentum, system.mass)
     bits = status(state.position, energy, system, config, liquid)
     bits = bits | jnp.asarray((potential.listed or potential).check(state.position, system.box), bits.dtype)
-    return Frame(state, energy, bits, need)
+    return Frame(state, energy, bits, usage)

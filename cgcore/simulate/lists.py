@@ -3,7 +3,7 @@
 Candidates, all beads within cut-off + skin, are found every `interval` steps; before each energy those within the
 cut-off are picked from them, in rising order, so that the list behind them leaves no trace in the numbers. A list holds
 while no bead has moved by more than half the skin. What a frame needed is measured on the way; a frame that needed more
-than its plan has is computed again, by a wider plan.
+than its lists hold is computed again, with more room.
 """
 
 import math
@@ -35,7 +35,7 @@ MARGIN = 1.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ListParameters:
     """How neighbours are found; hashable, since programs are compiled for it.
 
     interval: steps between lists; candidates, capacity: slots of a row within cut-off + skin and within the cut-off;
@@ -55,7 +55,7 @@ class Plan:
         return names if self.capacity else {}
 
 
-class Need(NamedTuple):
+class ListUsage(NamedTuple):
     """What a list had to hold: nm moved by the fastest bead, longest rows; and whether cells overflowed."""
 
     moved: Array
@@ -64,34 +64,36 @@ class Need(NamedTuple):
     cells: Array
 
 
-def nothing(dtype) -> Need:
-    """The need of no step."""
+def zero_usage(dtype) -> ListUsage:
+    """Return the usage before the first step."""
     none = jnp.zeros((), jnp.int32)
-    return Need(moved=jnp.zeros((), dtype), candidates=none, capacity=none, cells=jnp.zeros((), bool))
+    return ListUsage(moved=jnp.zeros((), dtype), candidates=none, capacity=none, cells=jnp.zeros((), bool))
 
 
-def first_plan(cutoff_nm: float | None, starts: np.ndarray, mass, box, config: MDConfig) -> Plan:
-    """The plan to begin with: the longest interval whose thermal motion a short skin holds, room as the starts need.
+def first_parameters(
+    cutoff_nm: float | None, initial_positions: np.ndarray, mass, box, config: MDConfig
+) -> ListParameters:
+    """Return the parameters to begin with: the longest interval whose thermal motion a short skin holds, room as the initial positions need.
 
     Without a cut-off there is no list, and the interval is that at which noise is drawn.
     """
     intervals = [n for n in range(1, config.steps_per_frame + 1) if config.steps_per_frame % n == 0]
     if cutoff_nm is None:
-        return Plan(interval=max(n for n in intervals if n <= 50))
+        return ListParameters(interval=max(n for n in intervals if n <= 50))
     skins = {n: 2 * SIGMAS * thermal_motion(n * config.dt_ps, float(np.min(mass)), config) for n in intervals}
     interval = max((n for n in intervals if skins[n] <= SKIN * cutoff_nm), default=1)
-    n = starts.shape[1]
+    n = initial_positions.shape[1]
     box, reach = np.asarray(box, float), cutoff_nm + skins[interval]
-    plan = Plan(
+    lists = ListParameters(
         interval=interval,
         skin_nm=skins[interval],
-        candidates=_room(fullest_row(starts, box, reach), n),
-        capacity=_room(fullest_row(starts, box, cutoff_nm), n),
+        candidates=_room(fullest_row(initial_positions, box, reach), n),
+        capacity=_room(fullest_row(initial_positions, box, cutoff_nm), n),
     )
     if n < CELLS_FROM or np.isinf(box).any() or (box < 3 * reach).any():
-        return plan
+        return lists
     cells = tuple(int(side) for side in box // reach)
-    return replace(plan, cells=cells, cell_capacity=_room(fullest_cell(starts, box, cells), n))
+    return replace(lists, cells=cells, cell_capacity=_room(fullest_cell(initial_positions, box, cells), n))
 
 
 def thermal_motion(time_ps: float, mass: float, config: MDConfig) -> float:
@@ -104,65 +106,69 @@ def thermal_motion(time_ps: float, mass: float, config: MDConfig) -> float:
     return time_ps * math.sqrt(thermal) * (math.sqrt(2 * (x + math.expm1(-x))) / x if x > 1e-3 else 1.0)
 
 
-def neighbours(potential: Potential, plan: Plan, params, box: Array) -> tuple[Callable, Callable]:
+def neighbours(potential: Potential, lists: ListParameters, params, box: Array) -> tuple[Callable, Callable]:
     """find(position (N, 3)) -> found, and evaluate(position, found) -> energy, force (N, 3), what the list had to hold."""
     if potential.listed is None:
         direct = jax.value_and_grad(lambda position: potential.energy(params, position, box))
 
         def evaluate_all(position, found):
             energy, slope = direct(position)
-            return energy, -slope, nothing(position.dtype)
+            return energy, -slope, zero_usage(position.dtype)
 
         return lambda position: None, evaluate_all
 
     cutoff = potential.listed.cutoff_nm
-    reach = cutoff + plan.skin_nm
+    reach = cutoff + lists.skin_nm
     of_rows = jax.value_and_grad(lambda position, index: potential.listed.energy(params, position, box, index))
 
     def find(position):
-        if plan.cells is None:
-            return position, *all_rows(position, box, reach, plan.candidates), jnp.zeros((), bool)
-        around, full = cell_index(position, box, plan.cells, plan.cell_capacity)
-        return position, *narrow(position, box, around, reach, plan.candidates), full
+        if lists.cells is None:
+            return position, *all_rows(position, box, reach, lists.candidates), jnp.zeros((), bool)
+        around, full = cell_index(position, box, lists.cells, lists.cell_capacity)
+        return position, *narrow(position, box, around, reach, lists.candidates), full
 
     def evaluate(position, found):
         start, candidates, longest, full = found
         moved = jnp.sqrt(jnp.max(jnp.sum((position - start) ** 2, axis=-1)))
-        index, fullest = narrow(position, box, candidates, cutoff, plan.capacity)
+        index, fullest = narrow(position, box, candidates, cutoff, lists.capacity)
         energy, slope = of_rows(position, index)
-        return energy, -slope, Need(moved, longest, fullest, full)
+        return energy, -slope, ListUsage(moved, longest, fullest, full)
 
     return find, evaluate
 
 
-def may_have_missed(plan: Plan, need: Need, status: np.ndarray) -> np.ndarray:
+def may_have_missed(lists: ListParameters, usage: ListUsage, status: np.ndarray) -> np.ndarray:
     """(C,) where neighbours may have been missed: more of them than slots, or a bead that moved by half the skin.
 
     The latter is let pass in frames of a failed status: what comes near unseen is at the cut-off, where no force is, so
     the failure made the bead fast and not the reverse.
     """
-    short = (need.candidates > plan.candidates) | (need.capacity > plan.capacity) | need.cells
-    return (plan.capacity > 0) & (short | ((need.moved > plan.skin_nm / 2) & (status == 0)))
+    short = (usage.candidates > lists.candidates) | (usage.capacity > lists.capacity) | usage.cells
+    return (lists.capacity > 0) & (short | ((usage.moved > lists.skin_nm / 2) & (status == 0)))
 
 
-def wider(plan: Plan, need: Need, missed: np.ndarray, n_beads: int, config: MDConfig) -> Plan:
-    """The plan that replicas which `missed` neighbours need; the same one where there are none or it cannot be had."""
+def reallocate(
+    lists: ListParameters, usage: ListUsage, missed: np.ndarray, n_beads: int, config: MDConfig
+) -> ListParameters:
+    """Return the parameters that replicas which `missed` neighbours need; the same where none did, or there are none."""
     if not missed.any():
-        return plan
-    need = Need(*(array[missed].max() for array in need))
-    shorter = [n for n in range(1, plan.interval) if config.steps_per_frame % n == 0]
+        return lists
+    usage = ListUsage(*(array[missed].max() for array in usage))
+    shorter = [n for n in range(1, lists.interval) if config.steps_per_frame % n == 0]
     return replace(
-        plan,
-        interval=max(shorter, default=1) if need.moved > plan.skin_nm / 2 else plan.interval,
-        candidates=max(plan.candidates, _room(need.candidates, n_beads) if need.candidates > plan.candidates else 0),
-        capacity=max(plan.capacity, _room(need.capacity, n_beads) if need.capacity > plan.capacity else 0),
-        cell_capacity=_room(plan.cell_capacity, n_beads) if need.cells else plan.cell_capacity,
+        lists,
+        interval=max(shorter, default=1) if usage.moved > lists.skin_nm / 2 else lists.interval,
+        candidates=max(
+            lists.candidates, _room(usage.candidates, n_beads) if usage.candidates > lists.candidates else 0
+        ),
+        capacity=max(lists.capacity, _room(usage.capacity, n_beads) if usage.capacity > lists.capacity else 0),
+        cell_capacity=_room(lists.cell_capacity, n_beads) if usage.cells else lists.cell_capacity,
     )
 
 
-def widest(need: Need, other: Need) -> Need:
+def widest(usage: ListUsage, other: ListUsage) -> ListUsage:
     """The larger of each."""
-    return Need(*map(jnp.maximum, need, other))
+    return ListUsage(*map(jnp.maximum, usage, other))
 
 
 def _room(needed: int, n_beads: int) -> int:

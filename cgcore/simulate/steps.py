@@ -1,7 +1,7 @@
 """How long a time step may be: the same replicas at constant energy, with one step after the other."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jax import Array
@@ -10,7 +10,6 @@ from ..analysis.stability import drifts, exclusions, survival
 from ..analysis.time_steps import step_limit
 from ..config import ConfigError, MDConfig
 from ..potentials.base import Potential
-from ..store import Run
 from .driver import run
 from .system import Molecule
 
@@ -25,19 +24,19 @@ def time_steps(
     potential: Potential,
     params,
     molecule: Molecule,
-    starts: Array,
+    initial_positions: Array,
     config: MDConfig,
-    folder: Callable[[MDConfig], Run],
+    root: Path,
     *,
     steps_fs: tuple[float, ...] = STEPS_FS,
     length_ps: float = 100.0,
     frame_ps: float = FRAME_PS,
     progress: bool = True,
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """Simulate config.replicas replicas from `starts` (C, N, 3) nm at constant energy with each step: table, arrays.
+    """Simulate config.replicas replicas from `initial_positions` (C, N, 3) nm at constant energy with each step: table, arrays.
 
-    config gives replicas, temperature of the first momenta, tolerance of bonds and seed; folder(MDConfig) the run folder
-    of each step. The length is rounded to frames; a bond is looked at once a frame.
+    config gives replicas, temperature of the first momenta, tolerance of bonds and seed; below root each step has
+    a run of its own. The length is rounded to frames; a bond is looked at once a frame.
     Table: step_limit_fs with its error, safe and unsafe, as of `analysis.time_steps.step_limit`; length_ps; and `steps`, a
     dict for each: step_fs, what is left after failures (`exclusions`), and energy_drift_kJ_mol_ns with its error, the
     median over replicas. Arrays: step_fs (K,), time (T,) ps, survival and its error (K, T).
@@ -50,7 +49,7 @@ def time_steps(
         if not np.isclose(per_frame * step_fs, 1000 * frame_ps):
             raise ConfigError(f"want frames of a whole number of steps, got {frame_ps} ps in steps of {step_fs} fs")
         md = replace(config, ensemble="nve", n_frames=n_frames, steps_per_frame=per_frame, dt_ps=step_fs / 1000)
-        ensemble, numbers = run(potential, params, molecule, starts, md, folder(md), progress=progress)
+        ensemble, numbers, *_ = run(potential, params, molecule, initial_positions, md, root, progress=progress)
         total = ensemble.energy.astype(float) + ensemble.kinetic
         drift, error = _median(drifts(total, ensemble.time, ensemble.valid))
         rows.append(

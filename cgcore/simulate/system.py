@@ -65,16 +65,16 @@ def status(position: Array, kinetic: Array, system: System, config: MDConfig, li
     return failed | jnp.where(finite, Status.OK, Status.NONFINITE)
 
 
-def check(potential: Potential, starts: Array, molecule: Molecule, config: MDConfig):
-    """Raise SimulationError for starts that do not fit, and for a liquid's potential without a box."""
-    if starts.ndim != 3 or starts.shape[2] != 3 or starts.shape[0] != config.replicas:
-        raise SimulationError(f"starts: want ({config.replicas}, N, 3), got {starts.shape}")
-    if np.shape(molecule.mass) != (len(molecule.names),) or starts.shape[1] != len(molecule.names):
+def check(potential: Potential, initial_positions: Array, molecule: Molecule, config: MDConfig):
+    """Raise SimulationError for initial positions that do not fit, and for a liquid's potential without a box."""
+    if initial_positions.ndim != 3 or initial_positions.shape[2] != 3 or initial_positions.shape[0] != config.replicas:
+        raise SimulationError(f"initial_positions: want ({config.replicas}, N, 3), got {initial_positions.shape}")
+    if np.shape(molecule.mass) != (len(molecule.names),) or initial_positions.shape[1] != len(molecule.names):
         raise SimulationError(
             f"want one name, mass and position a bead, got {len(molecule.names)} names, masses of shape "
-            f"{np.shape(molecule.mass)} and starts of shape {starts.shape}"
+            f"{np.shape(molecule.mass)} and initial_positions of shape {initial_positions.shape}"
         )
-    if not np.isfinite(starts).all():
-        raise SimulationError("starts: some positions are not finite")
+    if not np.isfinite(initial_positions).all():
+        raise SimulationError("initial_positions: some positions are not finite")
     if (potential.periodic or potential.listed) and not molecule.liquid:
         raise SimulationError("the potential is of a liquid: want a molecule with its box, got none")

@@ -7,7 +7,6 @@ from ..config import MDConfig
 from ..frames import Ensemble, Status
 from ..units import PS_PER_NS, kT, ns_per_day
 from .cost import Cost
-from .system import SimulationError
 
 
 def table(ensemble: Ensemble, config: MDConfig, cost: Cost) -> dict:
@@ -22,6 +21,7 @@ def table(ensemble: Ensemble, config: MDConfig, cost: Cost) -> dict:
     numbers = {
         "ensemble": config.ensemble,
         "replicas": config.replicas,
+        "n_frames_each": config.n_frames,
         "length_ps": config.length_ps,
         "ns": counted * config.frame_ps / PS_PER_NS,
         "n_frames": counted,
@@ -40,15 +40,3 @@ def table(ensemble: Ensemble, config: MDConfig, cost: Cost) -> dict:
         total = ensemble.energy.astype(float) + ensemble.kinetic
         numbers["energy_drift_kJ_mol_ns"] = energy_drift(total, ensemble.time, valid)
     return numbers
-
-
-def require_ok(ensemble: Ensemble) -> Ensemble:
-    """The ensemble, or SimulationError naming the first replica that failed, how, and when."""
-    if (bad := np.flatnonzero(ensemble.status)).size:
-        c = bad[0]
-        when = ensemble.time[min(ensemble.first_bad[c], len(ensemble.time) - 1)]
-        raise SimulationError(
-            f"{bad.size} of {len(ensemble.status)} replicas failed; replica {c}: "
-            f"{Status(int(ensemble.status[c])).name} by {when:g} ps"
-        )
-    return ensemble

@@ -1,24 +1,30 @@
 """The only place for file paths: bundled data, runs named by what made them, atomic writes."""
 
 from cgcore.store.bundled import data_file
-from cgcore.store.files import StoreError, load_tree, read_json, read_npz, save_tree, write_json, write_npz
-from cgcore.store.identity import code_hash, data_hash, run_id
-from cgcore.store.runs import Run, StaleResultError, open_run, take_over
+from cgcore.store.files import (
+    StoreError,
+    data_hash,
+    load_tree,
+    read_json,
+    read_npz,
+    replacing,
+    save_tree,
+    write_json,
+    write_npz,
+)
+from cgcore.store.runs import Run, open_run
 
 __all__ = [
     "Run",
-    "StaleResultError",
     "StoreError",
-    "code_hash",
     "data_file",
     "data_hash",
     "load_tree",
     "open_run",
     "read_json",
     "read_npz",
-    "run_id",
+    "replacing",
     "save_tree",
-    "take_over",
     "write_json",
     "write_npz",
 ]

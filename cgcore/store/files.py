@@ -1,5 +1,6 @@
 """Files that are whole or absent: JSON for numbers and words, npz for arrays, no pickle."""
 
+import hashlib
 import json
 import math
 import os
@@ -13,6 +14,7 @@ import numpy as np
 from cgcore.errors import CgcoreError
 
 STRUCTURE = "__structure__"
+DIGITS = 12
 RESERVED = ("file", "allow_pickle")  # names that numpy.savez keeps for itself
 
 
@@ -33,6 +35,20 @@ def replacing(path: Path):
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def digest(data: bytes) -> str:
+    """12 hex digits of SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
+
+
+def data_hash(*arrays) -> str:
+    """12 hex digits of arrays: values, shapes and dtypes."""
+    total = hashlib.sha256()
+    for array in map(np.ascontiguousarray, arrays):
+        total.update(f"{array.dtype.str} {array.shape}".encode())
+        total.update(array.data if array.size else b"")
+    return total.hexdigest()[:DIGITS]
 
 
 def plain(value):

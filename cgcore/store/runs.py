@@ -1,33 +1,36 @@
 """A run is a folder named by what made it; its manifest comes last and says that it is complete."""
 
+import json
 import os
 import platform
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows has none: there two processes must not be given one run
+    fcntl = None
+
 import cgcore
-from cgcore.store.files import StoreError, plain, read_json, replacing, write_json
-from cgcore.store.identity import ROOT, code_hash, run_id
+from cgcore.store import kernels
+from cgcore.store.files import StoreError, digest, plain, read_json, write_json
 
-CONFIG, MANIFEST = "config.json", "manifest.json"
-MAKERS = {
-    "fit": ("cgcore.io", "cgcore.mapping", "cgcore.potentials.mace", "cgcore.train"),
-    "md": ("cgcore.potentials.mace", "cgcore.potentials.mace.native", "cgcore.simulate"),
-}
-"""For each kind of run, the modules whose code, with all they import, makes its results."""
+CONFIG, MANIFEST, LOCK = "config.json", "manifest.json", ".lock"
 RECORDED = ("jax", "jaxlib", "numpy", "chemtrain", "jax-md", "e3nn-jax", "mdtraj", "optax")
-
-
-class StaleResultError(StoreError):
-    """Results made by another version of the code."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run's folder. `identity` is what config.json holds: kind, id, config, parents and the code that makes it."""
+    """One run's folder, and what names it.
+
+    identity: kind, id, config (resolved: no default is left out), data (name -> hash of what it was made from) and
+    kernels (room -> version).
+    """
 
     folder: Path
     identity: dict
@@ -50,80 +53,60 @@ class Run:
     def path(self, name: str) -> Path:
         return self.folder / name
 
-    def finish(self, results: dict, wall_s: float, *, data: dict[str, str] | None = None) -> dict:
+    def finish(self, results: dict, wall_s: float, **more) -> dict:
         """Write manifest.json, the last file of a run, and return it.
 
-        results: small table of plain numbers; wall_s: wall time in seconds; data: name -> hash of the input data.
+        Args:
+            results: small table of plain numbers.
+            wall_s: wall time in seconds.
+            more: what else is to be known of the run, such as which engine computed it.
         """
-        manifest = self.identity | {
-            "seed": self.identity["config"].get("seed"),
-            "data": data or {},
-            "versions": versions(),
-            "git": git_state(),
-            "device": device(),
-            "wall_s": wall_s,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "results": results,
-        }
-        write_json(self.path(MANIFEST), manifest)
+        made = {"versions": versions(), "git": git_state(), "device": device(), "wall_s": wall_s}
+        made |= {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_json(self.path(MANIFEST), self.identity | made | more | {"results": results})
         return read_json(self.path(MANIFEST))
 
+    @contextmanager
+    def held(self):
+        """Hold the folder for this process; another one that wants it waits. The lock goes with the process."""
+        with open(self.path(LOCK), "w") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
-def open_run(root: Path, kind: str, config, parents=(), made_by: tuple[str, ...] = ()) -> Run:
-    """Open or begin the run folder root/kind/<id>, the id from the config dataclass and the parents' ids.
 
-    made_by: the modules whose code, with all they import, makes the results; those of MAKERS[kind] by default. Raises
-    StaleResultError where another version of that code made the folder, StoreError where the folder is not this run's.
+def run_id(kind: str, config, data: dict[str, str], versions_of: dict[str, str]) -> str:
+    """12 hex digits of a run: its kind, resolved configuration, data and the kernels that compute it."""
+    return digest(json.dumps([kind, plain(config), data, versions_of], sort_keys=True).encode())
+
+
+def open_run(root: Path, kind: str, config, *, data: dict[str, str], rooms: tuple[str, ...]) -> Run:
+    """Open or begin the run folder root/kind/<id>.
+
+    Args:
+        config: the resolved configuration, a dataclass or a table of plain values; seeds are part of it.
+        data: name -> `data_hash` of what the run is made from.
+        rooms: the kernels that compute it, of `kernels.ROOMS`.
+
+    Raises:
+        StoreError: the folder is not this run's.
     """
-    made_by = tuple(made_by) or MAKERS[kind]
-    identity = {
-        "kind": kind,
-        "id": run_id(config, parents),
-        "config_type": type(config).__name__,
-        "config": plain(config),
-        "parents": list(parents),
-        "made_by": list(made_by),
-        "code": code_hash(*made_by),
-        "cgcore": cgcore.__version__,
-    }
+    made_by = {room: kernels.version(room) for room in sorted(rooms)}
+    identity = {"kind": kind, "id": run_id(kind, config, data, made_by), "config": plain(config)}
+    identity |= {"data": data, "kernels": made_by}
     folder = Path(root) / kind / identity["id"]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CONFIG).is_file():
-        if strangers := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
+        if foreign := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
             raise StoreError(
-                f"{folder}: files without a {CONFIG}: {strangers}; not a run's folder, or {CONFIG} was removed"
+                f"{folder}: files without a {CONFIG}: {foreign}; not a run's folder, or {CONFIG} was removed"
             )
         write_json(folder / CONFIG, identity)
-    found = read_json(folder / CONFIG)
-    if (found.get("made_by"), found.get("code")) != (list(made_by), identity["code"]):
-        raise StaleResultError(
-            f"{folder} was made by cgcore {found.get('cgcore')} (code {found.get('code')} of {found.get('made_by')}); "
-            f"running is cgcore {cgcore.__version__} (code {identity['code']} of {list(made_by)}). "
-            "Remove the folder to make its results again, or choose another root"
-        )
-    for key in identity.keys() - {"cgcore"}:
-        if found.get(key) != identity[key]:
-            raise StoreError(f"{folder / CONFIG}: {key} is {found.get(key)!r}, want {identity[key]!r}; edited by hand?")
-    return Run(folder=folder, identity=found)
-
-
-def take_over(run: Run, among: Path) -> bool:
-    """Fill a run's folder from a finished run of the same identity, so that nothing is made twice; whether it is finished.
-
-    among: a folder of folders like the run's root, such as those of a sweep, each with <kind>/<id>. What other code made
-    does not count. The manifest comes last: a copy that was broken off is no finished run.
-    """
-    if run.done:
-        return True
-    kind = run.identity["kind"]
-    for manifest in sorted(Path(among).glob(f"*/{kind}/{run.id}/{MANIFEST}")):
-        if all(read_json(manifest).get(key) == value for key, value in run.identity.items()):
-            for file in sorted(manifest.parent.iterdir(), key=lambda path: path.name == MANIFEST):
-                if file.is_file() and file.name != CONFIG:
-                    with replacing(run.path(file.name)) as copy:
-                        copy.write(file.read_bytes())
-            return True
-    return False
+    stored = read_json(folder / CONFIG)
+    for key, value in identity.items():
+        if stored.get(key) != value:
+            raise StoreError(f"{folder / CONFIG}: {key} is {stored.get(key)!r}, want {value!r}; edited by hand?")
+    return Run(folder=folder, identity=stored)
 
 
 def versions() -> dict[str, str | None]:
@@ -131,7 +114,7 @@ def versions() -> dict[str, str | None]:
 
     def of(name):
         try:
-            return version(name)
+            return installed(name)
         except PackageNotFoundError:
             return None
 
@@ -140,7 +123,7 @@ def versions() -> dict[str, str | None]:
 
 def git_state() -> dict | None:
     """Commit of the checkout that the package lies in, and whether its source has changed since; None outside one."""
-    package = ROOT / "cgcore"
+    package = kernels.ROOT / "cgcore"
 
     def git(*words):
         return subprocess.run(["git", "-C", package, *words], capture_output=True, text=True, check=True).stdout.strip()

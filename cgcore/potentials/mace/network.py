@@ -18,7 +18,7 @@ from jax import Array
 from ...config import MACEConfig
 from ...frames import Frames
 from ...neighbors import REACH, Edges, bond_graph, bond_kind
-from ..base import Potential, PotentialError, check_species, surroundings, with_neighbours
+from ..base import Potential, PotentialError, check_species, neighbour_statistics, with_neighbours
 from .couplings import clebsch_gordan, component_slice, contraction_monomials, convolution_paths
 
 SILU_GAIN = 1.6791767923989418
@@ -93,7 +93,7 @@ def for_frames(
         config=config,
         species=tuple(species),
         n_species=max(species) + 1,
-        **surroundings(frames, species, config.cutoff_nm, liquid),
+        **neighbour_statistics(frames, species, config.cutoff_nm, liquid),
         bonds=tuple((int(i), int(j)) for i, j in bonds) if config.bond_types else (),
     )
 
@@ -106,6 +106,7 @@ def build(model: Model) -> Potential:
         model.config.cutoff_nm,
         model.capacity,
         model.short_rows,
+        model=model,
     )
 
 

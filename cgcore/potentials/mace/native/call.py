@@ -7,7 +7,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from ....store.identity import digest
+from ....store.files import digest
 from .kernel import SPHERICAL, evaluate
 from .lanes import LANES
 from .xla import custom_call, dimension, floats, integers
@@ -19,8 +19,8 @@ def one_frame(arguments, results, b):
     a = arguments
     n_frames, n = dimension(a, 0, 0), dimension(a, 0, 1)
     lists, slots = dimension(a, 2, 0), dimension(a, 2, 2)
-    s, h, t0, t1 = dimension(a, 4, 0), dimension(a, 26, 0), dimension(a, 11, 0), dimension(a, 22, 0)
-    intervals, p, couplings = dimension(a, 5, 0), dimension(a, 15, 0), dimension(a, 18, 0)
+    s, h, t0, t1 = dimension(a, 4, 0), dimension(a, 25, 0), dimension(a, 10, 0), dimension(a, 21, 0)
+    intervals, p, couplings = dimension(a, 5, 0), dimension(a, 14, 0), dimension(a, 17, 0)
     floats(results, 0, (n_frames,))[b] = evaluate(
         floats(a, 0, (n_frames, n, 3))[b],
         floats(a, 1, (3,)),
@@ -30,26 +30,25 @@ def one_frame(arguments, results, b):
         floats(a, 5, (intervals, 4, 4, LANES)),
         floats(a, 6, (intervals, 4, p, LANES)),
         floats(a, 7, (3,)),
-        floats(a, 8, (2,)),
+        floats(a, 8, (s, 4, LANES, LANES)),
         floats(a, 9, (s, 4, LANES, LANES)),
-        floats(a, 10, (s, 4, LANES, LANES)),
-        integers(a, 11, (t0, 4)),
-        floats(a, 12, (s, t0, LANES)),
+        integers(a, 10, (t0, 4)),
+        floats(a, 11, (s, t0, LANES)),
+        floats(a, 12, (2, LANES, LANES)),
         floats(a, 13, (2, LANES, LANES)),
-        floats(a, 14, (2, LANES, LANES)),
-        integers(a, 15, (p, 6)),
-        integers(a, 16, (dimension(a, 16, 0), 2)),
-        integers(a, 17, (SPHERICAL,)),
-        integers(a, 18, (couplings, 2)),
-        floats(a, 19, (couplings,)),
+        integers(a, 14, (p, 6)),
+        integers(a, 15, (dimension(a, 15, 0), 2)),
+        integers(a, 16, (SPHERICAL,)),
+        integers(a, 17, (couplings, 2)),
+        floats(a, 18, (couplings,)),
+        floats(a, 19, (p, LANES, LANES)),
         floats(a, 20, (p, LANES, LANES)),
-        floats(a, 21, (p, LANES, LANES)),
-        integers(a, 22, (t1, 4)),
-        floats(a, 23, (s, t1, LANES)),
-        floats(a, 24, (1, LANES)),
-        floats(a, 25, (s, h, LANES)),
-        floats(a, 26, (h, LANES)),
-        floats(a, 27, (h,)),
+        integers(a, 21, (t1, 4)),
+        floats(a, 22, (s, t1, LANES)),
+        floats(a, 23, (1, LANES)),
+        floats(a, 24, (s, h, LANES)),
+        floats(a, 25, (h, LANES)),
+        floats(a, 26, (h,)),
         floats(results, 1, (n_frames, n, 3))[b],
     )
 

@@ -77,7 +77,7 @@ def look_up(table, grid, distance, value, slope, first):
     """Cubic interpolation on a grid of sqrt(r): P radial functions and their derivatives by r, from row `first` on.
 
     table: (intervals, 4, P, LANES) coefficients of the powers of t, 0 ... 1 over an interval; grid: first knot and step.
-    At distances below the first knot the functions are constant.
+    Below the first knot, where no frame comes, the functions are constant.
     """
     root, step = np.sqrt(distance), grid[1]
     at = max((root - grid[0]) / step, np.float32(0))
@@ -152,7 +152,7 @@ def degree(component):
 
 
 @jit
-def surroundings(position, box, index, i, cutoff, who, vector, distance, y):
+def neighbours_of(position, box, index, i, cutoff, who, vector, distance, y):
     """Neighbours of bead i within the cut-off: numbers, vectors, lengths and harmonics; how many."""
     count = 0
     for s in range(index.shape[1]):
@@ -183,7 +183,7 @@ def first_layer(position, box, index, species, embedding, table, grid, linear, a
     value, slope = np.empty((slots, 4, LANES), np.float32), np.empty((slots, 4, LANES), np.float32)
     summed = np.empty((SPHERICAL, LANES), np.float32)
     for i in range(len(position)):
-        count = surroundings(position, box, index, i, grid[2], who, vector, distance, y)
+        count = neighbours_of(position, box, index, i, grid[2], who, vector, distance, y)
         for s in range(count):
             look_up(table, grid, distance[s], value, slope, 4 * s)
             sent = load(embedding, species[who[s]])
@@ -207,7 +207,7 @@ def pull_first_layer(position, box, index, species, embedding, table, grid, line
     value, slope = np.empty((4, LANES), np.float32), np.empty((4, LANES), np.float32)
     summed, pull = np.empty((SPHERICAL, LANES), np.float32), np.empty(3, np.float32)
     for i in range(len(position)):
-        count = surroundings(position, box, index, i, grid[2], who, vector, distance, y)
+        count = neighbours_of(position, box, index, i, grid[2], who, vector, distance, y)
         for m in range(SPHERICAL):
             store(summed, m, splat(np.float32(0)))
             mix(change, SPHERICAL * i + m, linear_t, 4 * species[i] + degree(m), summed, m)
@@ -274,7 +274,7 @@ def second_layer(
     row_product = np.empty((slots, LANES), np.float32)
     energy = 0.0
     for i in range(len(position)):
-        count = surroundings(position, box, index, i, grid[2], who, vector, distance, y)
+        count = neighbours_of(position, box, index, i, grid[2], who, vector, distance, y)
         for s in range(count):
             look_up(table, grid, distance[s], value, slope, n_paths * s)
         for p in range(n_paths):
@@ -333,25 +333,8 @@ def second_layer(
 
 
 @jit
-def repel(position, box, index, wall, force):
-    """Energy of pairs closer than wall[0] nm, k (d - r)^2 / 2 with k = wall[1]; their forces are added to `force`."""
-    vector, pull, energy = np.empty(3, np.float32), np.empty(3, np.float32), 0.0
-    for i in range(len(position)):
-        for s in range(index.shape[1]):
-            j = index[i, s]
-            if j > i and j < len(position):
-                r = shortest(position, box, i, j, vector)
-                if r < wall[0]:
-                    energy += wall[1] * (wall[0] - r) ** 2 / 2
-                    for c in range(3):
-                        pull[c] = wall[1] * (r - wall[0]) * vector[c] / r
-                    push(force, i, j, pull)
-    return energy
-
-
-@jit
 def evaluate(
-    position, box, index, species, embedding, table0, table1, grid, wall, linear0, linear0_t, terms0, poly0, up, up_t,
+    position, box, index, species, embedding, table0, table1, grid, linear0, linear0_t, terms0, poly0, up, up_t,
     paths, pairs, ends, couplings, strengths, linear1, linear1_t, terms1, poly1, coefficients, skip, hidden, readout, force,
 ):  # fmt: skip
     """Energy of one frame (N, 3), its forces into `force`; without paths, of a network of one layer."""
@@ -385,4 +368,4 @@ def evaluate(
     for i in range(n):
         pull_polynomial(terms0, poly0, species[i], a, SPHERICAL * i, db, components * i, da, SPHERICAL * i)
     pull_first_layer(position, box, index, species, embedding, table0, grid, linear0_t, da, force)
-    return energy + repel(position, box, index, wall, force)
+    return energy

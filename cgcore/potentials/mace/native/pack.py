@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ....frames import Frames
+from ....geometry import displacement
 from ....neighbors import closest, row_index
-from ...base import Listed, Potential, PotentialError, force
+from ...base import ListEnergy, Potential, PotentialError, force
 from ..network import Model, build
 from .call import kernel_call
 from .lanes import LANES
@@ -18,10 +18,8 @@ from .weights import Weights, weights
 KNOTS = (512, 1024, 2048, 4096)
 TOLERANCE = 1e-5
 CHECKED = 32
-STIFFNESS = 1e5
-"""kJ/mol/nm^2 of the wall below the shortest distance of the frames that a model was trained on."""
-
-BELOW_CLOSEST = 0.999  # of it: what single precision makes of that distance stays outside
+SHORTEST = 0.6
+"""Of the shortest distance in the frames, where tables begin: well behind the wall of `barrier.repulsion`."""
 
 
 class PackError(PotentialError):
@@ -39,41 +37,51 @@ class Packed(NamedTuple):
     force_error: float
 
 
-def pack(model: Model, params: dict, frames: Frames, *, tolerance: float = TOLERANCE) -> Packed:
+def pack(model: Model, params: dict, position: np.ndarray, box: np.ndarray, *, tolerance: float = TOLERANCE) -> Packed:
     """The potential of a trained MACE as machine code for the CPU, in single precision.
 
     Its tables get knots until energies and forces are those of the model in double precision to `tolerance` on 32 of
-    the frames, which should be those of the training: two beads closer than any in them repel each other harmonically.
-    Raises PackError where the tolerance is not met, and for models of other sizes than the study's: one or two layers,
-    32 channels, harmonics to degree 3, nu up to 3, no bond-typed edges; and where JAX does not compute on the CPU.
+    the frames, and on the same frames with their two closest beads moved together by a tenth.
+
+    Args:
+        position: (T, N, 3) nm, frames such as a simulation starts from.
+        box: (3,) nm, inf where not periodic.
+
+    Raises:
+        PackError: the tolerance is not met; the model has other sizes than the paper's (one or two layers, 32 channels,
+            harmonics to degree 3, nu up to 3, no bond-typed edges); or JAX does not compute on the CPU.
     """
     _require(model)
-    position = np.asarray(frames.position)
-    box = np.asarray(frames.box if model.capacity else np.full(3, np.inf), np.float64)
-    chosen = position[np.unique(np.linspace(0, len(position) - 1, CHECKED).round().astype(int))]
+    position = np.asarray(position)
+    box = np.asarray(box if model.capacity else np.full(3, np.inf), np.float64)
+    chosen = position[np.unique(np.linspace(0, len(position) - 1, CHECKED).round().astype(int))].astype(np.float64)
+    chosen = np.concatenate([chosen, [_closer(frame, box) for frame in chosen[: CHECKED // 4]]])
+    shortest_nm = SHORTEST * float(closest(position, box).min())
     with jax.enable_x64(True):
-        exact = _on_frames(build(model), jax.tree.map(np.float64, params), chosen.astype(np.float64), box)
-        wall, potential = (BELOW_CLOSEST * closest(position, box).min(), STIFFNESS), _potential(model)
+        exact = _on_frames(build(model), jax.tree.map(np.float64, params), chosen, box)
+        potential = _potential(model)
         for knots in KNOTS:
-            packed = weights(model, params, knots, wall)
-            found = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
-            errors = tuple(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(found, exact, strict=True))
+            packed = weights(model, params, knots, shortest_nm)
+            computed = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
+            errors = tuple(
+                float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(computed, exact, strict=True)
+            )
             if max(errors) <= tolerance:
                 return Packed(potential, jax.tree.map(jnp.asarray, packed), knots, *errors)
     raise PackError(
         f"packed energies and forces differ from the model's by {errors[0]:.1e} and {errors[1]:.1e} with {knots} knots; "
-        f"want at most {tolerance:.0e}. Was the model trained on these frames?"
+        f"want at most {tolerance:.0e}"
     )
 
 
-def for_simulation(model: Model, params: dict, frames: Frames) -> tuple[Potential, dict | Weights, str]:
-    """The fastest potential of a trained model that this machine can run, its params, and what it is in words."""
-    try:
-        packed = pack(model, params, frames)
-    except PackError as refusal:
-        return build(model), params, f"the model as trained ({refusal})"
-    said = f"forces within {packed.force_error:.1e} of the model in double precision"
-    return packed.potential, packed.weights, f"machine code for the CPU, {packed.knots} knots, {said}"
+def _closer(position: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The frame (N, 3) with its two closest beads a tenth of their distance nearer."""
+    i, j = np.triu_indices(len(position), 1)
+    apart = displacement(position[i], position[j], box)
+    pair = np.linalg.norm(apart, axis=1).argmin()
+    moved = position.copy()
+    moved[j[pair]] -= 0.1 * apart[pair]
+    return moved
 
 
 def _require(model: Model):
@@ -99,14 +107,15 @@ def _potential(model: Model) -> Potential:
         raise PackError("packed weights are not drawn: take those that came with the potential")
 
     if others is not None:
-        return Potential(init, lambda params, position, box: energy(params, position, jnp.full(3, jnp.inf), others))
+        alone = jnp.full(3, jnp.inf)
+        return Potential(init, lambda params, position, box: energy(params, position, alone, others), model=model)
 
     def of_rows(params, position, box):
         index, full = row_index(position, box, cutoff, model.capacity)
         return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * energy(params, position, box, index)
 
     plain = build(model)
-    return Potential(init, of_rows, True, plain.check, Listed(cutoff, energy))
+    return Potential(init, of_rows, True, plain.check, ListEnergy(cutoff, energy), model)
 
 
 @jax.custom_vjp

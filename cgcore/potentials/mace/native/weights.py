@@ -25,7 +25,6 @@ class Weights(NamedTuple):
     table0: np.ndarray  # (knots - 1, 4, 4, LANES)
     table1: np.ndarray  # (knots - 1, 4, P, LANES)
     grid: np.ndarray  # first knot and step in sqrt(nm), cut-off
-    wall: np.ndarray  # nm and kJ/mol/nm^2
     linear0: np.ndarray  # (S, 4, LANES, LANES)
     linear0_t: np.ndarray
     terms0: np.ndarray  # (T, 4)
@@ -47,15 +46,14 @@ class Weights(NamedTuple):
     readout: np.ndarray  # (H,)
 
 
-def weights(model: Model, params: dict, knots: int, wall: tuple[float, float]) -> Weights:
+def weights(model: Model, params: dict, knots: int, shortest_nm: float) -> Weights:
     """Weights of a model with one or two layers and LANES channels, its radial functions at `knots` distances.
 
-    wall: distance d in nm below which radial functions stay as they are at d and two beads repel each other by
-    k (d - r)^2 / 2, and k in kJ/mol/nm^2.
+    shortest_nm: the distance of the first knot, below which radial functions stay as they are there.
     """
     c, n_species = model.config, model.n_species
     p = {name: np.asarray(value, np.float64) for name, value in params.items()}
-    roots = np.linspace(math.sqrt(wall[0]), math.sqrt(c.cutoff_nm), knots)
+    roots = np.linspace(math.sqrt(shortest_nm), math.sqrt(c.cutoff_nm), knots)
     embedding = p["node_embedding.linear.weight"].reshape(n_species, LANES) / math.sqrt(n_species)
     embedding = embedding @ _square(p["interactions.0.linear_up.weight"])[0]
     first = _square(p["interactions.0.linear.weight"]) / model.mean_neighbours
@@ -68,7 +66,6 @@ def weights(model: Model, params: dict, knots: int, wall: tuple[float, float]) -
         embedding=embedding,
         table0=_table(model, p, 0, roots),
         grid=np.array([roots[0], roots[1] - roots[0], c.cutoff_nm]),
-        wall=np.array(wall),
         linear0=linear0,
         linear0_t=linear0.swapaxes(-1, -2),
         terms0=terms0,
