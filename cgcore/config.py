@@ -6,7 +6,7 @@ Counts are chosen, times are derived; every physical number carries its unit in 
 import dataclasses
 import difflib
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cgcore.errors import CgcoreError
 
@@ -15,13 +15,26 @@ class ConfigError(CgcoreError, ValueError):
     """A configuration that cannot be run, with what was wanted, what was found and the likely slip."""
 
 
+PROTOCOLS = ("nvt", "nve", "inversion")
+"""Langevin dynamics; constant energy with one time step after another; metadynamics between the enantiomers."""
+FORCE_MAPS = ("sum", "optimised")
+"""The force on a bead: the sum of its atoms', as in the paper, or the linear combination of least variance."""
+PRIORS = ("repulsion", "barrier", "improper", "bonds")
+"""What can be added to a trained potential: see `potentials.barrier` and `potentials.priors`."""
+FRAME_PS = 0.5
+"""Time between saved frames in the paper, ps."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which molecule, which map and typing, and how the reference is split into contiguous blocks."""
+    """Which reference, map and bead types, which forces, and how the frames are split into contiguous blocks."""
 
+    reference: str = "ala2"  # a set that comes with the project, or a folder
     residue: str = "ala"
     map: str = "core"
-    typing: str = "study"
+    typing: str = "published"
+    force_map: str = "sum"
+    mirror: bool = False  # learn from the mirror images
     frames: int | None = None  # of the reference, evenly spread; None for all
     blocks: int = 10  # contiguous blocks that the reference is cut into
     valid_blocks: int = 1  # of which so many are held out
@@ -29,6 +42,7 @@ class DataConfig:
 
     def __post_init__(self):
         positive(self, "frames", "blocks", "valid_blocks")
+        check_word("force_map", self.force_map, FORCE_MAPS)
         if self.gap_ps < 0:
             raise ConfigError(f"DataConfig.gap_ps: want zero or more picoseconds, got {self.gap_ps}")
         if self.valid_blocks >= self.blocks:
@@ -39,7 +53,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MACEConfig:
-    """The study's MACE: hidden 32x0e+32x1o, max_ell 3, 8 Bessel functions, envelope p = 6.
+    """The paper's MACE: hidden 32x0e+32x1o, max_ell 3, 8 Bessel functions, envelope p = 6.
 
     Two options each remove a symmetry that a molecule may not have. symmetry "SO3" drops parity (hidden 32x0e+32x1e), so
     that mirror images may differ; bond_types tells the radial network how many bonds apart two beads are (1, 2, 3, or
@@ -67,7 +81,7 @@ class MACEConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NequIPConfig:
-    """The study's NequIP: hidden 32x0e+32x1o, harmonics up to max_ell 2, 8 Bessel functions.
+    """The paper's NequIP: hidden 32x0e+32x1o, harmonics up to max_ell 2, 8 Bessel functions.
 
     symmetry "SO3" takes all of them of even parity, so that mirror images may differ.
     """
@@ -104,7 +118,7 @@ def _check_symmetry(config, layers: int):
 
 @dataclass(frozen=True, kw_only=True)
 class SplineConfig:
-    """Knots of the classical potentials, spaced as in the study; where they begin and end is read from the data."""
+    """Knots of the classical potentials, spaced as in the paper; where they begin and end is read from the data."""
 
     cutoff_nm: float = 1.0
     pair_step_nm: float = 0.02
@@ -126,7 +140,7 @@ class SplineConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Force matching with the study's optimiser: Nesterov Adam, weight decay, exponential decay over the whole run."""
+    """Force matching with the paper's optimiser: Nesterov Adam, weight decay, exponential decay over the whole run."""
 
     epochs: int = 50
     batch_size: int = 32
@@ -176,21 +190,30 @@ class MDConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """All that a fitted potential depends on; of the networks the one that is fitted."""
+class RunConfig:
+    """One run of a template, with nothing left open.
 
-    data: DataConfig
-    train: TrainConfig
-    mace: MACEConfig | None = None
-    nequip: NequIPConfig | None = None
+    train is None for splines, which are solved for. With the protocol "nve", md holds replicas, length and seed of the
+    simulations with every time step.
+    """
+
+    system: str
+    protocol: str = "nvt"
+    data: DataConfig = field(default_factory=DataConfig)
+    potential: MACEConfig | NequIPConfig | SplineConfig = field(default_factory=MACEConfig)
+    train: TrainConfig | None = None
+    prior: tuple[str, ...] = ()
+    md: MDConfig = field(default_factory=MDConfig)
 
     def __post_init__(self):
-        if (self.mace is None) == (self.nequip is None):
-            raise ConfigError("FitConfig: want one network, mace or nequip, got both or none")
+        check_word("protocol", self.protocol, PROTOCOLS)
+        for name in self.prior:
+            check_word("prior", name, PRIORS)
 
-
-FRAME_PS = 0.5
-"""Time between saved frames in the study, ps."""
+    @property
+    def kind(self) -> str:
+        """Which potential it is: mace, nequip or spline."""
+        return type(self.potential).__name__.removesuffix("Config").lower()
 
 
 def from_dict(cls, raw: dict):
@@ -203,7 +226,9 @@ def from_dict(cls, raw: dict):
     values = {}
     for key, value in raw.items():
         nested = next((t for t in (hints[key], *typing.get_args(hints[key])) if dataclasses.is_dataclass(t)), None)
-        if nested and not (value is None and type(None) in typing.get_args(hints[key])):
+        if isinstance(value, list) and typing.get_origin(hints[key]) is tuple:
+            values[key] = tuple(value)
+        elif nested and not (value is None and type(None) in typing.get_args(hints[key])):
             values[key] = from_dict(nested, value)
         else:
             check_type(f"{cls.__name__}.{key}", value, hints[key])
@@ -220,6 +245,12 @@ def check_type(name: str, value, hint):
         wanted = " or ".join(getattr(t, "__name__", str(t)) for t in allowed)
         slip = "; it is quoted" if isinstance(value, str) and str not in allowed else ""
         raise ConfigError(f"{name}: want {wanted}, got {value!r} ({type(value).__name__}){slip}")
+
+
+def check_word(name: str, value, known):
+    """Raise ConfigError unless value is one of the known words, with the one that was likely meant."""
+    if value not in known:
+        raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
 
 
 def positive(config, *names: str):

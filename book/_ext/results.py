@@ -1,7 +1,7 @@
 """Numbers and pictures of `book/results/`, so that no page types a number: table, figure, number in a line."""
 
+import sys
 from fnmatch import fnmatch
-from importlib import resources
 from pathlib import Path
 
 from docutils import nodes
@@ -10,15 +10,26 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from cgcore import store, viewer
-from cgcore.book import results
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from cgbook import results
 
 MISSING = "not computed yet"
 
 
-class ResultTable(SphinxDirective):
-    """`{results} <system>`: a table with a row per run, and below it how each run was sampled.
+def chapter(env, name: str) -> results.Chapter:
+    """The results of a chapter, on whose files the page then depends."""
+    folder = Path(env.srcdir) / "results" / name
+    for path in (folder / results.RUNS, folder / results.ROWS, Path(env.srcdir) / results.LABELS):
+        env.note_dependency(str(path))
+    return results.load(folder)
 
-    `:runs:` takes those whose file names match a pattern, such as three_site_*. The content is the columns, a line `key: heading` each, and after an empty line the caption.
+
+class ResultTable(SphinxDirective):
+    """`{results} <chapter>/<table>`: a table with a row per label, and below it how each run was sampled.
+
+    Without a table it is the chapter's main one. `:runs:` takes those whose labels match one of its patterns, such as
+    three_site_*. The content is the columns, a line `quantity: heading` each, and after an empty line the caption.
     """
 
     required_arguments = 1
@@ -26,20 +37,21 @@ class ResultTable(SphinxDirective):
     option_spec = {"name": directives.unchanged, "runs": directives.unchanged}
 
     def run(self):
-        folder, chosen = Path(self.env.srcdir) / "results" / self.arguments[0], self.options.get("runs", "*")
-        found = {name: r for name, r in results.load(folder).items() if fnmatch(name, chosen)}
-        if not found:
+        name, _, table = self.arguments[0].partition("/")
+        found = chapter(self.env, name)
+        if not found.runs:
             return self.parse_text_to_nodes(f"*The table of results is {MISSING}.*")
-        for path in folder.glob("*.json"):
-            self.env.note_dependency(str(path))
+        patterns = self.options.get("runs", "*").split()
+        labels = [label for label in found.table(table or "main") if any(fnmatch(label, p) for p in patterns)]
         columns, _, caption = "\n".join(self.content).partition("\n\n")
         headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
-        text = self.parse_inline(f"{' '.join(caption.split())} {results.sampling(found)}", lineno=self.lineno)[0]
-        table = nodes.table("", nodes.title("", "", *text), classes=["results"])
-        table += _group(["", *headings.values()], results.rows(found, list(headings)))
-        self.add_name(table)
-        self.set_source_info(table)
-        return [table]
+        words = f"{' '.join(caption.split())} {results.sampling(found, labels)}"
+        text = self.parse_inline(words, lineno=self.lineno)[0]
+        node = nodes.table("", nodes.title("", "", *text), classes=["results"])
+        node += _group(["", *headings.values()], results.cells(found, labels, list(headings)))
+        self.add_name(node)
+        self.set_source_info(node)
+        return [node]
 
 
 class ResultFigure(SphinxDirective):
@@ -96,26 +108,25 @@ class ResultText(SphinxDirective):
         return [_listing(path.read_text(encoding="utf-8"), "text")]
 
 
-class PackageFile(SphinxDirective):
-    """`{package-file} book/doctor_maps/thr_phe.toml`: a file of the package cgcore."""
+class BookFile(SphinxDirective):
+    """`{book-file} doctor_maps/thr_phe.toml`: a file of the book's folder."""
 
     required_arguments = 1
 
     def run(self):
-        file = resources.files("cgcore").joinpath(self.arguments[0])
-        return [_listing(file.read_text(encoding="utf-8"), Path(self.arguments[0]).suffix.removeprefix("."))]
+        path = Path(self.env.srcdir) / self.arguments[0]
+        self.env.note_dependency(str(path))
+        return [_listing(path.read_text(encoding="utf-8"), path.suffix.removeprefix("."))]
 
 
 class ResultNumber(SphinxRole):
-    """`` {result}`amino_acids/core:js_reference` ``: one number with its error; the text names its unit."""
+    """`` {result}`amino_acids/core:js_reference` ``: a quantity of a label with its error; the text names its unit."""
 
     def run(self):
-        place, _, key = self.text.partition(":")
-        system, _, run = place.rpartition("/")
-        folder = Path(self.env.srcdir) / "results" / system
-        found = results.load(folder)
-        self.env.note_dependency(str(folder / f"{run}.json"))
-        text = found[run].text(key) if run in found else f"({MISSING})"
+        place, _, quantity = self.text.partition(":")
+        name, _, label = place.partition("/")
+        found = chapter(self.env, name)
+        text = found.row(label, quantity).text() if found.runs else f"({MISSING})"
         return [nodes.inline("", text, classes=["result"])], []
 
 
@@ -150,7 +161,7 @@ def setup(app):
     app.add_directive("results", ResultTable)
     app.add_directive("result-figure", ResultFigure)
     app.add_directive("result-text", ResultText)
-    app.add_directive("package-file", PackageFile)
+    app.add_directive("book-file", BookFile)
     app.add_directive("result-trajectory", ResultTrajectory)
     app.add_role("result", ResultNumber())
     app.add_role("result-file", ResultFile())

@@ -30,6 +30,16 @@ def data_file(name: str) -> Path:
     raise FileNotFoundError(f"no bundled data file {name!r}; there is: {', '.join(there) or 'none at all'}")
 
 
+def profile_file(system: str) -> Path:
+    """Path of notebooks/profiles/<system>.toml. Raises FileNotFoundError with the systems that there are."""
+    roots = PACKAGE / "profiles", PACKAGE.parent / "notebooks" / "profiles"
+    for root in roots:
+        if (path := root / f"{system}.toml").is_file():
+            return path
+    known = sorted(path.stem for root in roots for path in root.glob("*.toml"))
+    raise FileNotFoundError(f"no profile of a system {system!r}; there are {known}")
+
+
 def check(path: Path) -> None:
     """Raise StoreError unless the file has the checksum that SHA256SUMS of its folder gives (format of sha256sum)."""
     sums = path.with_name(SUMS)

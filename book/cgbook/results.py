@@ -1,0 +1,250 @@
+"""The results of a chapter: runs by their resolved configuration, and one tidy table of what each found.
+
+`results/<chapter>/` holds runs.json (run -> kind, configuration, sampling, cost), rows.csv (run, quantity, value, error,
+unit, n), curves/<run>.npz, manifests/<run>.json and models/<run>.npz. Pages and figures ask for runs by short labels,
+which `labels.toml` defines by configuration: a label that matches no run, or several, is an error.
+"""
+
+import csv
+import io
+import json
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cgcore.errors import CgcoreError
+from cgcore.store import StoreError, read_json, read_npz, replacing, write_json
+
+BOOK = Path(__file__).parents[1]
+RUNS, ROWS, LABELS = "runs.json", "rows.csv", "labels.toml"
+COLUMNS = ("run", "quantity", "value", "error", "unit", "n")
+ABSENT = "–"
+THIN_SPACE = "\u202f"  # between groups of three digits
+GIVEN = 4
+"""A number that ends after so many digits was given so, as published ones are; what was computed does not end."""
+ROUNDING = 1e-9
+"""An error so small beside its value is that of the arithmetic."""
+
+
+class ResultError(CgcoreError, LookupError):
+    """A result that a page asks for and that is not there, or not one."""
+
+
+class Row(NamedTuple):
+    """One quantity of one run; n: samples behind it, None where it is not a sampled number."""
+
+    value: float | int | str | None
+    error: float | None = None
+    unit: str = ""
+    n: int | None = None
+
+    def text(self) -> str:
+        """To two digits of its error as `0.312 ± 0.011`, to three digits where it has none; counts and numbers that are given
+        to so few digits in full, words as they are."""
+        value, error = self.value, self.error
+        if value is None:
+            return ABSENT
+        if isinstance(value, str):
+            return value
+        if isinstance(value, int):
+            return f"{value:,}".replace(",", THIN_SPACE)
+        if not error or not math.isfinite(error) or error < ROUNDING * abs(value):
+            given = float(f"{value:.{GIVEN}g}") == value
+            return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.{GIVEN if given else 3}g}"
+        places = max(0, 1 - math.floor(math.log10(error)))
+        return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The results in one folder. runs: by id; rows: by id and quantity."""
+
+    folder: Path
+    runs: dict[str, dict]
+    rows: dict[str, dict[str, Row]]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def labels(self) -> dict[str, dict]:
+        """Label -> title and query, in the order of the tables."""
+        return _labels(self.folder.parents[1] / LABELS).get(self.name, {}).get("labels", {})
+
+    def table(self, name: str = "main") -> list[str]:
+        """The labels of one table, in their order. Raises ResultError for a table that is not defined."""
+        tables = _labels(self.folder.parents[1] / LABELS).get(self.name, {}).get("tables", {})
+        if name not in tables:
+            raise ResultError(f"no table {name!r} of {self.name} in {LABELS}; there are {sorted(tables)}")
+        return tables[name]
+
+    def run(self, label: str) -> str:
+        """The id of the one run that a label names. Raises ResultError where there is none, or several."""
+        if label not in self.labels:
+            raise ResultError(f"no label {label!r} of {self.name} in {LABELS}")
+        return self.one(**{key: value for key, value in self.labels[label].items() if key != "title"})
+
+    def one(self, **query) -> str:
+        """The id of the one run with these settings, named as in the configuration or by the last part of that name."""
+        matching = [run for run, about in self.runs.items() if _matches(about, query)]
+        if len(matching) != 1:
+            found = f"runs {matching}" if matching else "none"
+            raise ResultError(f"{self.name}: want one run with {query}, found {found}")
+        return matching[0]
+
+    def title(self, label: str) -> str:
+        return self.labels[label].get("title", label)
+
+    def row(self, label: str, quantity: str) -> Row:
+        """One quantity of the run of a label. Raises ResultError where it has none."""
+        rows = self.rows[self.run(label)]
+        if quantity not in rows:
+            raise ResultError(f"{self.name}: {label!r} has no {quantity!r}; it has {sorted(rows)}")
+        return rows[quantity]
+
+    def value(self, label: str, quantity: str, default=None):
+        """The value of a quantity, or the default where the run has none."""
+        row = self.rows[self.run(label)].get(quantity, Row(default))
+        return default if row.value is None else row.value
+
+    def sampling(self, label: str) -> str:
+        return self.runs[self.run(label)].get("sampling", "")
+
+    def curves(self, label: str) -> dict[str, np.ndarray]:
+        """Arrays of the run of a label. Raises ResultError where it has none."""
+        path = self.folder / "curves" / f"{self.run(label)}.npz"
+        if not path.is_file():
+            raise ResultError(f"{self.name}: {label!r} has no curves")
+        return read_npz(path)
+
+    def manifest(self, label: str) -> dict:
+        return read_json(self.folder / "manifests" / f"{self.run(label)}.json")
+
+    def model(self, label: str) -> Path:
+        return self.folder / "models" / f"{self.run(label)}.npz"
+
+
+def sampling(chapter: Chapter, labels: list[str]) -> str:
+    """What the numbers rest on, in sentences: rows that rest on the same share one."""
+    titles: dict[str, list[str]] = {}
+    for label in labels:
+        if words := chapter.sampling(label):
+            titles.setdefault(words, []).append(chapter.title(label))
+    if len(titles) == 1 and len(labels) > 1 and len(*titles.values()) == len(labels):
+        return f"Each row: {next(iter(titles))}."
+    return " ".join(f"{'; '.join(names)}: {words}." for words, names in titles.items())
+
+
+def cells(chapter: Chapter, labels: list[str], quantities: list[str]) -> list[list[str]]:
+    """A row of text per label: its title and the quantities, a dash where its run lacks one.
+
+    Raises ResultError for a quantity that no run has.
+    """
+    rows = {label: chapter.rows[chapter.run(label)] for label in labels}
+    for quantity in quantities:
+        if not any(quantity in of_run for of_run in rows.values()):
+            known = sorted({name for of_run in rows.values() for name in of_run})
+            raise ResultError(f"{chapter.name}: none of {labels} has {quantity!r}; known are {known}")
+    return [[chapter.title(k), *(r[q].text() if q in r else ABSENT for q in quantities)] for k, r in rows.items()]
+
+
+def load(folder: Path) -> Chapter:
+    """The results of a chapter; empty where it has none yet.
+
+    Raises StoreError for a folder in the layout of before, one JSON file a row.
+    """
+    folder = Path(folder)
+    if not (folder / RUNS).is_file():
+        if old := next(iter(sorted(folder.glob("*.json"))), None):
+            raise StoreError(
+                f"{folder}: {old.name} is a result in the layout of before, one file a row; want {RUNS} and {ROWS}. Take "
+                "the folder of a present checkout, or remove it and collect finished runs again"
+            )
+        return Chapter(folder, {}, {})
+    runs = read_json(folder / RUNS)
+    rows: dict[str, dict[str, Row]] = {run: {} for run in runs}
+    with open(folder / ROWS, newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            values = (_number(line[key]) for key in ("value", "error"))
+            rows[line["run"]][line["quantity"]] = Row(*values, line["unit"], _number(line["n"]))
+    return Chapter(folder, runs, rows)
+
+
+def save(chapter: Chapter):
+    """Write runs.json and rows.csv, whole or not at all."""
+    chapter.folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for run in chapter.runs:
+        for quantity, row in chapter.rows[run].items():
+            cells = (row.value, row.error, row.unit, row.n)
+            writer.writerow([run, quantity, *("" if cell is None else cell for cell in cells)])
+    with replacing(chapter.folder / ROWS) as file:
+        file.write(text.getvalue().encode())
+    write_json(chapter.folder / RUNS, chapter.runs)
+
+
+def as_rows(table: dict, n: int | None = None) -> dict[str, Row]:
+    """A table of plain numbers, errors under the name with `_error`, as rows with units."""
+    rows = {}
+    for quantity, value in table.items():
+        base, _, end = quantity.rpartition("_")
+        if end == "error" and base in table:
+            continue
+        error = table.get(f"{quantity}_error")
+        if isinstance(value, bool):
+            value = int(value)
+        rows[quantity] = Row(value, error, unit_of(quantity), n if error is not None else None)
+    return rows
+
+
+def unit_of(quantity: str) -> str:
+    """The unit of a quantity, from `[units]` of labels.toml: by name, else by the longest ending."""
+    units = _labels(BOOK / LABELS).get("units", {})
+    endings = [end for end in units if quantity == end or quantity.endswith(f"_{end}")]
+    return units[max(endings, key=len)] if endings else ""
+
+
+def flat(config: dict, name: str = "") -> dict:
+    """A nested configuration with dotted names, lists as they are."""
+    plain = {}
+    for key, value in config.items():
+        key = f"{name}.{key}" if name else key
+        plain |= flat(value, key) if isinstance(value, dict) else {key: value}
+    return plain
+
+
+def _matches(about: dict, query: dict) -> bool:
+    settings = {"kind": about["kind"]} | about["config"]
+    short = {key.rpartition(".")[2]: value for key, value in reversed(settings.items())}
+    return all(settings.get(key, short.get(key)) == value for key, value in query.items())
+
+
+@lru_cache
+def _read(path: Path, changed: float) -> dict:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _labels(path: Path) -> dict:
+    return _read(path, path.stat().st_mtime) if path.is_file() else {}
+
+
+def _number(text: str) -> float | int | str | None:
+    """A cell as it was written: whole numbers stay whole, words stay words, nothing is None."""
+    if text == "":
+        return None
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            return float(text)  # nan, inf
+        except ValueError:
+            return text
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else text

@@ -1,0 +1,221 @@
+"""The steps of every template, in order: configure, load, fit, simulate, observe.
+
+Here runs are opened, reused and finished; notebooks, sweeps and commands call these functions and nothing below them. Each
+step takes what the ones before it returned, and leaves its results in `out_dir`: fit/<id>, md/<id>, and for what was
+observed <system>/<id> with its table, curves and manifest.
+"""
+
+import time
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import data, force_maps, mapping, simulate, train, train_splines
+from .analysis import observe as observables
+from .analysis.noise_floor import floors
+from .config import BiasedConfig, RunConfig
+from .frames import Ensemble, Frames, Topology
+from .mapping import Mapping
+from .metadynamics import inversion
+from .potentials import barrier, mace, nequip, priors, saved, splines
+from .potentials.base import Potential, add
+from .potentials.terms import terms
+from .profiles import configure, system_table
+from .reference import sets
+from .store import Run, open_run, read_json, write_json, write_npz
+
+__all__ = ["Fitted", "Observed", "Reference", "Simulated", "configure", "fit", "load", "observe", "simulate_protocol"]
+
+NETWORKS = {"mace": mace, "nequip": nequip}
+
+
+class Reference(NamedTuple):
+    """What a run learns from and is compared with.
+
+    atoms: all frames; beads: the map, with the force map that was asked for; split: mapped frames to train on and held
+    out; frames: the mapped frames that simulations are compared with.
+    """
+
+    topology: Topology
+    atoms: Frames
+    beads: Mapping
+    split: data.Split
+    frames: Frames
+    liquid: bool
+
+
+class Fitted(NamedTuple):
+    """potential: with its priors; params: its parameters; report: errors and history; run: its folder."""
+
+    potential: Potential
+    params: object
+    report: train.Fit | train_splines.SplineFit
+    run: Run
+    priors: dict
+
+
+class Simulated(NamedTuple):
+    """table and curves of the protocol; runs: ids of the simulations; ensemble: None for the protocol nve."""
+
+    table: dict
+    curves: dict[str, np.ndarray]
+    runs: list[str]
+    ensemble: Ensemble | None
+
+
+class Observed(NamedTuple):
+    """table: plain numbers, the standard error of one under its name with _error; reference: those of the reference;
+    curves: arrays to draw, the reference's with "reference_" before their names; run: its folder."""
+
+    table: dict
+    reference: dict
+    curves: dict[str, np.ndarray]
+    run: Run
+
+
+def load(config: RunConfig) -> Reference:
+    """Load the reference, map it, and cut it into contiguous blocks."""
+    d, known = config.data, system_table(config.system)
+    topology, atoms = _atoms(d.reference, d.mirror)
+    beads = mapping.load(d.map, topology, typing=d.typing, residue=d.residue)
+    parts = data.split_blocks(data.subsample(atoms, d.frames), d.blocks, d.valid_blocks, d.gap_ps)
+    if d.force_map == "optimised":
+        beads = force_maps.optimised(beads, topology, parts.train)
+    mapped = partial(mapping.apply, beads, require_forces=True)
+    split = parts._replace(train=mapped(parts.train), valid=mapped(parts.valid))
+    usual = known["data"].get("reference", d.reference)
+    compared = atoms if usual == d.reference else _atoms(usual, d.mirror)[1]
+    return Reference(topology, atoms, beads, split, mapping.apply(beads, compared), known.get("liquid", False))
+
+
+def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
+    """Fit the potential, or read it back where the same was fitted before, and add the priors.
+
+    The run's folder gets model.npz, a network as one file; mace_torch.npz, the same for mace-torch, where that has such
+    a network; and held_out.npz, the errors of each held-out frame.
+    """
+    split, beads = reference.split, reference.beads
+    if config.kind == "spline":
+        knots = splines.for_frames(terms(beads), split.train, config.potential)
+        trained = splines.build(knots, liquid=reference.liquid)
+        report = train_splines.fit(knots, split, out_dir)
+    else:
+        data.check_cutoff(split.train, config.potential.cutoff_nm)
+        module = NETWORKS[config.kind]
+        model = module.for_frames(
+            config.potential, beads.species, split.train, liquid=reference.liquid, **_bonds(config, beads)
+        )
+        trained = module.build(model)
+        report = train.fit(trained, split, config.train, out_dir)
+        saved.write(report.run.path("model.npz"), model, report.params)
+        if config.kind == "mace" and config.potential.symmetry == "O3" and not config.potential.bond_types:
+            exported = mace.to_mace_torch(model, report.params, angstrom_ev=True)
+            write_npz(report.run.path("mace_torch.npz"), **exported)
+    write_npz(report.run.path("held_out.npz"), errors=report.held_out, time=np.asarray(split.valid.time))
+    potential, params, table = _with_priors(config, reference, trained, report.params)
+    return Fitted(potential, params, report, report.run, table)
+
+
+def noise(config: RunConfig, reference: Reference, fitted: Fitted):
+    """The force noise of the map by two estimators, beside which the held-out error is to be seen."""
+    valid = reference.split.valid
+    learnt = fitted.potential.terms[0] if config.prior else fitted.potential
+    params = fitted.params[0] if config.prior else fitted.params
+    return floors(valid, np.asarray(valid.force) - train.predict(learnt, params, valid), gap_ps=config.data.gap_ps)
+
+
+def simulate_protocol(config: RunConfig, reference: Reference, fitted: Fitted, out_dir: Path) -> Simulated:
+    """Simulate by the protocol of the configuration: "nvt", "nve" with one time step after another, or "inversion"."""
+    start = initial_positions(config, reference)
+    lengths = data.bond_lengths(reference.split.train, reference.beads.bonds)
+    box = np.asarray(reference.split.train.box) if reference.liquid else np.full(3, np.inf)
+    beads = reference.beads
+    molecule = simulate.Molecule(
+        names=beads.beads, mass=beads.mass, bonds=beads.bonds, bond_length=lengths, box=np.asarray(box, float)
+    )
+    moving = (fitted.potential, fitted.params, molecule, start, config.md, out_dir)
+    if config.protocol == "nve":
+        table, curves, runs = simulate.time_steps(*moving, length_ps=config.md.length_ps)
+        return Simulated(table, curves, runs, None)
+    if config.protocol == "inversion":
+        table, curves, run = inversion.inversion(*moving, symmetric=mirror_symmetric(config))
+        return Simulated(table, curves, [run.run.id], run.ensemble)
+    run = simulate.run(*moving)
+    return Simulated(run.table, {}, [run.run.id], run.ensemble)
+
+
+def initial_positions(config: RunConfig, reference: Reference) -> np.ndarray:
+    """(C, N, 3) nm where the replicas begin: held-out frames; for an inversion frames near C7eq; for a chain the frames
+    of the whole reference that are least of a helix."""
+    n = config.md.replicas
+    if config.protocol == "inversion":
+        chosen = inversion.initial_positions(reference.split.train, reference.beads, n)
+    elif system_table(config.system)["initial_positions"] == "least_helical":
+        chosen = observables.least_helical(reference.frames, reference.beads, n)
+    else:
+        chosen = data.initial_positions(reference.split.valid, n, config.md.seed)
+    return np.asarray(chosen, np.float32)
+
+
+def observe(
+    config: RunConfig, reference: Reference, fitted: Fitted, simulated: Simulated, out_dir: Path
+) -> Observed:
+    """Compare the simulation with the reference, and write table, curves and manifest to <out_dir>/<system>/<id>."""
+    clock = time.perf_counter()
+    run = open_run(
+        out_dir,
+        config.system,
+        config,
+        data={"train": train.frames_hash(reference.split.train), "compared": train.frames_hash(reference.frames)},
+        rooms=("analysis", "geometry", "simulate", "train", *fitted.potential.rooms),
+    )
+    kind = system_table(config.system)["observe"] if config.protocol == "nvt" else config.protocol
+    table, of_reference, curves = observables.OBSERVERS[kind](config, reference, simulated)
+    table |= {k: v for k, v in fitted.report.table().items() if k != "wall_s"}
+    table |= {"training_s": fitted.report.wall_s, "simulation_s": simulated.table.get("wall_s")}
+    made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
+    write_npz(run.path("curves.npz"), **curves)
+    write_json(run.path("reference.json"), of_reference)
+    if (model := fitted.run.path("model.npz")).is_file():
+        run.path("model.npz").write_bytes(model.read_bytes())
+    run.finish(table, time.perf_counter() - clock, made_of=made_of, priors=fitted.priors, fit=fitted.run.manifest)
+    return Observed(table, of_reference, curves, run)
+
+
+def mirror_symmetric(config: RunConfig) -> bool:
+    """Whether the model has the same free energy at an improper dihedral and at its negative.
+
+    Its energy must be the same for mirror images, and CA the one stereocentre, which it is not in threonine.
+    """
+    return config.potential.symmetry == "O3" and config.data.residue != "thr"
+
+
+def _atoms(name: str, mirror: bool) -> tuple[Topology, Frames]:
+    topology, atoms = sets.load(name)
+    return topology, data.mirrored(atoms) if mirror else atoms
+
+
+def _bonds(config: RunConfig, beads: Mapping) -> dict:
+    return {"bonds": beads.bonds} if getattr(config.potential, "bond_types", False) else {}
+
+
+def _with_priors(config: RunConfig, reference: Reference, trained: Potential, params) -> tuple[Potential, object, dict]:
+    """The potential with its priors, the parameters of both, and those of the priors for the manifest."""
+    species, frames, added, table = reference.beads.species, reference.split.train, [], {}
+    for name in config.prior:
+        if name in ("repulsion", "barrier"):
+            found = (barrier.repulsion if name == "repulsion" else barrier.for_frames)(
+                species, frames, liquid=reference.liquid
+            )
+            added.append(barrier.build(found))
+            table[name] = asdict(found) | {"species": reference.beads.species_names}
+        else:
+            potential, of_prior = priors.for_frames((name,), reference.beads, frames, config.md.temperature_K)
+            added.append(potential)
+            table |= of_prior
+    if not added:
+        return trained, params, {}
+    return add(trained, *added), (params, *({} for _ in added)), table
