@@ -1,4 +1,4 @@
-"""The commands of `cgcore`: make the book, run a notebook, list the maps, gather results."""
+"""The commands of `cgcore`: simulate a reference, look at a map, run notebooks, make the book."""
 
 import signal
 from pathlib import Path
@@ -25,9 +25,7 @@ def book(
     out: Out = Path("runs"),
 ):
     """Run the book's notebooks, publish their pages and build the HTML."""
-    from cgcore.book import make_book
-
-    _said(make_book, profile, root, out)
+    _run(lambda: _book("build").make_book(profile, root, out))
 
 
 @app.command()
@@ -39,13 +37,13 @@ def run(
     out: Out = Path("runs"),
 ):
     """Run one notebook with parameters; unknown or mistyped ones are refused before anything runs."""
-    from cgcore.book import check_values, run_notebook, typed_parameters
 
     def execute():
         pairs = [_pair(text) for text in parameter or []]
-        return run_notebook(notebook, typed_parameters(notebook, pairs), out, check=check_values)
+        given = _book("parameters").typed_parameters(notebook, pairs)
+        return _book("run").run_notebook(notebook, given, out)
 
-    typer.echo(f"Done: {_said(execute)}")
+    typer.echo(f"Done: {_run(execute)}")
 
 
 @app.command()
@@ -53,25 +51,36 @@ def sweep(
     notebook: Annotated[Path, typer.Argument(help="A template of notebooks/, such as notebooks/hexane.ipynb.")],
     grid: Annotated[Path, typer.Argument(help="Which runs: a YAML file such as notebooks/sweeps/table1.yml.")],
     jobs: Annotated[int, typer.Option(help="Runs at once; they share cores and graphics cards.")] = 1,
-    index: Annotated[int | None, typer.Option(help="Only this row, from 0: a task of an array job.")] = None,
+    index: Annotated[int | None, typer.Option(help="Only this row, from 0: a task of a cluster.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the rows with their states, run nothing.")] = False,
     out: Out = Path("runs"),
 ):
     """Run many settings of one notebook; finished ones are skipped, failed ones kept, and the rest goes on."""
-    from cgcore.book import check_values
-    from cgcore.book import rows as one
-    from cgcore.book import sweep as many
 
     def execute():
+        sweeps = _book("sweep")
         if dry_run:
-            return typer.echo(one.status_table(one.plan(notebook, grid, out, check=check_values)))
+            return typer.echo(sweeps.status_table(sweeps.plan(notebook, grid, out)))
         # A scheduler's SIGTERM ends a sweep as Ctrl-C does: with its processes.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if index is not None:
-            return typer.echo(f"Done: {one.run_row(notebook, grid, out, index, check=check_values)}")
-        return many.sweep(notebook, grid, out, jobs=jobs, check=check_values)
+            return typer.echo(f"Done: {sweeps.run_row(notebook, grid, out, index)}")
+        return sweeps.sweep(notebook, grid, out, jobs=jobs)
 
-    _said(execute)
+    _run(execute)
+
+
+@app.command()
+def results(
+    observed: Annotated[list[Path], typer.Argument(help="Finished observations: runs/<system>/<id>.")],
+    folder: Annotated[Path | None, typer.Option(help="Where the chapter reads them; by the system's name.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Take out runs of the same configuration.")] = False,
+):
+    """Add what notebooks observed to the results that a chapter shows, and draw its figures."""
+    system = observed[0].resolve().parent.name
+    target = folder or Path("book/results") / system
+    for path in _run(lambda: _book("collect").collect(observed, target, replace=replace)):
+        typer.echo(path)
 
 
 @app.command()
@@ -85,31 +94,13 @@ def maps():
 
 
 @app.command()
-def results(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Folders of finished runs of one notebook: runs/hexane/<parameters>__<hash>.")
-    ],
-    folder: Annotated[
-        Path | None, typer.Option(help="Where the chapter reads them; book/results/<notebook> by default.")
-    ] = None,
-):
-    """Gather the small tables and pictures that the chapter of a notebook shows."""
-    from cgcore.book import amino_acids, hexane, polyalanine
-
-    system = runs[0].resolve().parent.name
-    gather = {"hexane": hexane.publish, "polyalanine": polyalanine.publish}.get(system, amino_acids.publish)
-    for path in _said(gather, runs, folder or Path("book/results") / system):
-        typer.echo(path)
-
-
-@app.command()
 def reference(
     system: Annotated[str, typer.Argument(help="hexane, ala2, gly2, pro2, thr2 or ala15.")],
-    engine: Annotated[str, typer.Option(help="openmm (comes with the package) or gromacs (the study's).")] = "openmm",
+    engine: Annotated[str, typer.Option(help="openmm (comes with the package) or gromacs (the paper's).")] = "openmm",
     solvent: Annotated[str | None, typer.Option(help="tip3p or obc2 (implicit); obc2 with OpenMM by default.")] = None,
     length_ns: Annotated[float, typer.Option(help="Length of each replica.")] = 1.0,
     every_ps: Annotated[
-        float | None, typer.Option(help="Spacing of frames; 2 ps, or the study's 1 ps in water.")
+        float | None, typer.Option(help="Spacing of frames; 2 ps, or the paper's 1 ps in water.")
     ] = None,
     replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
     seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
@@ -121,10 +112,11 @@ def reference(
     jobs: Annotated[int | None, typer.Option(help="Replicas at once; as many as cores by default.")] = None,
 ):
     """Simulate an atomistic reference with forces; a killed run goes on where it stopped, a longer one adds to it."""
-    from cgcore.reference.protocol import protocol
-    from cgcore.reference.run import simulate
 
     def execute():
+        from cgcore.reference.protocol import protocol
+        from cgcore.reference.run import simulate
+
         wanted = protocol(
             system,
             engine=engine,
@@ -141,7 +133,7 @@ def reference(
         folder = out or Path("reference") / f"{system}_{wanted.solvent}_{engine}"
         return simulate(wanted, length_ns, folder, device=device, jobs=jobs)
 
-    typer.echo(f"Done: {_said(execute)}")
+    typer.echo(f"Done: {_run(execute)}")
 
 
 @app.command()
@@ -154,66 +146,22 @@ def sets():
         typer.echo(f"{entry.name:12} {amount:34} {entry.good_for}")
 
 
-@app.command()
-def convergence(
-    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/reference"),
-):
-    """Make the tables and pictures of the chapter on reference data from the sets that come with the package."""
-    from cgcore.book.reference_tables import collect
-
-    for path in _said(collect, folder):
-        typer.echo(path)
-
-
-@app.command()
-def potentials(
-    names: Annotated[list[str] | None, typer.Argument(help="Which to fit; all where none is named.")] = None,
-    profile: Annotated[str, typer.Option(help="laptop, gpu, or paper for the study's own training.")] = "laptop",
-    hexane: Annotated[str, typer.Option(help="The liquid's reference: a set, or a folder of `reference`.")] = "hexane",
-    training: Annotated[bool, typer.Option(help="Fit what is not finished, or only gather what is.")] = True,
-    out: Out = Path("runs/potentials"),
-    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/potentials"),
-):
-    """Fit the potentials of liquid hexane and alanine, and make the tables and pictures of their chapter."""
-    from cgcore.book.potential_tables import make
-
-    def execute():
-        return make(names or [], out, folder, profile=profile, hexane=hexane, training=training)
-
-    for path in _said(execute):
-        typer.echo(path)
-
-
 @app.command("mean-forces")
 def mean_forces(
-    maps: Annotated[list[str] | None, typer.Argument(help="Of hexane; all where none is named.")] = None,
+    map: Annotated[str, typer.Argument(help="A map of hexane: four_site, three_site or two_site.")],
     frames: Annotated[int, typer.Option(help="Held-out frames at which the beads stand still.")] = 4,
     length_ps: Annotated[float, typer.Option(help="For how long the atoms move under each.")] = 10.0,
-    sampling: Annotated[bool, typer.Option(help="Sample what is not finished, or only put potentials beside.")] = True,
-    out: Out = Path("runs"),
-    folder: Annotated[Path, typer.Option(help="Where the chapter reads them.")] = Path("book/results/mean_forces"),
-    hexane: Annotated[Path, typer.Option(help="Results with trained networks.")] = Path("book/results/hexane"),
     network: Annotated[
-        list[Path] | None, typer.Option(help="Another: fit/<id> of a run of the hexane notebook; as often as needed.")
+        list[Path] | None, typer.Option(help="A fit of the hexane notebook, fit/<id>; as often as needed.")
     ] = None,
+    out: Out = Path("runs"),
 ):
     """Hold the beads of hexane still and average the forces on them: the noise floor, and what potentials miss."""
-    from cgcore.book.mean_forces import make
+    from cgcore.mean_forces import beside_mean_forces
 
-    def execute():
-        return make(
-            maps or [],
-            out,
-            folder,
-            hexane=hexane,
-            networks=network or (),
-            sampling=sampling,
-            frames=frames,
-            length_ps=length_ps,
-        )
-
-    for path in _said(execute):
-        typer.echo(path)
+    table = _run(lambda: beside_mean_forces(map, network or [], out, frames=frames, length_ps=length_ps))
+    for name, numbers in table.items():
+        typer.echo(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
 
 
 @app.command()
@@ -223,7 +171,7 @@ def doctor(
         str,
         typer.Argument(help="A set of `cgcore sets`, a folder of `cgcore reference`, or a TRR, XTC, H5 or PDB file."),
     ],
-    typing: Annotated[str, typer.Option(help="One of the map's typings.")] = "study",
+    typing: Annotated[str, typer.Option(help="One of the map's typings.")] = "published",
     residue: Annotated[str | None, typer.Option(help="A residue of the map; the first that the topology has.")] = None,
     topology: Annotated[Path | None, typer.Option(help="PDB, GRO or TOP file, where TRAJECTORY is a file.")] = None,
     frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
@@ -233,10 +181,11 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
 ):
     """Say which artefacts a model trained with a mapping will have, from reference frames, before any training."""
-    from cgcore.book import doctor_page
 
-    found = _said(
-        lambda: doctor_page.diagnose(
+    def execute():
+        from cgcore.doctor import report
+
+        diagnosis = report.diagnose(
             mapping,
             trajectory,
             typing=typing,
@@ -246,11 +195,32 @@ def doctor(
             stride=stride,
             temperature_K=temperature_k,
         )
-    )
-    typer.echo(doctor_page.as_json(found) if json else doctor_page.verdict(found.examination))
-    if out is not None:
-        for path in _said(doctor_page.write, found, out):
-            typer.echo(path, err=json)
+        typer.echo(report.as_json(diagnosis) if json else report.verdict(diagnosis.examination))
+        if out is not None:
+            for path in report.write(diagnosis, out):
+                typer.echo(path, err=json)
+
+    _run(execute)
+
+
+@app.command()
+def kernels(
+    same: Annotated[
+        list[str] | None, typer.Option(help="A room whose code changed and whose numbers did not: names stay.")
+    ] = None,
+    bump: Annotated[list[str] | None, typer.Option(help="A room whose numbers changed: new names.")] = None,
+):
+    """Say which versions the kernels have, by which results are named; record what a change of theirs is."""
+    from cgcore.store import kernels as versions
+
+    def execute():
+        for action, rooms in (("same", same), ("bump", bump)):
+            if rooms:
+                versions.record(action, rooms)
+        for room in versions.ROOMS:
+            typer.echo(f"{room:14} {versions.version(room)}")
+
+    _run(execute)
 
 
 @app.command()
@@ -268,12 +238,25 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _said(function, *args):
+def _book(module: str):
+    """A module of the book's package, which is beside cgcore and not below it."""
+    from importlib import import_module
+
+    try:
+        return import_module(f"cgbook.{module}")
+    except ModuleNotFoundError as error:
+        if error.name != "cgbook":
+            raise
+        typer.secho("Error: this command needs the book's package cgbook, of book/ in a checkout", err=True)
+        raise typer.Exit(1) from error
+
+
+def _run(function):
     """Call, and turn the errors that explain themselves into one message and exit status 1."""
     from cgcore.errors import CgcoreError
 
     try:
-        return function(*args)
+        return function()
     except (CgcoreError, FileNotFoundError) as error:
         typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from error

@@ -210,6 +210,11 @@ class RunConfig:
         for name in self.prior:
             check_word("prior", name, PRIORS)
 
+    def resolved(self) -> dict:
+        """All settings as plain values, the kind of potential among them."""
+        config = dataclasses.asdict(self) | {"prior": list(self.prior)}
+        return config | {"potential": {"potential": self.kind} | config["potential"]}
+
     @property
     def kind(self) -> str:
         """Which potential it is: mace, nequip or spline."""

@@ -10,7 +10,7 @@ from cgcore.errors import CgcoreError
 
 from . import geometry
 from .frames import Frames
-from .neighbors import bond_graph, bond_kind
+from .store import data_hash
 from .units import MEV_PER_ANGSTROM
 
 CHUNK = 2_000_000
@@ -89,6 +89,11 @@ def split_blocks(frames: Frames, blocks: int, valid_blocks: int, gap_ps: float) 
     return Split(frames[np.flatnonzero(train)], int(n - train.sum() - valid.sum()), frames[np.flatnonzero(valid)], held)
 
 
+def frames_hash(frames: Frames) -> str:
+    """12 hex digits of what is learnt from: positions, forces and box."""
+    return data_hash(*(np.asarray(a) for a in (frames.position, frames.force, frames.box)))
+
+
 def force_rms(frames: Frames) -> float:
     """Root mean square of the force components, kJ/mol/nm: the error of a model that predicts zero."""
     return float(np.sqrt(np.mean(np.square(_forces(frames)))))
@@ -110,7 +115,7 @@ def force_errors(predicted, frames: Frames) -> ForceErrors:
     return ForceErrors(mae=float(np.mean(np.abs(error))), rmse=float(np.sqrt(np.mean(np.square(error)))))
 
 
-def starts(frames: Frames, n: int, seed: int) -> np.ndarray:
+def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
     """Positions (n, N, 3) nm to start replicas from, drawn from the frames without replacement.
 
     Where n exceeds the number of frames, each is used equally often (to within one), with a RepeatedStartsWarning.
@@ -161,58 +166,6 @@ def check_cutoff(frames: Frames, cutoff_nm: float):
             f"{where[lonely]}: the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every "
             f"bead one is {enough:.3f} nm"
         )
-
-
-class ClosePair(NamedTuple):
-    """Two beads of a frame that are closer than any of their kind were in training; distances in nm."""
-
-    frame: int
-    beads: tuple[int, int]
-    distance: float
-    shortest: float
-
-
-def pair_kinds(species, bonds) -> np.ndarray:
-    """(P,) a number for each pair i < j of beads, in the order of numpy.triu_indices: equal for pairs of equal species as
-    many bonds apart (1, 2, 3, or more or none)."""
-    species = np.asarray(species)
-    i, j = np.triu_indices(len(species), k=1)
-    low, high = np.minimum(species[i], species[j]), np.maximum(species[i], species[j])
-    kind = np.asarray(bond_kind(bond_graph(bonds, len(species)), (i, j)))
-    return np.unique(np.stack([low, high, kind], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def shortest_distances(frames: Frames, kinds: np.ndarray) -> np.ndarray:
-    """Shortest distance of each kind of pair over all frames, nm; kinds (P,) as from `pair_kinds`."""
-    shortest = np.full(kinds.max() + 1, np.inf)
-    for _, distance in _all_distances(frames):
-        np.minimum.at(shortest, kinds, distance.min(axis=0))
-    return shortest
-
-
-def closer_pairs(frames: Frames, kinds: np.ndarray, shortest: np.ndarray) -> list[ClosePair]:
-    """The closest of the pairs, in each frame that has any, that are closer than the shortest of their kind.
-
-    A potential was never told what happens there. `shortest` is that of `shortest_distances` of the training frames.
-    """
-    pairs, found = np.stack(np.triu_indices(frames.position.shape[1], k=1), axis=1), []
-    for start, distance in _all_distances(frames):
-        ratio = distance / shortest[kinds]
-        for frame in np.flatnonzero(ratio.min(axis=1) < 1):
-            worst = ratio[frame].argmin()
-            beads = tuple(pairs[worst].tolist())
-            found.append(
-                ClosePair(int(start + frame), beads, float(distance[frame, worst]), float(shortest[kinds[worst]]))
-            )
-    return found
-
-
-def _all_distances(frames: Frames):
-    """Of all pairs, some frames at a time: (first frame, (t, P) nm)."""
-    pairs = np.stack(np.triu_indices(frames.position.shape[1], k=1), axis=1)
-    size = max(1, CHUNK // max(1, len(pairs)))
-    for start in range(0, frames.n_frames, size):
-        yield start, _distances(frames[start : start + size], pairs)
 
 
 def _forces(frames: Frames) -> np.ndarray:

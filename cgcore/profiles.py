@@ -22,7 +22,7 @@ from .config import (
     did_you_mean,
     from_dict,
 )
-from .store.bundled import profile_file
+from .store.bundled import profile_file, profile_roots
 
 POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
 RENAMED = {"study": "protocol", "learn_from": "reference"}
@@ -32,6 +32,11 @@ NEW_WORDS = {
     "prior": {"unseen": "repulsion+barrier"},
 }
 """Parameters and values of before, which are refused with the present ones."""
+
+
+def systems() -> list[str]:
+    """The systems that have a profile."""
+    return sorted({path.stem for root in profile_roots() for path in root.glob("*.toml")})
 
 
 def system_table(system: str) -> dict:

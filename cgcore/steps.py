@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import data, force_maps, mapping, simulate, train, train_splines
-from .analysis import observe as observables
+from . import data, force_maps, mapping, observables, simulate, train, train_splines
 from .analysis.noise_floor import floors
-from .config import BiasedConfig, RunConfig
+from .config import RunConfig
 from .frames import Ensemble, Frames, Topology
 from .mapping import Mapping
 from .metadynamics import inversion
@@ -25,7 +24,7 @@ from .potentials.base import Potential, add
 from .potentials.terms import terms
 from .profiles import configure, system_table
 from .reference import sets
-from .store import Run, open_run, read_json, write_json, write_npz
+from .store import Run, open_run, write_json, write_npz
 
 __all__ = ["Fitted", "Observed", "Reference", "Simulated", "configure", "fit", "load", "observe", "simulate_protocol"]
 
@@ -35,13 +34,14 @@ NETWORKS = {"mace": mace, "nequip": nequip}
 class Reference(NamedTuple):
     """What a run learns from and is compared with.
 
-    atoms: all frames; beads: the map, with the force map that was asked for; split: mapped frames to train on and held
-    out; frames: the mapped frames that simulations are compared with.
+    atoms: all frames; beads: the map, with the force map that was asked for; atom_split: frames to train on and held out,
+    split: the same mapped; frames: the mapped frames that simulations are compared with.
     """
 
     topology: Topology
     atoms: Frames
     beads: Mapping
+    atom_split: data.Split
     split: data.Split
     frames: Frames
     liquid: bool
@@ -88,7 +88,7 @@ def load(config: RunConfig) -> Reference:
     split = parts._replace(train=mapped(parts.train), valid=mapped(parts.valid))
     usual = known["data"].get("reference", d.reference)
     compared = atoms if usual == d.reference else _atoms(usual, d.mirror)[1]
-    return Reference(topology, atoms, beads, split, mapping.apply(beads, compared), known.get("liquid", False))
+    return Reference(topology, atoms, beads, parts, split, mapping.apply(beads, compared), known.get("liquid", False))
 
 
 def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
@@ -160,16 +160,14 @@ def initial_positions(config: RunConfig, reference: Reference) -> np.ndarray:
     return np.asarray(chosen, np.float32)
 
 
-def observe(
-    config: RunConfig, reference: Reference, fitted: Fitted, simulated: Simulated, out_dir: Path
-) -> Observed:
+def observe(config: RunConfig, reference: Reference, fitted: Fitted, simulated: Simulated, out_dir: Path) -> Observed:
     """Compare the simulation with the reference, and write table, curves and manifest to <out_dir>/<system>/<id>."""
     clock = time.perf_counter()
     run = open_run(
         out_dir,
         config.system,
-        config,
-        data={"train": train.frames_hash(reference.split.train), "compared": train.frames_hash(reference.frames)},
+        config.resolved(),
+        data={"train": data.frames_hash(reference.split.train), "compared": data.frames_hash(reference.frames)},
         rooms=("analysis", "geometry", "simulate", "train", *fitted.potential.rooms),
     )
     kind = system_table(config.system)["observe"] if config.protocol == "nvt" else config.protocol

@@ -23,10 +23,10 @@ from cgcore.errors import CgcoreError
 
 from .analysis import force_errors
 from .config import TrainConfig
-from .data import DataError, Split, subsample
+from .data import DataError, Split, frames_hash, subsample
 from .frames import Frames, Status
 from .potentials.base import Potential, differing, force
-from .store import Run, data_hash, load_tree, open_run, save_tree
+from .store import Run, load_tree, open_run, save_tree
 from .trainer import Compiled, box_of, compile_updates, optimizer
 
 CHECKPOINT = "checkpoint.npz"
@@ -136,11 +136,6 @@ def fit(
         if not run.done:
             run.finish(found.table(), found.wall_s)
     return found
-
-
-def frames_hash(frames: Frames) -> str:
-    """12 hex digits of what is learnt from: positions, forces and box."""
-    return data_hash(*(np.asarray(a) for a in (frames.position, frames.force, frames.box)))
 
 
 def learning_curve(

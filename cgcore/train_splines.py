@@ -11,6 +11,7 @@ solutions of its blocks (Rühle et al., J. Chem. Theory Comput. 5, 3211, 2009).
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,12 +20,13 @@ from scipy.sparse import csc_array
 
 from .analysis import force_errors
 from .analysis.blocks import jackknife
-from .data import DataError, Split
+from .data import DataError, Split, frames_hash
 from .frames import Frames
 from .potentials.base import force
 from .potentials.splines import Spline, SplineError, build
 from .potentials.tables import Table, points, tabulate
 from .potentials.terms import chunks, evaluate
+from .store import Run, open_run, save_tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class SplineFit(force_errors.HeldOut):
     kJ/mol/nm per component; wall_s: of solving and of the errors.
     """
 
+    run: Run
     params: dict[str, np.ndarray]
     tables: dict[str, Table]
     train_rmse: float
@@ -48,8 +51,10 @@ class SplineFit(force_errors.HeldOut):
         }
 
 
-def fit(splines: tuple[Spline, ...], split: Split, blocks: int = 10) -> SplineFit:
+def fit(splines: tuple[Spline, ...], split: Split, root: Path, blocks: int = 10) -> SplineFit:
     """Least squares on split.train in so many contiguous blocks, errors on split.valid.
+
+    The run is root/fit/<id>, named by the splines and the frames themselves; it is solved anew each time, in seconds.
 
     Raises DataError for frames without forces or fewer than the blocks, SplineError where the forces leave some
     combination of coefficients undetermined.
@@ -73,13 +78,31 @@ def fit(splines: tuple[Spline, ...], split: Split, blocks: int = 10) -> SplineFi
     y = solve(splines, total)
     params = _params(splines, y)
     square = total[-1, -1] - 2 * total[-1, :-1] @ y + y @ total[:-1, :-1] @ y
-    return SplineFit(
+    run = open_run(
+        root,
+        "fit",
+        {"potential": build(splines).identity, "blocks": blocks},
+        data={"train": frames_hash(split.train), "valid": frames_hash(split.valid)},
+        rooms=("geometry", "splines"),
+    )
+    solved = SplineFit(
+        run=run,
         params=params,
         tables=_tables(splines, x, estimate),
         train_rmse=float(np.sqrt(max(square, 0.0) / split.train.force.size)),
         held_out=force_errors.by_frame(predict(splines, params, split.valid), split.valid),
         wall_s=time.perf_counter() - start,
     )
+    with run.held():
+        save_tree(run.path("params.npz"), params)
+        if not run.done:
+            run.finish(solved.table(), solved.wall_s)
+    return solved
+
+
+def solve_for(splines: tuple[Spline, ...], frames: Frames) -> dict[str, np.ndarray]:
+    """Coefficients by term that fit the forces of the frames best."""
+    return _params(splines, solve(splines, normal_equations(splines, frames)))
 
 
 def normal_equations(splines: tuple[Spline, ...], frames: Frames) -> np.ndarray:

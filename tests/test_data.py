@@ -124,16 +124,16 @@ def test_force_rms_and_errors_by_hand():
 
 def test_starts():
     frames = clock(10)
-    drawn = data.starts(frames, 7, seed=1)
+    drawn = data.initial_positions(frames, 7, seed=1)
     assert drawn.shape == (7, 2, 3)
     assert len({int(x) for x in drawn[:, 0, 0]}) == 7
-    assert_array_equal(drawn, data.starts(frames, 7, seed=1))
-    assert not np.array_equal(drawn, data.starts(frames, 7, seed=2))
+    assert_array_equal(drawn, data.initial_positions(frames, 7, seed=1))
+    assert not np.array_equal(drawn, data.initial_positions(frames, 7, seed=2))
     with pytest.warns(data.RepeatedStartsWarning, match="25 starts from 10 frames: each is used up to 3 times"):
-        many = data.starts(frames, 25, seed=1)
+        many = data.initial_positions(frames, 25, seed=1)
     assert set(np.bincount(many[:, 0, 0].astype(int))) == {2, 3}
     with pytest.raises(DataError, match="at least one start, got 0"):
-        data.starts(frames, 0, seed=1)
+        data.initial_positions(frames, 0, seed=1)
 
 
 def test_bond_lengths_across_the_boundary():
@@ -178,35 +178,3 @@ def test_the_sample(sample):
     errors = data.force_errors(np.zeros_like(beads.force), beads)
     assert_allclose(errors.rmse, data.force_rms(beads) / 0.964853, rtol=1e-6)
     assert_allclose(data.force_rms(beads), 1167.5, atol=0.1)
-
-
-def test_pairs_closer_than_any_in_training_are_named():
-    """Bonded pairs are close by nature: each kind of pair has a shortest distance of its own."""
-    x = np.array([[0.0, 0, 0], [0.15, 0, 0], [0.3, 0, 0], [0.0, 0.5, 0], [0.15, 0.5, 0]])
-    random = np.random.default_rng(0)
-
-    def frames_of(position):
-        n = len(position)
-        return Frames(
-            position=position, force=None, box=np.full(3, np.inf), time=np.arange(n) * 1.0, names=tuple("ABCDE")
-        )
-
-    train = frames_of(x + 0.002 * random.normal(size=(50, 5, 3)))
-    kinds = data.pair_kinds((0, 1, 0, 0, 1), [(0, 1), (1, 2), (3, 4)])
-    pairs = list(zip(*np.triu_indices(5, 1), strict=True))
-    of = {tuple(map(int, p)): kinds[k] for k, p in enumerate(pairs)}
-    assert of[0, 1] == of[1, 2] == of[3, 4] != of[0, 4] == of[2, 4] == of[1, 3]
-    assert len({of[0, 2], of[0, 3], of[1, 4], of[0, 1], of[0, 4]}) == 5
-    shortest = data.shortest_distances(train, kinds)
-    d = np.linalg.norm(train.position[:, :, None] - train.position[:, None], axis=-1)
-    assert shortest[of[0, 1]] == pytest.approx(min(d[:, 0, 1].min(), d[:, 1, 2].min(), d[:, 3, 4].min()))
-    assert data.closer_pairs(train, kinds, shortest) == []
-    new = np.repeat(x[None], 4, axis=0)
-    new[1, 3:, 1] -= 0.3  # two molecules meet at 0.2 nm, further than any bond
-    new[3, 1, 0] = 0.1
-    found = data.closer_pairs(frames_of(new), kinds, shortest)
-    assert [f.frame for f in found] == [1, 3]
-    assert found[0].beads in ((0, 3), (1, 4))
-    assert found[1].beads == (0, 1)
-    assert found[0].distance == pytest.approx(0.2)
-    assert (found[1].distance, found[1].shortest) == pytest.approx((0.1, shortest[of[0, 1]]))

@@ -30,13 +30,17 @@ def data_file(name: str) -> Path:
     raise FileNotFoundError(f"no bundled data file {name!r}; there is: {', '.join(there) or 'none at all'}")
 
 
+def profile_roots() -> tuple[Path, ...]:
+    """Where profiles may lie: inside an installed package, or in a checkout."""
+    return PACKAGE / "profiles", PACKAGE.parent / "notebooks" / "profiles"
+
+
 def profile_file(system: str) -> Path:
-    """Path of notebooks/profiles/<system>.toml. Raises FileNotFoundError with the systems that there are."""
-    roots = PACKAGE / "profiles", PACKAGE.parent / "notebooks" / "profiles"
-    for root in roots:
+    """Path of the profile of a system, <system>.toml. Raises FileNotFoundError with the systems that there are."""
+    for root in profile_roots():
         if (path := root / f"{system}.toml").is_file():
             return path
-    known = sorted(path.stem for root in roots for path in root.glob("*.toml"))
+    known = sorted(path.stem for root in profile_roots() for path in root.glob("*.toml"))
     raise FileNotFoundError(f"no profile of a system {system!r}; there are {known}")
 
 

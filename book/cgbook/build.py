@@ -1,0 +1,100 @@
+"""Build the book's HTML; make the whole book: runs, pages, HTML."""
+
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cgbook.parameters import check_parameters
+from cgbook.publish import publish
+from cgbook.run import duration, run_notebook, run_record
+from cgcore.config import from_dict
+from cgcore.errors import CgcoreError
+
+
+class BuildFailed(CgcoreError, RuntimeError):
+    """Jupyter Book could not build the pages, or is a version that cannot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookRun:
+    """One run of `book/runs.toml`: a template of `notebooks/`, its parameters and the page made of it."""
+
+    template: str
+    page: str
+    title: str
+    parameters: dict = field(default_factory=dict)
+
+
+def build(root: Path = Path(".")) -> Path:
+    """Build the HTML of the book whose `_config.yml` is in root, warnings as errors, and return its index.html.
+
+    Raises BuildFailed where Jupyter Book is missing or not version 1, where it warns, or leaves no index.html.
+    """
+    root = Path(root).resolve()
+    _require_version_1()
+    shutil.rmtree(root / "_build", ignore_errors=True)
+    start = "from jupyter_book.cli.main import main; main()"  # the command may not be on the path
+    command = [sys.executable, "-c", start, "build", "book", "-W", "-n", "--keep-going", "--all"]
+    done = subprocess.run(command, check=False, cwd=root, capture_output=True, text=True)
+    index = root / "_build" / "html" / "index.html"
+    if done.returncode or not index.is_file():
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        problems = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
+        raise BuildFailed(f"Jupyter Book ended with {done.returncode}:\n" + "\n".join(problems))
+    print(f"The book is built. Open {index.as_uri()}", flush=True)
+    return index
+
+
+def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("runs")) -> Path:
+    """Run the notebooks that `book/runs.toml` lists, publish their pages, build the HTML; return its index.html.
+
+    Every run is checked before the first starts, and finished runs are reused. Raises ConfigError, NotebookFailed and
+    BuildFailed as the steps do.
+    """
+    root = Path(root)
+    runs, clock = book_runs(root), time.perf_counter()
+    _require_version_1()
+    given = {run.page: run.parameters | {"profile": profile} for run in runs}
+    for run in runs:
+        values = check_parameters(template := _template(root, run), given[run.page])
+        run_record(template, {name: value for name, value in values.items() if name != "out_dir"})
+    for number, run in enumerate(runs):
+        print(f"[{number + 1}/{len(runs) + 1}] {run.title} {_left(clock, number, len(runs))}", flush=True)
+        executed = run_notebook(_template(root, run), given[run.page], root / out)
+        page = root / "book" / "runs" / run.template / f"{run.page}.ipynb"
+        publish(executed, page, title=run.title, book=root / "book")
+    print(f"[{len(runs) + 1}/{len(runs) + 1}] HTML ({duration(time.perf_counter() - clock)} so far)", flush=True)
+    index = build(root)
+    print(f"In all {duration(time.perf_counter() - clock)}", flush=True)
+    return index
+
+
+def book_runs(root: Path) -> list[BookRun]:
+    """The runs that `book/runs.toml` lists, in their order."""
+    with open(Path(root) / "book" / "runs.toml", "rb") as file:
+        return [from_dict(BookRun, raw) for raw in tomllib.load(file)["run"]]
+
+
+def _template(root: Path, run: BookRun) -> Path:
+    return root / "notebooks" / f"{run.template}.ipynb"
+
+
+def _left(clock: float, finished: int, runs: int) -> str:
+    """Elapsed time and, from the runs that are finished, what is left of the others."""
+    elapsed = time.perf_counter() - clock
+    if finished == 0:
+        return ""
+    return f"({duration(elapsed)} so far, about {duration(elapsed / finished * (runs - finished))} of runs left)"
+
+
+def _require_version_1():
+    try:
+        import jupyter_book
+    except ImportError as error:
+        raise BuildFailed("Jupyter Book is not installed; `pip install 'cgcore[book]'` brings version 1") from error
+    if not jupyter_book.__version__.startswith("1."):
+        raise BuildFailed(f"want Jupyter Book 1, which reads _config.yml, found {jupyter_book.__version__}")

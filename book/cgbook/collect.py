@@ -1,0 +1,111 @@
+"""From finished observations to the results of a chapter: rows, curves, manifests, networks; then its figures."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from cgbook.results import BOOK, Chapter, ResultError, as_rows, flat, load, save
+from cgcore import plots
+from cgcore.store import StoreError, read_json, read_npz, write_json, write_npz
+
+DPI = 130
+PARTS = {"curves": ".npz", "manifests": ".json", "models": ".npz"}
+COST = ("training_s", "simulation_s", "updates", "s_per_epoch", "memory_GB")
+
+
+def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> list[Path]:
+    """Add finished observations, folders <out>/<system>/<id>, to the results of a chapter, and draw its figures.
+
+    A run that is there is left as it is: its name says all that it depends on. One of the same configuration that other
+    data or kernels made is refused, since no label could tell the two apart, unless `replace` takes it out.
+
+    Raises StoreError for a folder that is not a finished observation, and for a configuration that is there.
+    """
+    chapter = load(folder)
+    for path in observed:
+        if not (path / "manifest.json").is_file():
+            raise StoreError(f"{path}: want a finished observation, runs/<system>/<id>, with its manifest.json")
+        made, curves = read_json(path / "manifest.json"), read_npz(path / "curves.npz")
+        ours = {name: array for name, array in curves.items() if not name.startswith("reference_")}
+        theirs = {name.removeprefix("reference_"): array for name, array in curves.items() if name not in ours}
+        theirs |= {name: array for name, array in ours.items() if name == "r" or name.endswith("edges")}
+        about = {"kind": "simulation", "config": flat(made["config"]), "sampling": sampling(made)}
+        about["cost"] = {name: made["results"][name] for name in COST if made["results"].get(name) is not None}
+        _add(chapter, made["id"], about, made["results"], made, ours, replace)
+        if (path / "model.npz").is_file():
+            shutil.copyfile(path / "model.npz", _place(chapter, "models", made["id"]))
+        if table := read_json(path / "reference.json"):
+            data = {name: made["config"]["data"][name] for name in ("reference", "residue", "map", "typing")}
+            about = {"kind": "reference", "config": flat({"data": data}), "sampling": "", "cost": {}}
+            _add(chapter, f"{made['data']['compared']}", about, table, {"data": made["data"]}, theirs, True)
+    save(chapter)
+    return draw(load(folder))
+
+
+def sampling(manifest: dict) -> str:
+    """What the numbers rest on, in words."""
+    results, md = manifest["results"], manifest["config"]["md"]
+    length_ps = md["n_frames"] * md["steps_per_frame"] * md["dt_ps"]
+    words = f"{md['replicas']} replicas of {length_ps:g} ps"
+    excluded = results.get("n_frames_excluded")
+    frames = md["replicas"] * md["n_frames"]
+    return words if excluded is None else f"{words}, {excluded} of {frames} frames excluded"
+
+
+def draw(chapter: Chapter) -> list[Path]:
+    """Draw every figure of the chapter, `figures/<chapter>_<name>.py`, for which there are results; the paths.
+
+    A figure module has `draw(chapter)`, which returns a figure, or raises ResultError where a label has no run yet.
+    """
+    written = []
+    for path in sorted((BOOK / "figures").glob(f"{chapter.name}_*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        try:
+            with plots.style():
+                figure = module.draw(chapter)
+        except ResultError as missing:
+            print(f"{path.stem}: not drawn, {missing}", flush=True)
+            continue
+        written.append(chapter.folder / f"{path.stem.removeprefix(chapter.name + '_')}.png")
+        figure.savefig(written[-1], dpi=DPI)
+        plt.close(figure)
+    return written
+
+
+def check_labels(chapter: Chapter) -> list[str]:
+    """What is wrong with the labels of a chapter: those that match no run, or several."""
+    problems = []
+    for label in chapter.labels:
+        try:
+            chapter.run(label)
+        except ResultError as error:
+            problems.append(f"{label}: {error}")
+    return problems
+
+
+def _add(chapter: Chapter, run: str, about: dict, table: dict, manifest: dict, curves: dict, replace: bool):
+    settings = (about["kind"], about["config"])
+    for other in [k for k, known in chapter.runs.items() if (known["kind"], known["config"]) == settings and k != run]:
+        if not replace:
+            raise StoreError(
+                f"{chapter.folder}: {other} is there, of the same configuration as {run} by other data or kernels; "
+                "--replace takes it out"
+            )
+        del chapter.runs[other], chapter.rows[other]
+        for part in PARTS:
+            _place(chapter, part, other).unlink(missing_ok=True)
+    chapter.runs[run], chapter.rows[run] = about, as_rows(table, table.get("n_frames"))
+    write_json(_place(chapter, "manifests", run), {k: v for k, v in manifest.items() if k != "results"})
+    # Single precision halves what a chapter keeps.
+    halved = {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in curves.items()}
+    write_npz(_place(chapter, "curves", run), **halved)
+
+
+def _place(chapter: Chapter, part: str, run: str) -> Path:
+    path = chapter.folder / part / f"{run}{PARTS[part]}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,93 @@
+"""The grid file of a sweep: YAML that says which runs of a notebook belong together, read strictly.
+
+    notebook: hexane.ipynb            # optional: the only template that the grid is for
+    fixed: {profile: paper}           # the same in every run
+    rows:                             # explicit runs ...
+      - {map: four_site, cutoff_nm: 0.55}
+      - {map: four_site, cutoff_nm: 0.65}
+    grid: {nu: [1, 2, 3]}             # ... each with every combination of these
+
+`rows` may be left out, then `grid` alone multiplies; or `grid`, then there are the rows. The last list of `grid` runs
+fastest, and rows are numbered from 0.
+"""
+
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from cgbook.parameters import OUT_DIR, check_parameters
+from cgcore.config import ConfigError, did_you_mean
+from cgcore.profiles import configure, systems
+
+KEYS = {"notebook": str, "fixed": dict, "rows": list, "grid": dict}
+
+
+def read_grid(path: Path, template: Path) -> list[dict]:
+    """The complete parameters of every run, without out_dir, in their order.
+
+    All is checked here, so that nothing starts before everything can: names and types against the template
+    (`check_parameters`), values by the system's profile, and no two runs alike. Raises ConfigError with the number of
+    the row.
+    """
+    path, template = Path(path), Path(template)
+    raw = _table(path)
+    if (meant := raw.get("notebook", template.name)) != template.name:
+        raise ConfigError(f"{path} is a grid for {meant}, got the notebook {template.name}")
+    runs: list[dict] = []
+    for number, given in enumerate(_rows(path, raw)):
+        try:
+            values = check_parameters(template, given)
+            values.pop(OUT_DIR, None)
+            if template.stem in systems():
+                configure(template.stem, **values)
+        except ValueError as error:  # ConfigError, or MappingError from a check
+            raise ConfigError(f"{path}, row {number} {given}: {error}") from error
+        if values in runs:
+            raise ConfigError(
+                f"{path}: rows {runs.index(values)} and {number} are the same run, {given}; "
+                "do they differ only by a value that is the default?"
+            )
+        runs.append(values)
+    return runs
+
+
+def _rows(path: Path, raw: dict) -> list[dict]:
+    """Explicit rows times the combinations of the grid, with the fixed values."""
+    fixed, grid = raw.get("fixed", {}), raw.get("grid", {})
+    rows = raw.get("rows", [{}])
+    if not rows or not (raw.get("rows") or grid):
+        raise ConfigError(f"{path}: no runs in it; want 'rows', 'grid' or both")
+    for name, several in grid.items():
+        if not isinstance(several, list) or not several:
+            raise ConfigError(
+                f"{path}, grid: want a list of values for {name!r}, got {several!r}; one value is 'fixed'"
+            )
+    found = []
+    for row in rows:
+        if not isinstance(row, dict):
+            raise ConfigError(f"{path}, rows: want a table of parameters, got {row!r}")
+        parts = {"fixed": fixed, "rows": row, "grid": grid}
+        for name in [n for part in parts.values() for n in part]:
+            if len(where := [key for key, part in parts.items() if name in part]) > 1:
+                raise ConfigError(f"{path}: {name!r} is given twice, in {where[0]!r} and in {where[1]!r}")
+        found += [fixed | row | dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return found
+
+
+def _table(path: Path) -> dict:
+    if not path.is_file():
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yml")])
+        raise ConfigError(f"grid: want a YAML file, found no file {path}{near}")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: want a table with {list(KEYS)}, got {type(raw).__name__}")
+    for key, value in raw.items():
+        if key not in KEYS:
+            raise ConfigError(f"{path}: unknown key {key!r}; known are {list(KEYS)}{did_you_mean(key, KEYS)}")
+        if not isinstance(value, KEYS[key]):
+            raise ConfigError(f"{path}: want {KEYS[key].__name__} for {key!r}, got {value!r}")
+    return raw

@@ -1,0 +1,126 @@
+"""The tagged parameters cell of a template: its names, types and defaults, and strict checks against them.
+
+papermill only warns about a name that the template lacks, and then runs with the defaults; its reader of types skips
+`int | None`. So the cell is read as Python here.
+"""
+
+import ast
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from cgcore.config import ConfigError, check_type, did_you_mean
+
+OUT_DIR = "out_dir"
+"""The parameter through which a template learns its run folder; the runner sets it."""
+
+TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One line `name: type = default  # help` of the parameters cell."""
+
+    name: str
+    hint: type | types.UnionType
+    default: object
+    help: str
+
+    def checked(self, value):
+        """The value, whole numbers as float where one is wanted, so that 3 and 3.0 are the same run.
+
+        Raises ConfigError unless it is of the annotated type.
+        """
+        allowed = typing.get_args(self.hint) or (self.hint,)
+        if value is None and type(None) in allowed:
+            return value
+        if bool in allowed:
+            if not isinstance(value, bool):
+                raise ConfigError(f"{self.name}: want True or False, got {value!r} ({type(value).__name__})")
+            return value
+        check_type(self.name, value, self.hint)
+        return float(value) if isinstance(value, int) and float in allowed and int not in allowed else value
+
+
+def read_parameters(template: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook template by name, in their order.
+
+    Raises ConfigError where the cell is missing, or a line of it is not `name: type = literal`.
+    """
+    template = Path(template)
+    if not template.is_file():
+        near = did_you_mean(template.name, [p.name for p in template.parent.glob("*.ipynb")])
+        raise ConfigError(f"template: want a notebook, found no file {template}{near}")
+    cells = [c for c in nbformat.read(template, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise ConfigError(f"{template}: want one cell tagged 'parameters', found {len(cells)}")
+    lines = cells[0].source.splitlines()
+    found = [_parameter(template, node, lines) for node in ast.parse(cells[0].source).body]
+    return {p.name: p for p in found}
+
+
+def check_parameters(template: Path, given: dict) -> dict:
+    """The complete parameters of a run: the template's defaults with the given values in their places.
+
+    Raises ConfigError for a name that the template lacks (with the likely one), and for a value of another type than
+    the annotation. Nothing is run.
+    """
+    known = read_parameters(template)
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"{Path(template).name}: unknown parameter {name!r}; known are {sorted(known)}{hint}")
+    if OUT_DIR in given:
+        raise ConfigError(f"{OUT_DIR} is set by the runner, one folder per run; choose where runs go with `out`")
+    complete = {name: p.default for name, p in known.items()} | given
+    return {name: known[name].checked(value) for name, value in complete.items()}
+
+
+def typed_parameters(template: Path, pairs: typing.Iterable[tuple[str, str]]) -> dict:
+    """Parameters as a command line gives them, (name, text) pairs, as values of the annotated types.
+
+    Text for a `str` is taken as it is, anything else is read as a Python literal. Raises as `check_parameters`.
+    """
+    known, given = read_parameters(template), {}
+    for name, text in pairs:
+        if name in given:
+            raise ConfigError(f"parameter {name!r} is given twice, as {given[name]!r} and {text!r}")
+        hint = known[name].hint if name in known else str
+        given[name] = text if str in (typing.get_args(hint) or (hint,)) else _literal(text)
+    check_parameters(template, given)
+    return given
+
+
+def _parameter(template: Path, node: ast.stmt, lines: list[str]) -> Parameter:
+    if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
+        raise ConfigError(
+            f"{template}: parameters cell, line {node.lineno}: want `name: type = default  # unit`, "
+            f"got {lines[node.lineno - 1]!r}"
+        )
+    name = node.target.id
+    try:
+        hint, default = _hint(node.annotation), ast.literal_eval(node.value)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f"{template}: {name}: want types of {sorted(TYPES)} and a literal, got {lines[node.lineno - 1]!r}"
+        ) from error
+    comment = lines[node.end_lineno - 1][node.end_col_offset :].strip().lstrip("#").strip()
+    return Parameter(name=name, hint=hint, default=default, help=comment)
+
+
+def _hint(node: ast.expr):
+    """A type annotation: a name of TYPES, or several joined by `|`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _hint(node.left) | _hint(node.right)
+    return TYPES[ast.unparse(node)]
+
+
+def _literal(text: str):
+    """The value of a Python literal; text that is none stays text, for the type check to name."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)

@@ -1,0 +1,115 @@
+"""Make a small, stable page of the book from an executed notebook."""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+
+MAX_BYTES = 1_000_000
+DROPPED_TAGS = {"parameters", "colab-setup"}
+"""Cells that a page leaves out: defaults, which would contradict the run's values, and the installation on Colab."""
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+LABELS = re.compile(r"^\(([\w:.-]+)\)=\s*$|^:(?:name|label):\s*([\w:.-]+)\s*$|^\$\$\s*\(([\w:.-]+)\)\s*$", re.MULTILINE)
+
+
+def publish(executed: Path, page: Path, *, title: str | None = None, book: Path = Path("book")) -> Path:
+    """Write an executed notebook as a page below `book` and return the page's path.
+
+    The defaults and the Colab set-up go, the run's parameters fold away, labels get the page's name so that they are
+    unique in the book, progress bars, time stamps and widget state go, links into `../book/` are made relative to the
+    page, a provenance box follows the title. The same run gives the same bytes.
+
+    title: the page's, by default the template's with the parameters that differ from its defaults.
+    Raises ValueError for a notebook without `cgcore` metadata, without a title, or whose page passes 1 MB.
+    """
+    notebook = nbformat.read(executed, as_version=4)
+    record = notebook.metadata.get("cgcore")
+    if record is None:
+        raise ValueError(f"{executed}: want a notebook that run_notebook finished, found no 'cgcore' in its metadata")
+    page = Path(page)
+    cells = [c for c in notebook.cells if not DROPPED_TAGS & set(c.metadata.get("tags", []))]
+    labels = _labels(cells)
+    suffix = f"-{page.parent.name}-{page.stem}".lower().replace("_", "-")
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number:02d}"
+        _clean(cell)
+        _rename(cell, labels, suffix)
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../book/", f"]({_up(page, Path(book))}")
+    _retitle(executed, cells, title or _title(cells, record))
+    cells.insert(1, nbformat.v4.new_markdown_cell("```{provenance}\n```", id="provenance"))
+    notebook.cells = cells
+    kept = {key: notebook.metadata[key] for key in ("cgcore", "kernelspec") if key in notebook.metadata}
+    notebook.metadata = nbformat.from_dict(kept | {"language_info": {"name": "python"}})
+    text = nbformat.writes(notebook) + "\n"
+    _require_small(page, text, cells)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    part = page.with_suffix(".part")
+    part.write_text(text)
+    os.replace(part, page)
+    return page
+
+
+def _labels(cells) -> list[str]:
+    """Every label that the notebook defines: figures of code cells, targets, directives and equations of text."""
+    found = []
+    for cell in cells:
+        found += [cell.metadata.get("mystnb", {}).get("figure", {}).get("name")]
+        if cell.cell_type == "markdown":
+            found += [next(filter(None, m.groups())) for m in LABELS.finditer(cell.source)]
+    return sorted({name for name in found if name}, key=len, reverse=True)
+
+
+def _rename(cell, labels: list[str], suffix: str):
+    """Add the suffix to the labels where a cell defines or names them."""
+    figure = cell.metadata.get("mystnb", {}).get("figure", {})
+    if "name" in figure:
+        figure["name"] += suffix
+    if cell.cell_type == "markdown":
+        for name in labels:
+            cell.source = re.sub(rf"(?<=[`<(#\s]){re.escape(name)}(?=[`>)\n]|$)", name + suffix, cell.source)
+
+
+def _clean(cell):
+    """Drop what changes between equal runs, and progress bars; fold the run's parameters away."""
+    for key in ("papermill", "execution", "collapsed"):
+        cell.metadata.pop(key, None)
+    if "injected-parameters" in cell.metadata.get("tags", []):
+        cell.metadata["tags"] = ["injected-parameters", "hide-input"]
+        cell.metadata["mystnb"] = {
+            "code_prompt_show": "Show this run's parameters",
+            "code_prompt_hide": "Hide this run's parameters",
+        }
+    if cell.cell_type == "code":
+        kept = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
+        for output in kept:
+            if output.output_type == "stream":
+                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        cell.outputs = kept
+
+
+def _title(cells, record: dict) -> str:
+    match = re.match(r"#\s+(.+)", cells[0].source) if cells else None
+    return f"{match[1]}: {record['differing']}" if match else ""
+
+
+def _retitle(executed: Path, cells, title: str):
+    if not (cells and cells[0].cell_type == "markdown" and cells[0].source.startswith("# ")):
+        raise ValueError(f"{executed}: want a first cell of text that starts with `# Title`")
+    cells[0].source = re.sub(r"\A#[^\n]+", lambda _: f"# {title}", cells[0].source)
+
+
+def _up(page: Path, book: Path) -> str:
+    return Path(os.path.relpath(book, page.parent)).as_posix() + "/"
+
+
+def _require_small(page: Path, text: str, cells):
+    if (size := len(text.encode())) > MAX_BYTES:
+        sizes = [len(nbformat.writes(nbformat.v4.new_notebook(cells=[c]))) for c in cells]
+        largest = max(range(len(cells)), key=sizes.__getitem__)
+        raise ValueError(
+            f"{page}: want a page below {MAX_BYTES} bytes, got {size}; cell {largest} alone has {sizes[largest]}: "
+            f"lower its figure's dpi or number of frames. It begins {cells[largest].source[:60]!r}"
+        )
