@@ -32,7 +32,7 @@ def data_file(name: str) -> Path:
 
 def profile_roots() -> tuple[Path, ...]:
     """Where profiles may lie: inside an installed package, or in a checkout."""
-    return PACKAGE / "profiles", PACKAGE.parent / "notebooks" / "profiles"
+    return PACKAGE / "system_profiles", PACKAGE.parent / "notebooks" / "profiles"
 
 
 def profile_file(system: str) -> Path:
