@@ -1,12 +1,13 @@
 """Reference sets: what travels with the project, and how one is made from a simulation."""
 
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from cgcore import io, store
+from cgcore import data, io, store
 from cgcore.config import ConfigError
 from cgcore.reference import sets
 from cgcore.reference.build import handedness
@@ -65,6 +66,44 @@ def test_a_set_is_made_from_a_simulation_and_reads_back(tmp_path):
     assert_allclose(packed.position, whole.position[10::2], atol=1.1e-4)
     assert_allclose(packed.force, whole.force[10::2], atol=1.1)
     assert "this test and nothing else" in (target / "README.md").read_text()
+
+
+FOUR_RUNS = {
+    1: ([(0, 16673), (20010, 33348)], [(16674, 20009)]),
+    2: ([(0, 6669), (10005, 23343), (26679, 33348)], [(6670, 10004), (23344, 26678)]),
+}
+SPLITS = {
+    "ala15_obc2": {
+        1: ([(0, 3349), (4021, 6700)], [(3350, 4020)]),
+        2: ([(0, 1339), (2011, 4689), (5361, 6700)], [(1340, 2010), (4690, 5360)]),
+    },
+    "ala2": {
+        1: ([(0, 6256), (7533, 12535)], [(6268, 7521)]),
+        2: ([(0, 2495), (3772, 8762), (10040, 12535)], [(2507, 3760), (8774, 10028)]),
+    },
+    "hexane": {
+        1: ([(0, 315), (380, 631)], [(316, 379)]),
+        2: ([(0, 125), (190, 441), (506, 631)], [(126, 189), (442, 505)]),
+    },
+} | dict.fromkeys(("ala2_obc2", "gly2_obc2", "pro2_obc2", "thr2_obc2"), FOUR_RUNS)
+"""First frame and end of the stretches that are trained on and held out, by the number of ten blocks held out, with gaps
+of 5 ps: published models were trained on these."""
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_training_and_held_out_frames_stay_what_they_were(name):
+    frames = sets.load(name)[1]
+    numbered = replace(frames, position=np.arange(frames.n_frames)[:, None, None], force=None)
+    for valid_blocks, wanted in SPLITS[name].items():
+        split = data.split_blocks(numbered, 10, valid_blocks, 5.0)
+        assert (stretches(split.train), stretches(split.valid)) == wanted
+
+
+def stretches(frames):
+    """(First, end) of each run of consecutive frames that are numbered by their position."""
+    number = frames.position.ravel()
+    parts = np.split(number, np.flatnonzero(np.diff(number) != 1) + 1)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts]
 
 
 def test_unknown_sets_are_named_with_those_there_are(tmp_path):
