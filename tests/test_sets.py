@@ -31,8 +31,12 @@ def test_a_set_holds_what_it_says(name):
     topology, frames = sets.load(name)
     entry = SETS[name]
     assert frames.n_frames == entry.frames
-    assert np.all(np.diff(frames.time) > 0)
-    assert_allclose(np.median(np.diff(frames.time)), entry.spacing_ps, rtol=1e-3)
+    runs = np.zeros(frames.n_frames, int) if frames.replica is None else frames.replica
+    assert np.array_equal(np.unique(runs), np.arange(entry.replicas)) and np.all(np.diff(runs) >= 0)
+    for run in range(entry.replicas):
+        time = frames.time[runs == run]
+        assert_allclose(np.diff(time), entry.spacing_ps, rtol=2e-3)
+    assert_allclose(np.diff(frames.sampled_ps), entry.spacing_ps, rtol=2e-3)
     i, j = topology.bonds.T
     length = np.linalg.norm(frames.position[::50, i] - frames.position[::50, j], axis=-1)
     assert length.min() > 0.08 and length.max() < 0.19
@@ -58,7 +62,9 @@ def test_a_set_is_made_from_a_simulation_and_reads_back(tmp_path):
     target = sets.bundle(run, tmp_path / "gly2_short", good_for="this test and nothing else", stride=2)
     _, whole = sets.load(run)
     assert whole.n_frames == 20
-    assert_allclose(whole.time, 0.1 * np.arange(1, 21), rtol=1e-6)
+    assert_allclose(whole.time, np.tile(0.1 * np.arange(1, 11), 2), rtol=1e-6)
+    assert_allclose(whole.sampled_ps, 0.1 * np.arange(1, 21), rtol=1e-6)
+    assert whole.replica.tolist() == [0] * 10 + [1] * 10
     entry = store.read_json(target / sets.SET)
     assert (entry["frames"], entry["spacing_ps"]) == (10, pytest.approx(0.2))
     topology = io.read_topology(target / "topology.pdb")

@@ -150,7 +150,7 @@ def fitted(task: Task, root: Path, *, progress: bool = True) -> store.Run:
     )
     split = atoms._replace(train=train_frames, valid=valid_frames)
     table, arrays = (_curve if isinstance(task.config, CurveConfig) else _one)(task, beads, split, run, progress)
-    store.write_npz(run.path(HELD_OUT), time=split.valid.time, **arrays)
+    store.write_npz(run.path(HELD_OUT), time=split.valid.sampled_ps, **arrays)
     known = {
         "task": task.name,
         "train_frames": split.train.n_frames,

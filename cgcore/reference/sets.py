@@ -44,7 +44,7 @@ def available() -> tuple[Reference, ...]:
 def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
     """Topology and frames with forces of a bundled set, or of a folder of `cgcore reference`.
 
-    Replicas follow one another on one clock, a frame's spacing apart. A bundled set's files are checked by their
+    Replicas follow one another, each with its number and on its own clock. A bundled set's files are checked by their
     SHA-256. Raises ConfigError for an unknown name, StoreError for a damaged file, TrajectoryError for one that does
     not fit.
     """
@@ -114,18 +114,15 @@ def _describe(folder: Path) -> Reference:
 
 
 def _joined(parts: list[Frames]) -> Frames:
-    """Replicas one after another."""
-    times, end = [], 0.0
-    for k, part in enumerate(parts):
-        time = np.asarray(part.time)
-        spacing = time[1] - time[0] if len(time) > 1 else 1.0
-        times.append(time if k == 0 else time - time[0] + end + spacing)
-        end = times[-1][-1]
+    """Replicas one after another, numbered; one alone has no number."""
+    if len(parts) == 1:
+        return parts[0]
     return replace(
         parts[0],
         position=np.concatenate([p.position for p in parts]),
         force=np.concatenate([p.force for p in parts]),
-        time=np.concatenate(times),
+        time=np.concatenate([p.time for p in parts]),
+        replica=np.repeat(np.arange(len(parts)), [p.n_frames for p in parts]),
     )
 
 
