@@ -1,8 +1,7 @@
 """Trajectory files to `Frames` and back. Lengths in nm, times in ps, forces in kJ/mol/nm."""
 
-from .beads import write_beads
-from .errors import TrajectoryError, TruncatedTrajectoryWarning
 from .packed import write_packed
+from .raw import TrajectoryError, TruncatedTrajectoryWarning
 from .read import read, read_topology
 from .trr import TRRIndex, index_trr, trr_frame
 
@@ -14,6 +13,5 @@ __all__ = [
     "read",
     "read_topology",
     "trr_frame",
-    "write_beads",
     "write_packed",
 ]

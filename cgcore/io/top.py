@@ -7,7 +7,7 @@ import mdtraj
 import numpy as np
 
 from ..frames import Topology
-from .errors import TrajectoryError
+from .raw import TrajectoryError
 
 ELEMENTS = [e for e in vars(mdtraj.element).values() if isinstance(e, mdtraj.element.Element) and e.mass > 0]
 
