@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from chirality import handedness
+from make_set import bundle
 from numpy.testing import assert_allclose
 
 from cgcore import data, io, store
 from cgcore.config import ConfigError
 from cgcore.reference import sets
-from cgcore.reference.build import handedness
 from cgcore.reference.protocol import SYSTEMS, protocol
 from cgcore.reference.run import simulate
 
@@ -59,7 +60,7 @@ def test_checksums_are_complete_and_right(name):
 def test_a_set_is_made_from_a_simulation_and_reads_back(tmp_path):
     wanted = protocol("gly2", every_ps=0.1, equilibration_ps=0.2, replicas=2)
     run = simulate(wanted, 0.001, tmp_path / "run", progress=False, jobs=1)
-    target = sets.bundle(run, tmp_path / "gly2_short", good_for="this test and nothing else", stride=2)
+    target = bundle(run, tmp_path / "gly2_short", good_for="this test and nothing else", stride=2)
     _, whole = sets.load(run)
     assert whole.n_frames == 20
     assert_allclose(whole.time, np.tile(0.1 * np.arange(1, 11), 2), rtol=1e-6)

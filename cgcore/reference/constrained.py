@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from ..config import positive
 from ..units import kT
-from .errors import ReferenceError
+from .errors import ReferenceRunError
 
 LIGHTEST = 4.0
 """g/mol. Where atoms are does not depend on their masses, and without light ones steps may be longer."""
@@ -70,11 +70,11 @@ def sample(
     """Mapped forces (S, N, 3) kJ/mol/nm at fixed beads, from one frame of atoms (A, 3) nm on.
 
     context: of the atomistic system, in the frame's box; its integrator is not used. weights, force_weights: (N, A) of the
-    map. frame: a number that tells the noise of one frame from that of another. Raises ReferenceError for a system with constraints, whose forces this does not see, and where atoms fly apart.
+    map. frame: a number that tells the noise of one frame from that of another. Raises ReferenceRunError for a system with constraints, whose forces this does not see, and where atoms fly apart.
     """
     system = context.getSystem()
     if n := system.getNumConstraints():
-        raise ReferenceError(f"want a system without constraints, got {n} fixed distances")
+        raise ReferenceRunError(f"want a system without constraints, got {n} fixed distances")
     mass = np.array([system.getParticleMass(k)._value for k in range(system.getNumParticles())])
     mass = np.maximum(mass, LIGHTEST)[:, None]
     beads = Beads(weights, force_weights, mass[:, 0])
@@ -96,7 +96,7 @@ def sample(
             force = _force(context, x)
             v = beads.project(v + half * force / mass)
         if not np.isfinite(force).all():
-            raise ReferenceError(
+            raise ReferenceRunError(
                 f"atoms under fixed beads flew apart after {len(found) * config.steps_per_sample} steps; want a shorter "
                 f"step than {config.dt_ps} ps, or is the frame not one of this system?"
             )
