@@ -196,8 +196,8 @@ def test_the_next_segment_goes_on_from_the_very_state(gly2):
 @pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_run_goes_on(tmp_path, killed_by):
     code = (
-        "import dataclasses, sys; from pathlib import Path\n"
-        "from tests.test_reference_gromacs import small\nfrom cgcore.reference.run import simulate\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "from test_reference_gromacs import small\nfrom cgcore.reference.run import simulate\n"
         "simulate(small('gly2', steps_per_frame=10), 0.0025, Path(sys.argv[1]), progress=False)"
     )
     folder, wanted = tmp_path / "run", small("gly2", steps_per_frame=10)
