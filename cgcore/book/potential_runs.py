@@ -144,7 +144,7 @@ def fitted(task: Task, root: Path, *, progress: bool = True) -> store.Run:
         return run
     atoms = data.split_blocks(frames, d.blocks, d.valid_blocks, d.gap_ps)
     if getattr(task.fit, "force_map", "sum") == "optimal":
-        beads = force_maps.optimal(beads, topology, atoms.train)
+        beads = force_maps.optimised(beads, topology, atoms.train)
     train_frames, valid_frames = (
         mapping.apply(beads, part, require_forces=True) for part in (atoms.train, atoms.valid)
     )
