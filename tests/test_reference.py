@@ -228,7 +228,7 @@ def test_workers_end_with_the_run_that_started_them(tmp_path, how):
     frames = [output.Recorder(tmp_path / "run", k, 19).frames for k in range(2)]
     kept = [(tmp_path / "run" / f"replica_{k:02d}.trr") for k in range(2)]
     for path, count in zip(kept, frames, strict=True):
-        assert count >= 1 and io.index_trr(path).offsets.size - 1 == count
+        assert count >= 1 and len(io.index_trr(path)) - 1 == count
 
 
 def wait_for(condition, seconds=120):

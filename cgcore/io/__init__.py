@@ -3,10 +3,9 @@
 from .packed import write_packed
 from .raw import TrajectoryError, TruncatedTrajectoryWarning
 from .read import read, read_topology
-from .trr import TRRIndex, index_trr, trr_frame
+from .trr import index_trr, trr_frame
 
 __all__ = [
-    "TRRIndex",
     "TrajectoryError",
     "TruncatedTrajectoryWarning",
     "index_trr",

@@ -19,16 +19,6 @@ MAGIC, TAG = 1993, b"GMX_trn_file"
 BOX, POSITION, FORCE = 2, 7, 9  # of the ten blocks of a frame
 
 
-class TRRIndex(NamedTuple):
-    """Where the whole frames of a TRR file lie: frame k is bytes offsets[k]:offsets[k + 1], (T + 1,)."""
-
-    offsets: np.ndarray
-    n_atoms: int
-    has_position: np.ndarray  # (T,) bool
-    has_force: np.ndarray  # (T,) bool
-    dropped_bytes: int  # after the last whole frame
-
-
 class _Header(NamedTuple):
     n_atoms: int
     real: int  # bytes of a number: 4 or 8
@@ -48,29 +38,34 @@ class _Header(NamedTuple):
         return self.body + 2 * self.real + sum(self.sizes)
 
 
-def index_trr(path) -> TRRIndex:
-    """Walk the headers of a TRR file. Raises TrajectoryError where it holds no whole frame, or is damaged."""
+def index_trr(path) -> np.ndarray:
+    """Walk the headers of a TRR file: frame k is bytes offsets[k]:offsets[k + 1], (T + 1,), for T whole frames.
+
+    Raises TrajectoryError where it holds no whole frame, or is damaged.
+    """
     with _mapped(path) as data:
-        return _index(path, data)[1]
+        return np.array([0, *(header.end for header in _headers(path, data))])
 
 
 def read_trr(path: Path, n_atoms: int, stride: int) -> Raw:
-    """Every `stride`-th frame of a TRR file, in single precision; a truncated one with a TruncatedTrajectoryWarning."""
+    """Read every `stride`-th frame of a TRR file in single precision; a truncated one with a TruncatedTrajectoryWarning."""
     with _mapped(path) as data:
-        headers, index = _index(path, data)
-        check_atoms(path, index.n_atoms, n_atoms)
-        for what, has, option in (("positions", index.has_position, "nstxout"), ("forces", index.has_force, "nstfout")):
-            if 0 < has.sum() < len(has) or (what == "positions" and not has.any()):
+        headers = _headers(path, data)
+        check_atoms(path, headers[0].n_atoms, n_atoms)
+        for what, block, option in (("positions", POSITION, "nstxout"), ("forces", FORCE, "nstfout")):
+            count = sum(header.sizes[block] > 0 for header in headers)
+            if 0 < count < len(headers) or (what == "positions" and not count):
                 raise TrajectoryError(
-                    f"{path}: {has.sum()} of {len(has)} frames hold {what}; want all alike; did {option} differ in the "
+                    f"{path}: {count} of {len(headers)} frames hold {what}; want all alike; did {option} differ in the "
                     "run?"
                 )
         kept = headers[::stride]
         position, force, vectors, time = (
             np.array([header.numbers(data, block) for header in kept]) for block in (POSITION, FORCE, BOX, None)
         )
-    if index.dropped_bytes:
-        warnings.warn(TruncatedTrajectoryWarning(path, len(headers), index.dropped_bytes), stacklevel=4)
+        dropped = len(data) - headers[-1].end
+    if dropped:
+        warnings.warn(TruncatedTrajectoryWarning(path, len(headers), dropped), stacklevel=4)
     shape = (len(kept), n_atoms, 3)
     box = one_box(path, vectors.reshape(-1, 3, 3) if vectors.size else None)
     return Raw(position.reshape(shape), force.reshape(shape) if force.size else None, time[:, 0], box)
@@ -95,18 +90,17 @@ def _mapped(path) -> Iterator[mmap.mmap]:
         yield data
 
 
-def _index(path, data) -> tuple[list[_Header], TRRIndex]:
-    headers, offsets = [], [0]
-    while (header := _header(path, data, offsets[-1])) and header.end <= len(data):
+def _headers(path, data) -> list[_Header]:
+    """The headers of all whole frames."""
+    headers, end = [], 0
+    while (header := _header(path, data, end)) and header.end <= len(data):
         headers.append(header)
-        offsets.append(header.end)
-    dropped = len(data) - offsets[-1]
+        end = header.end
     if not headers:
-        raise TrajectoryError(f"{path}: want a TRR file, found {dropped} bytes that hold no whole frame")
+        raise TrajectoryError(f"{path}: want a TRR file, found {len(data)} bytes that hold no whole frame")
     if len(counts := {h.n_atoms for h in headers}) > 1:
         raise TrajectoryError(f"{path}: the number of atoms changes between frames: {sorted(counts)}")
-    has_position, has_force = np.array([(h.sizes[POSITION] > 0, h.sizes[FORCE] > 0) for h in headers]).T
-    return headers, TRRIndex(np.array(offsets), headers[0].n_atoms, has_position, has_force, dropped)
+    return headers
 
 
 def _header(path, data, start: int) -> _Header | None:

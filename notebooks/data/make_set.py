@@ -80,7 +80,7 @@ def adopt(folder: Path, system: str, trajectory: Path, version: str):
     open_folder(folder, wanted)
     write_topology(folder / TOPOLOGY, hexane(), np.zeros((0, 2), int))
     (folder / "replica_00.trr").write_bytes(trajectory.read_bytes())
-    frames = len(index_trr(trajectory).has_force)
+    frames = len(index_trr(trajectory)) - 1
     manifest = {
         "protocol": plain(wanted),
         "replicas": 1,
