@@ -220,6 +220,18 @@ def test_a_killed_run_goes_on(tmp_path, killed_by):
 
 
 @needs_gmx
+def test_replicas_run_side_by_side_and_one_that_fails_stops_no_other(tmp_path):
+    wanted = small("gly2", replicas=2)
+    folder = simulate(wanted, 2 * wanted.frame_ps / 1000, tmp_path / "run", progress=False, jobs=2)
+    first, second = ((folder / f"replica_{k:02d}.trr").read_bytes() for k in range(2))
+    assert len(first) == len(second) and first != second
+    (folder / "gromacs_00" / "state_2.cpt").unlink()
+    with pytest.raises(ReferenceRunError, match=r"1 of 2 replicas failed; .*state_2.cpt: no such file"):
+        simulate(wanted, 4 * wanted.frame_ps / 1000, folder, progress=False, jobs=2)
+    assert len((folder / "replica_01.trr").read_bytes()) == 2 * len(second)
+
+
+@needs_gmx
 @pytest.mark.slow
 def test_hexane_runs_at_the_density_asked_for(tmp_path):
     wanted = small("hexane")

@@ -19,14 +19,13 @@ from .build import Structure
 from .errors import ReferenceRunError
 from .gmx import find_gmx, has_gpu, version
 from .gromacs_stages import Replica, build, edge_nm, equilibrate, equilibrated, read_xvg, recipe
-from .output import LOG_HEADER, Recorder
+from .output import ATOM_BYTES, LOG_HEADER, Recorder
 from .protocol import Protocol
 from .system import Plan, check_box, start
 
 SEGMENT_BYTES = 2e8
 """Of full frames, before they are reduced to the solute's."""
 
-ATOM_BYTES = 24  # of one frame: position and force in single precision
 ATOMS_PER_NM3 = 100.0  # of water
 DRIFT_HEADER = LOG_HEADER.replace("\n", ",drift_kJ_per_mol\n")
 

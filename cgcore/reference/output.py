@@ -29,6 +29,7 @@ from .errors import ReferenceRunError
 from .protocol import Protocol
 
 CONFIG, TOPOLOGY, MANIFEST, LOCK = "config.json", "topology.pdb", "manifest.json", ".lock"
+ATOM_BYTES = 24  # of one frame: position and force in single precision
 LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K\n"
 
 

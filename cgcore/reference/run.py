@@ -15,13 +15,12 @@ from ..processes import end_with_parent
 from ..units import PS_PER_NS, ns_per_day
 from . import engine_openmm, gromacs
 from .errors import ReferenceRunError, check_disk
-from .output import TOPOLOGY, Recorder, open_folder, working_in, write_manifest, write_topology
+from .output import ATOM_BYTES, TOPOLOGY, Recorder, open_folder, working_in, write_manifest, write_topology
 from .protocol import Protocol
 
 ENGINES = {"openmm": engine_openmm, "gromacs": gromacs}
 """Each has `plan`, and `produce` for one replica."""
 POLL_S = 0.2
-ATOM_BYTES = 24  # of one frame: position and force in single precision
 
 
 def simulate(
