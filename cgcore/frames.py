@@ -68,7 +68,7 @@ class Frames:
         return time
 
     def by_replica(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices (R, L) of the frames of each of R replicas, and (R, L) true where there is one; L is the longest's."""
+        """Index the frames by replica: (R, L) indices, and (R, L) true where there is one; L is the longest's."""
         number = np.zeros(self.n_frames, int) if self.replica is None else np.asarray(self.replica)
         counts = np.unique(number, return_counts=True)[1]
         valid = np.arange(counts.max()) < counts[:, None]

@@ -144,11 +144,11 @@ def _find(name, typing: str, residue: str) -> dict:
         )
     table = map_files.read(path)
     if typing not in table["typings"]:
-        known = sorted(table["typings"])
-        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
-    if "residues" in table and residue.lower() not in (known := map_files.residues(table)):
+        names = sorted(table["typings"])
+        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {names}{did_you_mean(typing, names)}")
+    if "residues" in table and residue.lower() not in (residues := map_files.residues(table)):
         raise MappingError(
-            f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
+            f"map {name!r}: unknown residue {residue!r}; there are {list(residues)}{did_you_mean(residue, residues)}"
         )
     return table
 

@@ -37,10 +37,14 @@ class Match(NamedTuple):
 def find(patterns: dict[str, str], topology: Topology, *, with_hydrogens: bool) -> list[Match]:
     """Find all matches in the topology, in the order of their first atoms.
 
-    patterns: name -> SMARTS. Where atoms of a pattern carry a map number, as in "[CH3:1][CH2:1]C", those are taken and the
-    others are only surroundings; else all are. with_hydrogens: each atom brings its hydrogens. Raises SmartsError without
-    RDKit, for what is no pattern, a pattern that matches nothing, an atom that two matches claim, and a molecule for whose
-    bonds no orders can be found.
+    Args:
+        patterns: name -> SMARTS. Where atoms of a pattern carry a map number, as in "[CH3:1][CH2:1]C", those are taken
+            and the others are only surroundings; else all are.
+        with_hydrogens: whether each atom brings its hydrogens.
+
+    Raises:
+        SmartsError: without RDKit, for what is no pattern, a pattern that matches nothing, an atom that two matches
+            claim, and a molecule for whose bonds no orders can be found.
     """
     queries = {name: _query(name, pattern) for name, pattern in patterns.items()}
     matches, by_kind = [], {}

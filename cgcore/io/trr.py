@@ -48,7 +48,7 @@ def index_trr(path) -> np.ndarray:
 
 
 def read_trr(path: Path, n_atoms: int, stride: int) -> Raw:
-    """Read every `stride`-th frame of a TRR file in single precision; a truncated one with a TruncatedTrajectoryWarning."""
+    """Read every `stride`-th frame of a TRR file in single precision; a truncated one with a warning."""
     with _mapped(path) as data:
         headers = _headers(path, data)
         check_atoms(path, headers[0].n_atoms, n_atoms)
@@ -106,8 +106,8 @@ def _headers(path, data) -> list[_Header]:
 def _header(path, data, start: int) -> _Header | None:
     """The header at a byte offset, None where the file ends inside it.
 
-    XDR, big-endian: magic, string length (twice), string padded to 4 bytes, ten block sizes, number of atoms, step, nre,
-    then time and lambda as reals, then the blocks.
+    XDR, big-endian: magic, string length (twice), string padded to 4 bytes, ten block sizes, number of atoms, step,
+    nre, then time and lambda as reals, then the blocks.
     """
     if start + 12 > len(data):
         return None

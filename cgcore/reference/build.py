@@ -68,7 +68,7 @@ def peptide(residues: tuple[str, ...], phi_psi, *, chirality: str = "L") -> Stru
 
 
 def hexane(seed: int = 0) -> Structure:
-    """Build the paper's 100 molecules of hexane in their cubic box of 2.79573 nm, all-trans and stacked in three layers.
+    """Build the paper's 100 molecules of hexane in their cubic box, all-trans and stacked in three layers.
 
     Each is turned about its axis and perhaps upside down at random; a run melts this crystal before it counts.
     """
@@ -98,8 +98,8 @@ def _table(name: str) -> dict:
 def _residue(code: str) -> dict[str, list]:
     table = _table("residues.toml")
     if code not in table:
-        known = sorted(table.keys() - {"ACE", "NME"})
-        raise ConfigError(f"unknown residue {code!r}; there are {known}{did_you_mean(code, known)}")
+        residues = sorted(table.keys() - {"ACE", "NME"})
+        raise ConfigError(f"unknown residue {code!r}; there are {residues}{did_you_mean(code, residues)}")
     return table[code]
 
 

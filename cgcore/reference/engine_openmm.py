@@ -29,7 +29,10 @@ NPT_SAMPLES = 100
 
 
 def plan(protocol: Protocol, device: str) -> Plan:
-    """Say what will run where. Raises ConfigError for a box too small, ReferenceRunError for a GPU that is not there."""
+    """Say what will run where.
+
+    Raises ConfigError for a box too small for the cut-off, ReferenceRunError for a GPU that is not there.
+    """
     prepared = prepare(protocol, 0)
     name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
     jobs = 1 if name == "CUDA" else os.cpu_count() or 1
@@ -37,14 +40,17 @@ def plan(protocol: Protocol, device: str) -> Plan:
 
 
 def platform(device: str, n_atoms: int, periodic: bool) -> str:
-    """Name the OpenMM platform of a device, "cpu", "cuda" or "auto". Raises ReferenceRunError for a GPU that is not there."""
+    """Name the OpenMM platform of a device, "cpu", "cuda" or "auto".
+
+    Raises ReferenceRunError for a GPU that is not there.
+    """
     there = {mm.Platform.getPlatform(k).getName() for k in range(mm.Platform.getNumPlatforms())}
     if device not in ("auto", "cpu", "cuda"):
         raise ReferenceRunError(f"device: want auto, cpu or cuda, got {device!r}")
     if device == "cuda" and "CUDA" not in there:
         raise ReferenceRunError(
-            f"a GPU was asked for, OpenMM has only {sorted(there)} here; want the wheels `openmm[cuda12]` and a driver, "
-            "or --device cpu"
+            f"a GPU was asked for, OpenMM has only {sorted(there)} here; want the wheels `openmm[cuda12]` and a "
+            "driver, or --device cpu"
         )
     if device != "cpu" and "CUDA" in there:
         return "CUDA"
@@ -62,10 +68,17 @@ def produce(
     report: Callable[[float, str], None] = lambda ps, stage: None,
     stop: Event | None = None,
 ) -> int:
-    """Bring one replica to n_frames frames, from its checkpoint where there is one; return the number it has then.
+    """Bring one replica to n_frames frames, from its checkpoint where there is one.
 
-    `report` gets the ps done, equilibration included, and the stage after each frame; a set `stop` ends at the next frame with a checkpoint. Raises ReferenceRunError
-    when positions or energies are no longer finite, and for a checkpoint that does not fit.
+    Args:
+        report: called after each frame with the ps done, equilibration included, and the stage.
+        stop: ends the run at the next frame, with a checkpoint, once it is set.
+
+    Returns:
+        The number of frames there are then.
+
+    Raises:
+        ReferenceRunError: when positions or energies are no longer finite, and for a checkpoint that does not fit.
     """
     stop = stop or Event()
     prepared = prepare(protocol, replica)
@@ -119,7 +132,7 @@ def _next_frame(context, protocol: Protocol):
 
 
 def degrees_of_freedom(system: mm.System) -> int:
-    """Count the momenta that are free: not of massless or constrained particles, nor of the centre of mass where it is held."""
+    """Count the momenta that are free: not of massless or constrained particles, nor of a centre of mass held still."""
     moving = sum(system.getParticleMass(k)._value > 0 for k in range(system.getNumParticles()))
     held = any(isinstance(force, mm.CMMotionRemover) for force in system.getForces())
     return 3 * moving - system.getNumConstraints() - 3 * held

@@ -94,8 +94,8 @@ def mdrun(
 ) -> bool:
     """Run name.tpr to its end, from name.cpt where there is one; False when `stop` was set before that.
 
-    last: the step it ends at, None for a minimisation, which has no checkpoints. `on_step` gets the last step in the log
-    now and then. Raises ReferenceRunError when mdrun fails or somebody ended it.
+    last: the step it ends at, None for a minimisation, which has no checkpoints; on_step: gets the last step in the
+    log now and then. Raises ReferenceRunError when mdrun fails or somebody ended it.
     """
     stop = stop or Event()
     ranks = ("-ntmpi", 1) if _build_option(gmx, "MPI library") == "thread_mpi" else ()

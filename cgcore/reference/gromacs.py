@@ -1,8 +1,8 @@
 """The paper's protocol by GROMACS, in segments of which the solute is kept.
 
 GROMACS writes full frames of everything or none. A run is therefore cut into segments: the solute's frames of a
-finished one join replica_00.trr, the next goes on from its checkpoint, and its large files go. What a replica works with
-lies in gromacs_00/ beside its results, with the output of each program in a file PROGRAM.out.
+finished one join replica_00.trr, the next goes on from its checkpoint, and its large files go. What a replica works
+with lies in gromacs_00/ beside its results, with the output of each program in a file PROGRAM.out.
 """
 
 import os
@@ -33,8 +33,8 @@ DRIFT_HEADER = LOG_HEADER.replace("\n", ",drift_kJ_per_mol\n")
 def plan(protocol: Protocol, device: str) -> Plan:
     """Say what will run where.
 
-    Raises ConfigError for what GROMACS does not do or a box too small for the cut-off; ReferenceRunError without GROMACS
-    or the GPU asked for.
+    Raises ConfigError for what GROMACS does not do or a box too small for the cut-off; ReferenceRunError without
+    GROMACS or the GPU asked for.
     """
     gmx = find_gmx()
     if device == "cuda" and not has_gpu(gmx):

@@ -1,4 +1,4 @@
-"""One replica in GROMACS's hands: its stages by the recipes, built, minimised and equilibrated in a folder of its own."""
+"""One replica by GROMACS: its stages by the recipes, built, minimised and equilibrated in a folder of its own."""
 
 import math
 import shutil
@@ -108,7 +108,7 @@ class Replica(NamedTuple):
 
 
 def edge_nm(protocol: Protocol, solute: Structure) -> float:
-    """Return the edge of the cubic box: the liquid's own, or the solute's largest diameter and a margin at both ends."""
+    """Return the edge of the cubic box: the liquid's own, or the solute's largest diameter and two margins."""
     if protocol.is_liquid:
         return float(solute.box.min())
     return float(pdist(solute.position).max()) + 2 * protocol.margin_nm
@@ -131,8 +131,8 @@ def write_topologies(replica: Replica, solute: Structure):
     names = read_topology(work / "solute.gro").names
     if names != solute.topology.names:
         raise ReferenceRunError(
-            f"{work}: want the solute's atoms {solute.topology.names[:8]}... in this order, GROMACS made {names[:8]}...; "
-            f"does its force field {FORCE_FIELD} differ from the one of 2022?"
+            f"{work}: want the solute's atoms {solute.topology.names[:8]}... in this order, GROMACS made {names[:8]}...; does "
+            f"its force field {FORCE_FIELD} differ from the one of 2022?"
         )
 
 
@@ -167,7 +167,7 @@ def equilibrate(replica: Replica) -> bool:
 
 
 def equilibrated(replica: Replica) -> dict:
-    """Choose what production starts from: the end of NVT, or the frame in NPT's second half nearest to its mean volume."""
+    """Choose where production starts: at the end of NVT, or in NPT's second half where the volume is nearest its mean."""
     if replica.protocol.is_liquid:
         return dict(c="em.gro", t="nvt.cpt")
     replica.call("energy", "-f", "npt.edr", "-o", "npt.xvg", answer="Volume\n\n")

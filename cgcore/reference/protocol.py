@@ -109,8 +109,8 @@ def protocol(
 ) -> Protocol:
     """Return the paper's protocol for GROMACS; for OpenMM the same physics with a Langevin thermostat.
 
-    every_ps is the spacing of frames, a multiple of the step; options are other fields of `Protocol`. Raises ConfigError
-    for what does not exist or does not fit together.
+    every_ps is the spacing of frames, a multiple of the step; options are other fields of `Protocol`. Raises
+    ConfigError for what does not exist or does not fit together.
     """
     solvents = system(name).solvents
     solvent = solvents[-1 if engine == "gromacs" else 0] if solvent is None else solvent

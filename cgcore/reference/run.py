@@ -32,13 +32,22 @@ def simulate(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Bring every replica of a protocol to length_ns by its engine; return the folder, of which `output` says what it holds.
+    """Bring every replica of a protocol to length_ns by its engine.
 
-    device: "auto" (a GPU where the engine can use one), "cpu" or "cuda". jobs replicas run at once, as many as there are
-    cores by default. What exists is gone on with from its last checkpoint; a longer length_ns adds to it.
+    What exists is gone on with from its last checkpoint; a longer length_ns adds to it.
 
-    Raises ConfigError for a length without a frame or a box too small for the cut-off; ReferenceRunError for a folder of
-    another protocol, a full disk, a missing engine or GPU, and after all other replicas have ended for those that failed.
+    Args:
+        out: the folder of the run.
+        device: "auto" (a GPU where the engine can use one), "cpu" or "cuda".
+        jobs: replicas at once, as many as there are cores by default.
+
+    Returns:
+        The folder; `output` says what it holds.
+
+    Raises:
+        ConfigError: for a length without a frame, or a box too small for the cut-off.
+        ReferenceRunError: for a folder of another protocol, a full disk, a missing engine or GPU; and, after all other
+            replicas have ended, for those that failed.
     """
     n_frames = round(length_ns * PS_PER_NS / protocol.frame_ps)
     if n_frames < 1:

@@ -54,11 +54,11 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
             raise ConfigError(f"{folder}: a reference simulation without frames yet; let it run")
         topology_file = folder / TOPOLOGY
     else:
-        known = {entry.name for entry in available()}
-        if str(name) not in known:
+        names = {entry.name for entry in available()}
+        if str(name) not in names:
             raise ConfigError(
-                f"no reference set {str(name)!r}; there are {sorted(known)}, or give a folder of `cgcore reference`"
-                f"{did_you_mean(name, known)}"
+                f"no reference set {str(name)!r}; there are {sorted(names)}, or give a folder of `cgcore reference`"
+                f"{did_you_mean(name, names)}"
             )
         trajectories = read_json(data_file(f"{name}/{SET}"))["trajectories"]
         files = [data_file(f"{name}/{file}") for file in trajectories]

@@ -74,7 +74,7 @@ def check_box(protocol: Protocol, box: np.ndarray):
 
 
 def set_pme(built: mm.System, cutoff_nm: float, grid: np.ndarray):
-    """Give the Coulomb sum GROMACS's real-space tolerance, erfc(alpha r_c) = EWALD_TOLERANCE, and this many grid points."""
+    """Give PME the real-space tolerance of GROMACS, erfc(alpha r_c) = EWALD_TOLERANCE, and a grid of (3,) points."""
     alpha = float(erfcinv(EWALD_TOLERANCE)) / cutoff_nm
     for force in built.getForces():
         if isinstance(force, mm.NonbondedForce):
