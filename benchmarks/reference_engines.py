@@ -12,7 +12,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgcore.reference.compare import compare
+from engine_comparison import compare
+
 from cgcore.reference.engine_openmm import version
 from cgcore.reference.gmx import find_gmx
 from cgcore.reference.gmx import version as gmx_version

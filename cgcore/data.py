@@ -26,7 +26,7 @@ class RepeatedStartsWarning(UserWarning):
 
 
 class Split(NamedTuple):
-    """Contiguous blocks of one trajectory; train, gap and valid together are all its frames."""
+    """Contiguous blocks of one trajectory, or of replicas in turn; train, gap and valid together are all its frames."""
 
     train: Frames
     gap_count: int  # frames dropped beside held-out blocks
@@ -60,7 +60,8 @@ def split_blocks(frames: Frames, blocks: int, valid_blocks: int, gap_ps: float) 
 
     Blocks have equal numbers of frames (to within one). Held out are the blocks floor((k + 1/2) blocks / valid_blocks)
     for k = 0 ... valid_blocks - 1: spread evenly over the run and always the same. Nothing is shuffled. Neighbours in
-    time are alike, so frames near a held-out block would leak what is in it.
+    time are alike, so frames near a held-out block would leak what is in it. Replicas are cut as they follow one another,
+    and gaps are counted in `Frames.sampled_ps`.
 
     Raises DataError when blocks are empty, when none is left to train on, or when the gaps use the rest up.
     """
@@ -73,7 +74,7 @@ def split_blocks(frames: Frames, blocks: int, valid_blocks: int, gap_ps: float) 
         raise DataError(f"want a gap of zero or more picoseconds, got {gap_ps}")
     edges = np.linspace(0, n, blocks + 1).round().astype(int)
     held = tuple((2 * k + 1) * blocks // (2 * valid_blocks) for k in range(valid_blocks))
-    time = np.asarray(frames.time)
+    time = frames.sampled_ps
     tolerance = 1e-6 * max(1.0, np.abs(time).max())  # times come from single precision
     train, valid = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
     for block in held:

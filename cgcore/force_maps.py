@@ -1,25 +1,24 @@
 """Linear maps of atomic forces to bead forces with less noise than the plain sum, and the same mean.
 
 Any weights B with B C^T = 1, for position weights C, give forces whose mean at fixed bead positions is the mean force
-(Ciccotti, Kapral & Vanden-Eijnden, ChemPhysChem 6, 1809, 2005). The plain sum is one choice; the least noisy one is
-another (Krämer et al., J. Phys. Chem. Lett. 14, 3970, 2023), and it is all that force matching wants to know.
+(Ciccotti, Kapral & Vanden-Eijnden, ChemPhysChem 6, 1809, 2005). The plain sum is one choice;
+the one of least variance is another (Krämer et al., J. Phys. Chem. Lett. 14, 3970, 2023).
 """
 
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from .frames import Frames, Topology
+from .geometry import molecules
 from .mapping import Mapping, MappingError
 
 RIDGE = 1e-8
 """Added to the covariance, relative to its mean eigenvalue: in vacuum the forces of a molecule sum to zero."""
 
 
-def optimal(mapping: Mapping, topology: Topology, frames: Frames) -> Mapping:
-    """The same map with the force weights that make the mean square of the mapped forces least.
+def optimised(mapping: Mapping, topology: Topology, frames: Frames) -> Mapping:
+    """Return the same map with the force weights that make the mean square of the mapped forces least.
 
     Within each molecule, B = (C S^-1 C^T)^-1 C S^-1 minimises tr B S B^T subject to B C^T = 1, with S = <f f^T> over
     frames and directions (A, A). Molecules with the same atoms and beads share S and B. frames: of atoms, with forces,
@@ -32,36 +31,33 @@ def optimal(mapping: Mapping, topology: Topology, frames: Frames) -> Mapping:
         raise MappingError(f"want frames of {topology.n_atoms} atoms, got {frames.position.shape[1]}")
     if len(topology.constraints):
         raise MappingError(
-            f"map {mapping.name!r}: the simulation held {len(topology.constraints)} distances fixed; the least noisy "
+            f"map {mapping.name!r}: the simulation held {len(topology.constraints)} distances fixed; the optimised "
             "force map is for runs without constraints"
         )
     weights = np.zeros_like(mapping.weights)
-    for molecules in _kinds(mapping, topology):
-        beads = [_beads(mapping, atoms) for atoms in molecules]
-        samples = 3 * frames.n_frames * len(molecules)
-        if samples < 10 * len(molecules[0]):
+    for alike in _kinds(mapping, topology):
+        beads = [_beads(mapping, atoms) for atoms in alike]
+        samples = 3 * frames.n_frames * len(alike)
+        if samples < 10 * len(alike[0]):
             raise MappingError(
-                f"{samples} force samples for a molecule of {len(molecules[0])} atoms; want ten an atom, so more frames"
+                f"{samples} force samples for a molecule of {len(alike[0])} atoms; want ten an atom, so more frames"
             )
-        S = sum(_second_moment(np.asarray(frames.force[:, atoms], dtype=np.float64)) for atoms in molecules)
-        S = S / len(molecules)
+        S = sum(_second_moment(np.asarray(frames.force[:, atoms], dtype=np.float64)) for atoms in alike)
+        S = S / len(alike)
         S += RIDGE * np.trace(S) / len(S) * np.eye(len(S))
-        C = mapping.weights[np.ix_(beads[0], molecules[0])]
+        C = mapping.weights[np.ix_(beads[0], alike[0])]
         half = np.linalg.solve(S, C.T)
         B = np.linalg.solve(C @ half, half.T)
-        for atoms, here in zip(molecules, beads, strict=True):
+        for atoms, here in zip(alike, beads, strict=True):
             weights[np.ix_(here, atoms)] = B
     return replace(mapping, force_weights=weights)
 
 
 def _kinds(mapping: Mapping, topology: Topology) -> list[list[np.ndarray]]:
     """Atoms of each molecule that has beads; molecules with the same names, masses and beads are of one kind."""
-    i, j = topology.bonds.T
-    n = topology.n_atoms
-    part = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
+    number = molecules(topology.bonds, topology.n_atoms)
     kinds: dict[tuple, list[np.ndarray]] = {}
-    for molecule in range(part.max() + 1):
-        atoms = np.flatnonzero(part == molecule)
+    for atoms in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
         beads = _beads(mapping, atoms)
         if len(beads):
             weights = mapping.weights[np.ix_(beads, atoms)]

@@ -5,6 +5,7 @@ Axis letters: C chains (replicas), T frames, A atoms, N beads, P pairs. Chains a
 
 import enum
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import jax
 import numpy as np
@@ -40,22 +41,45 @@ class Topology:
 
 @pytree
 class Frames:
-    """Frames of one trajectory, of atoms or of beads; molecules are whole."""
+    """Frames of one trajectory, or of the replicas of one simulation, of atoms or of beads; molecules are whole."""
 
     position: Array  # (T, N, 3) nm
     force: Array | None  # (T, N, 3) kJ/mol/nm; None where the file has none
     box: Array  # (3,) nm, inf where not periodic
-    time: Array  # (T,) ps
+    time: Array  # (T,) ps, on the clock of each replica
     names: tuple[str, ...] = field(metadata={"static": True})  # N, in array order
+    replica: Array | None = None  # (T,) number of the run that each frame is of, ascending; None: all are of one
 
     @property
     def n_frames(self) -> int:
         return self.position.shape[0]
 
+    @property
+    def sampled_ps(self) -> np.ndarray:
+        """(T,) ps of simulation behind each frame: `time`, to which each replica adds the whole of those before it.
+
+        A replica's first frame comes one spacing of its own after the last of the one before.
+        """
+        time = np.asarray(self.time, dtype=np.float64).copy()
+        edges = [] if self.replica is None else [*np.flatnonzero(np.diff(self.replica)) + 1, len(time)]
+        for start, end in pairwise(edges):
+            spacing = time[start + 1] - time[start] if end - start > 1 else 1.0
+            time[start:end] = time[start:end] - time[start] + time[start - 1] + spacing
+        return time
+
+    def by_replica(self) -> tuple[np.ndarray, np.ndarray]:
+        """Index the frames by replica: (R, L) indices, and (R, L) true where there is one; L is the longest's."""
+        number = np.zeros(self.n_frames, int) if self.replica is None else np.asarray(self.replica)
+        counts = np.unique(number, return_counts=True)[1]
+        valid = np.arange(counts.max()) < counts[:, None]
+        index = np.zeros(valid.shape, int)
+        index[valid] = np.arange(self.n_frames)
+        return index, valid
+
     def __getitem__(self, frames: slice | np.ndarray) -> "Frames":
         """The frames that a slice or an index array selects."""
-        force = None if self.force is None else self.force[frames]
-        return replace(self, position=self.position[frames], force=force, time=self.time[frames])
+        force, replica = (None if a is None else a[frames] for a in (self.force, self.replica))
+        return replace(self, position=self.position[frames], force=force, time=self.time[frames], replica=replica)
 
 
 class Status(enum.IntFlag):

@@ -80,11 +80,11 @@ def read(path) -> dict:
     return table
 
 
-def _check_keys(where, table: dict, known: dict, optional: set):
+def _check_keys(where, table: dict, types: dict, optional: set):
     for key, value in table.items():
-        if key not in known:
-            raise MappingError(f"{where}: unknown key {key!r}; known are {list(known)}{did_you_mean(key, known)}")
-        if not isinstance(value, known[key]):
-            raise MappingError(f"{where}: want {known[key].__name__} for {key!r}, got {value!r}")
-    if missing := known.keys() - optional - table.keys():
+        if key not in types:
+            raise MappingError(f"{where}: unknown key {key!r}; known are {list(types)}{did_you_mean(key, types)}")
+        if not isinstance(value, types[key]):
+            raise MappingError(f"{where}: want {types[key].__name__} for {key!r}, got {value!r}")
+    if missing := types.keys() - optional - table.keys():
         raise MappingError(f"{where}: missing key {min(missing)!r}")

@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from . import map_files
 from .config import did_you_mean
 from .frames import Frames, Topology
+from .geometry import molecules
 from .map_files import MappingError
 from .smarts import SmartsError, find
 
@@ -72,7 +71,7 @@ class Available(NamedTuple):
 
 
 def available() -> tuple[Available, ...]:
-    """All maps and typings that come with the package."""
+    """List all maps and typings that come with the package."""
     tables = {path.name.removesuffix(".toml"): map_files.read(path) for path in map_files.bundled()}
     return tuple(
         Available(name, typing, map_files.residues(table), f"{table['description']}; {entry['description']}")
@@ -82,7 +81,7 @@ def available() -> tuple[Available, ...]:
 
 
 def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala") -> Mapping:
-    """The map of that name (or a path to a TOML file) for this topology, with one of its typings.
+    """Build the map of that name (or of a path to a TOML file) for this topology, with one of its typings.
 
     Raises MappingError for an unknown map, typing, residue or key; an atom that the topology lacks, that is named
     twice, or that is left out where the map must cover all; a pattern that `smarts.find` refuses; a molecule whose
@@ -115,7 +114,7 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
         dihedrals={},
     )
     dihedrals = {key: mapping.indices(*four) for key, four in table.get("dihedrals", {}).items()}
-    part = _component(mapping.bonds, len(beads))
+    part = molecules(mapping.bonds, len(beads))
     for key, four in dihedrals.items():
         if len(set(part[list(four)])) > 1:
             raise MappingError(
@@ -145,17 +144,17 @@ def _find(name, typing: str, residue: str) -> dict:
         )
     table = map_files.read(path)
     if typing not in table["typings"]:
-        known = sorted(table["typings"])
-        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
-    if "residues" in table and residue.lower() not in (known := map_files.residues(table)):
+        names = sorted(table["typings"])
+        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {names}{did_you_mean(typing, names)}")
+    if "residues" in table and residue.lower() not in (residues := map_files.residues(table)):
         raise MappingError(
-            f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
+            f"map {name!r}: unknown residue {residue!r}; there are {list(residues)}{did_you_mean(residue, residues)}"
         )
     return table
 
 
 def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> Frames:
-    """Frames of atoms to frames of beads, by the centre-of-mass map of the study, equations 1 to 3.
+    """Map frames of atoms to frames of beads, by the centre-of-mass map of the paper, equations 1 to 3.
 
         R_I = sum_{i in S_I} w_Ii r_i                (1)
         w_Ii = m_i / sum_{j in S_I} m_j              (2)
@@ -191,22 +190,22 @@ def _sum(mapping: Mapping, weights: np.ndarray, values) -> np.ndarray:
 
 def _group(name: str, table: dict, topology: Topology):
     """Unnumbered names, names and atoms of the beads, residue by residue or match by match."""
-    found = (_by_smarts if "smarts" in table else _by_residue)(name, table, topology)
-    if not found:
+    groups = (_by_smarts if "smarts" in table else _by_residue)(name, table, topology)
+    if not groups:
         raise MappingError(f"map {name!r}: no beads for this topology")
-    missing = sorted(set(range(topology.n_atoms)) - {atom for _, _, atoms in found for atom in atoms})
+    missing = sorted(set(range(topology.n_atoms)) - {atom for _, _, atoms in groups for atom in atoms})
     if missing and not table["leaves_atoms_out"]:
         names = [f"{topology.residues[a]}:{topology.names[a]}" for a in missing]
         raise MappingError(
             f"map {name!r}: {len(names)} atoms belong to no bead ({', '.join(names[:5])}); set leaves_atoms_out?"
         )
-    stems = tuple(bead for _, bead, _ in found)
+    stems = tuple(bead for _, bead, _ in groups)
     times = Counter(stems)
     ordinal = {
-        residue: k for k, residue in enumerate(dict.fromkeys(r for r, bead, _ in found if times[bead] > 1), start=1)
+        residue: k for k, residue in enumerate(dict.fromkeys(r for r, bead, _ in groups if times[bead] > 1), start=1)
     }
-    beads = tuple(f"{bead}_{ordinal[residue]}" if times[bead] > 1 else bead for residue, bead, _ in found)
-    return stems, beads, tuple(atoms for _, _, atoms in found)
+    beads = tuple(f"{bead}_{ordinal[residue]}" if times[bead] > 1 else bead for residue, bead, _ in groups)
+    return stems, beads, tuple(atoms for _, _, atoms in groups)
 
 
 def _by_smarts(name: str, table: dict, topology: Topology) -> list[tuple[int, str, tuple[int, ...]]]:
@@ -222,7 +221,7 @@ def _by_residue(name: str, table: dict, topology: Topology) -> list[tuple[int, s
     residues: dict[int, list[int]] = {}
     for atom, residue in enumerate(topology.residue_index):
         residues.setdefault(residue, []).append(atom)
-    found = []
+    groups = []
     for number, members in residues.items():
         residue = topology.residues[members[0]]
         beads = table["residues"].get(residue)
@@ -230,28 +229,34 @@ def _by_residue(name: str, table: dict, topology: Topology) -> list[tuple[int, s
             raise MappingError(
                 f"map {name!r}: the topology holds residue {residue!r}, the map only {sorted(table['residues'])}"
             )
-        where = {}
+        index = {}
         for atom in members:
-            if where.setdefault(topology.names[atom], atom) != atom:
+            if index.setdefault(topology.names[atom], atom) != atom:
                 raise MappingError(
                     f"residue {residue} ({number + 1}): atom {topology.names[atom]!r} occurs twice in the topology"
                 )
         for bead, atoms in beads.items():
             for atom in atoms:
-                if atom not in where:
+                if atom not in index:
                     raise MappingError(
                         f"map {name!r}, bead {bead}: residue {residue} ({number + 1}) has no atom {atom!r}; it has "
-                        f"{list(where)}{did_you_mean(atom, where)}"
+                        f"{list(index)}{did_you_mean(atom, index)}"
                     )
-            found.append((number, bead, tuple(where[atom] for atom in atoms)))
-    return found
+            groups.append((number, bead, tuple(index[atom] for atom in atoms)))
+    return groups
+
+
+def _bead_of(topology: Topology, atoms) -> np.ndarray:
+    """(A,) the bead that each atom belongs to, -1 for none."""
+    bead_of = np.full(topology.n_atoms, -1)
+    for bead, indices in enumerate(atoms):
+        bead_of[list(indices)] = bead
+    return bead_of
 
 
 def _check_constraints(name: str, topology: Topology, atoms):
     """Forces of constraints are in no trajectory: they must cancel inside a bead, or touch none (Noid et al., 2008)."""
-    bead_of = np.full(topology.n_atoms, -1)
-    for bead, indices in enumerate(atoms):
-        bead_of[list(indices)] = bead
+    bead_of = _bead_of(topology, atoms)
     for i, j in topology.constraints.tolist():
         if bead_of[i] != bead_of[j]:
             pair = " and ".join(f"{topology.residues[a]}:{topology.names[a]}" for a in (i, j))
@@ -272,7 +277,7 @@ def _label(name: str, typing: dict, topology: Topology, stems, beads, atoms) -> 
         case "nothing":
             return ["bead"] * len(beads)
     labels = typing["labels"]
-    for key in labels.keys() - set(stems) - set(beads):
+    for key in sorted(labels.keys() - set(stems) - set(beads)):
         raise MappingError(f"map {name!r}: a label for {key!r}, which is no bead{did_you_mean(key, beads)}")
     for stem, bead in zip(stems, beads, strict=True):
         if stem not in labels and bead not in labels:
@@ -290,23 +295,21 @@ def formula(elements: list[str]) -> str:
 def _bonds(name: str, topology: Topology, beads, atoms, through_left_out: bool) -> np.ndarray:
     """(P, 2) pairs of beads that share an atomic bond, or a path of left-out atoms where such paths count; the beads of
     one molecule must hang together."""
-    bead_of = np.full(topology.n_atoms, -1)
-    for bead, indices in enumerate(atoms):
-        bead_of[list(indices)] = bead
+    bead_of = _bead_of(topology, atoms)
     ends = bead_of[topology.bonds]
     if through_left_out:
         ends = np.concatenate([ends, _through(topology.bonds, bead_of)])
     pairs = np.sort(ends, axis=1)
     pairs = np.unique(pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] != pairs[:, 1])], axis=0)
-    component = _component(topology.bonds, topology.n_atoms)
+    molecule_of = molecules(topology.bonds, topology.n_atoms)
     for residue in dict.fromkeys(topology.residue_index):
-        if (parts := len(np.unique(component[np.equal(topology.residue_index, residue)]))) > 1:
+        if (parts := len(np.unique(molecule_of[np.equal(topology.residue_index, residue)]))) > 1:
             raise MappingError(
                 f"residue {residue + 1} of the topology falls into {parts} parts that no bond connects; does the "
                 "topology file hold the bonds (CONECT records, or read a GROMACS .top)?"
             )
-    molecule = component[[indices[0] for indices in atoms]]
-    part = _component(pairs, len(beads))
+    molecule = molecule_of[[indices[0] for indices in atoms]]
+    part = molecules(pairs, len(beads))
     for m in np.unique(molecule):
         if len(parts := np.unique(part[molecule == m])) > 1:
             pieces = [[beads[i] for i in np.flatnonzero(part == p)] for p in parts]
@@ -318,15 +321,9 @@ def _bonds(name: str, topology: Topology, beads, atoms, through_left_out: bool) 
 
 def _through(bonds: np.ndarray, bead_of: np.ndarray) -> np.ndarray:
     """(P, 2) beads that one connected part of the left-out atoms (bead_of < 0) touches."""
-    part = _component(bonds[(bead_of[bonds] < 0).all(1)], len(bead_of))
+    part = molecules(bonds[(bead_of[bonds] < 0).all(1)], len(bead_of))
     touches: dict[int, set[int]] = {}
     for i, j in np.concatenate([bonds, bonds[:, ::-1]]):
         if bead_of[i] < 0 <= bead_of[j]:
             touches.setdefault(part[i], set()).add(int(bead_of[j]))
     return np.array([two for several in touches.values() for two in combinations(several, 2)], int).reshape(-1, 2)
-
-
-def _component(bonds: np.ndarray, n: int) -> np.ndarray:
-    """(n,) number of the connected part that each node belongs to."""
-    i, j = bonds.T
-    return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cgcore.errors import CgcoreError
 
 from .frames import Topology
+from .geometry import molecules
 
 CHARGES = (0, 1, -1, 2, -2, 3, -3)
 """Net charges of a molecule that are tried, in this order; bond orders exist for one of them at most."""
@@ -36,38 +35,42 @@ class Match(NamedTuple):
 
 
 def find(patterns: dict[str, str], topology: Topology, *, with_hydrogens: bool) -> list[Match]:
-    """All matches in the topology, in the order of their first atoms.
+    """Find all matches in the topology, in the order of their first atoms.
 
-    patterns: name -> SMARTS. Where atoms of a pattern carry a map number, as in "[CH3:1][CH2:1]C", those are taken and the
-    others are only surroundings; else all are. with_hydrogens: each atom brings its hydrogens. Raises SmartsError without
-    RDKit, for what is no pattern, a pattern that matches nothing, an atom that two matches claim, and a molecule for whose
-    bonds no orders can be found.
+    Args:
+        patterns: name -> SMARTS. Where atoms of a pattern carry a map number, as in "[CH3:1][CH2:1]C", those are taken
+            and the others are only surroundings; else all are.
+        with_hydrogens: whether each atom brings its hydrogens.
+
+    Raises:
+        SmartsError: without RDKit, for what is no pattern, a pattern that matches nothing, an atom that two matches
+            claim, and a molecule for whose bonds no orders can be found.
     """
     queries = {name: _query(name, pattern) for name, pattern in patterns.items()}
-    found, known = [], {}
+    matches, by_kind = [], {}
     for atoms, bonds in _molecules(topology):
         elements = tuple(topology.elements[a] for a in atoms)
         key = (elements, bonds)
-        if key not in known:  # the molecules of a liquid are equal
+        if key not in by_kind:  # the molecules of a liquid are equal
             molecule = _molecule(elements, bonds, f"{topology.residues[atoms[0]]}:{topology.names[atoms[0]]}")
-            known[key] = [
+            by_kind[key] = [
                 (name, match) for name, query in queries.items() for match in _matches(molecule, query, with_hydrogens)
             ]
-        found += [(name, tuple(int(atoms[k]) for k in match)) for name, match in known[key]]
+        matches += [(name, tuple(int(atoms[k]) for k in match)) for name, match in by_kind[key]]
     for name, pattern in patterns.items():
-        if name not in {n for n, _ in found}:
+        if name not in {n for n, _ in matches}:
             raise SmartsError(
                 f"bead {name}: {pattern!r} matches no atoms; hydrogens are atoms here, and rings of alternating double "
                 "bonds are aromatic (lower-case letters)"
             )
-    _check_claims(found, topology)
+    _check_claims(matches, topology)
     count: dict[str, Iterator[int]] = {name: itertools.count(1) for name in patterns}
-    return [Match(next(count[name]), name, atoms) for name, atoms in sorted(found, key=lambda entry: entry[1])]
+    return [Match(next(count[name]), name, atoms) for name, atoms in sorted(matches, key=lambda entry: entry[1])]
 
 
-def _check_claims(found: list[tuple[str, tuple[int, ...]]], topology: Topology):
+def _check_claims(matches: list[tuple[str, tuple[int, ...]]], topology: Topology):
     owner: dict[int, str] = {}
-    for name, atoms in found:
+    for name, atoms in matches:
         for atom in atoms:
             if atom in owner:
                 whose = f"two matches of {name}" if owner[atom] == name else f"both {owner[atom]} and {name}"
@@ -95,18 +98,15 @@ def _query(name: str, pattern: str):
 
 def _molecules(topology: Topology) -> Iterator[tuple[np.ndarray, tuple[tuple[int, int], ...]]]:
     """The atoms of each molecule, and its bonds between their places."""
-    n, bonds = topology.n_atoms, np.asarray(topology.bonds).reshape(-1, 2)
-    i, j = bonds.T
-    part = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
-    order = np.argsort(part, kind="stable")
-    place = np.empty(n, int)
-    starts = np.searchsorted(part[order], np.arange(part.max() + 2))
-    place[order] = np.arange(n) - starts[part[order]]
-    by_part = np.argsort(part[i], kind="stable") if len(i) else np.zeros(0, int)
-    ends = np.searchsorted(part[i][by_part], np.arange(part.max() + 2)) if len(i) else np.zeros(part.max() + 2, int)
-    for k in range(part.max() + 1):
-        mine = place[bonds[by_part[ends[k] : ends[k + 1]]]]
-        yield order[starts[k] : starts[k + 1]], tuple(sorted((int(a), int(b)) for a, b in mine))
+    number, bonds = molecules(topology.bonds, topology.n_atoms), np.asarray(topology.bonds).reshape(-1, 2)
+    order, by_molecule = np.argsort(number, kind="stable"), np.argsort(number[bonds[:, 0]], kind="stable")
+    atom_ends, bond_ends = (
+        np.cumsum(np.bincount(numbers, minlength=number.max() + 1))[:-1] for numbers in (number, number[bonds[:, 0]])
+    )
+    place = np.empty(topology.n_atoms, int)
+    for atoms, rows in zip(np.split(order, atom_ends), np.split(by_molecule, bond_ends), strict=True):
+        place[atoms] = np.arange(len(atoms))
+        yield atoms, tuple(sorted(map(tuple, place[bonds[rows]].tolist())))
 
 
 def _molecule(elements: tuple[str, ...], bonds: tuple[tuple[int, int], ...], where: str):
@@ -139,11 +139,11 @@ def _molecule(elements: tuple[str, ...], bonds: tuple[tuple[int, int], ...], whe
 def _matches(molecule, query, with_hydrogens: bool) -> list[tuple[int, ...]]:
     """Sets of atoms that belong to the bead, each once, ascending."""
     marked = [a.GetIdx() for a in query.GetAtoms() if a.GetAtomMapNum()] or range(query.GetNumAtoms())
-    found = set()
+    sets_of_atoms = set()
     for match in molecule.GetSubstructMatches(query, uniquify=False, maxMatches=MOST):
         atoms = {match[k] for k in marked}
         if with_hydrogens:
             neighbours = [n for a in atoms for n in molecule.GetAtomWithIdx(a).GetNeighbors()]
             atoms |= {n.GetIdx() for n in neighbours if n.GetAtomicNum() == 1}
-        found.add(tuple(sorted(atoms)))
-    return sorted(found)
+        sets_of_atoms.add(tuple(sorted(atoms)))
+    return sorted(sets_of_atoms)

@@ -10,7 +10,7 @@ from cgcore.config import ConfigError
 from cgcore.data import DataError
 from cgcore.reference import sets
 from cgcore.reference.constrained import Beads, ConstrainedConfig, sample
-from cgcore.reference.errors import ReferenceError
+from cgcore.reference.errors import ReferenceRunError
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
 from cgcore.units import kT
@@ -91,10 +91,10 @@ def test_what_cannot_be_sampled_is_refused(springs):
         conditional.of_samples(np.zeros((39, 2, 3)))
     with pytest.raises(ConfigError, match="length_ps"):
         ConstrainedConfig(length_ps=0.0)
-    with pytest.raises(ReferenceError, match="flew apart"):
+    with pytest.raises(ReferenceRunError, match="flew apart"):
         sample(springs, START, WEIGHTS, force_weights, ConstrainedConfig(length_ps=500.0, dt_ps=0.2))
     springs.getSystem().addConstraint(0, 1, 0.1)
-    with pytest.raises(ReferenceError, match="1 fixed distances"):
+    with pytest.raises(ReferenceRunError, match="1 fixed distances"):
         sample(springs, START, WEIGHTS, force_weights, ConstrainedConfig())
     found = conditional.MeanForce(*np.zeros((5, 2, 3, 3)))
     with pytest.raises(DataError, match="got \\(2, 4, 3\\)"):

@@ -21,7 +21,7 @@ def test_the_least_noisy_map_halves_the_error_and_a_quarter_of_the_frames_double
     psi = found.molecules[0].depths[1]
     assert psi.dihedral == "N–CA–C–N_nme" and psi.samples == frames.n_frames and psi.reason == ""
     assert 2.5 > psi.plain > 1.8 * psi.optimal
-    assert said(found).do.startswith("train on cgcore.force_maps.optimal")
+    assert said(found).do.startswith("train on cgcore.force_maps.optimised")
     assert to_dict(found)["molecules"][0]["depths"][1]["plain"] == psi.plain
     fewer = examine(beads, topology, frames[::4]).molecules[0].depths[1]
     assert 1.5 < fewer.plain / psi.plain < 2.6

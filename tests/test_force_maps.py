@@ -29,7 +29,7 @@ def forces(m, frames):
 def test_weights_reproduce_positions_and_lower_the_noise_on_frames_not_seen(alanine, name, ratio):
     topology, frames = alanine
     plain = mapping.load(name, topology)
-    best = force_maps.optimal(plain, topology, frames[:600])
+    best = force_maps.optimised(plain, topology, frames[:600])
     assert_allclose(best.force_weights @ plain.weights.T, np.eye(len(plain.beads)), atol=1e-8)
     held_out = frames[700:]
     assert forces(best, held_out).std() < ratio * forces(plain, held_out).std()
@@ -39,7 +39,7 @@ def test_the_total_force_on_a_solute_stays_that_of_its_surroundings(alanine):
     """Moving all atoms alike moves all beads alike, so the weights of each atom sum to those of a rigid shift."""
     topology, frames = alanine
     plain = mapping.load("united_atom", topology)
-    best = force_maps.optimal(plain, topology, frames)
+    best = force_maps.optimised(plain, topology, frames)
     # Every atom is in a bead: C has full row sums, and B C^T = 1 makes the virtual work of bead shifts right.
     shift = np.random.default_rng(0).normal(size=(len(plain.beads), 3))
     lifted = best.force_weights.T @ shift
@@ -79,7 +79,7 @@ def test_the_mean_force_of_a_harmonic_chain_is_kept():
     frames = Frames(
         position=position, force=force, box=np.full(3, np.inf), time=np.arange(n) * 1.0, names=topology.names
     )
-    best = force_maps.optimal(ends, topology, frames)
+    best = force_maps.optimised(ends, topology, frames)
     # Elimination of the middle atom: U = 1/2 R^T K R with the Schur complement K.
     K = hessian[np.ix_([0, 2], [0, 2])] - np.outer(hessian[[0, 2], 1], hessian[1, [0, 2]]) / hessian[1, 1]
     R = position[:, [0, 2]]
@@ -114,7 +114,7 @@ def test_molecules_of_a_liquid_share_their_weights():
         bonds=np.array([[2 * k, 2 * k + 1] for k in range(100)]),
         dihedrals={},
     )
-    best = force_maps.optimal(two, topology, frames)
+    best = force_maps.optimised(two, topology, frames)
     assert_allclose(best.force_weights[:2, :20], best.force_weights[198:, 1980:])
     assert not best.force_weights[:2, 20:].any()
     assert np.square(forces(best, frames)).mean() < np.square(forces(two, frames)).mean()
@@ -124,10 +124,10 @@ def test_what_cannot_be_done_is_refused(alanine):
     topology, frames = alanine
     core = mapping.load("core", topology)
     with pytest.raises(MappingError, match="want frames with forces"):
-        force_maps.optimal(core, topology, replace(frames, force=None))
+        force_maps.optimised(core, topology, replace(frames, force=None))
     with pytest.raises(MappingError, match="want ten an atom"):
-        force_maps.optimal(core, topology, frames[:50])
+        force_maps.optimised(core, topology, frames[:50])
     with pytest.raises(MappingError, match="held 1 distances fixed"):
-        force_maps.optimal(core, replace(topology, constraints=np.array([[0, 1]])), frames)
+        force_maps.optimised(core, replace(topology, constraints=np.array([[0, 1]])), frames)
     with pytest.raises(MappingError, match="frames of 22 atoms, got 5"):
-        force_maps.optimal(core, topology, mapping.apply(core, frames))
+        force_maps.optimised(core, topology, mapping.apply(core, frames))

@@ -298,29 +298,3 @@ def test_an_atom_without_an_element_is_refused(tmp_path):
     (tmp_path / "a.pdb").write_text(line)
     with pytest.raises(io.TrajectoryError, match="no known element"):
         io.read_topology(tmp_path / "a.pdb")
-
-
-NAMES = ("C_ace", "N", "CA", "C", "N_nme")
-
-
-def test_beads_come_back_from_pdb_and_xtc(tmp_path):
-    position = np.random.default_rng(0).normal(size=(3, 5, 3)).astype(np.float32)
-    bonds = [(0, 1), (1, 2), (2, 3), (3, 4)]
-    io.write_beads(tmp_path / "a.pdb", position, NAMES, residue="ALA", bonds=bonds)
-    io.write_beads(tmp_path / "a.xtc", position, NAMES, residue="ALA", time=[0.0, 0.5, 1.0], box=[9.0, 9.0, 9.0])
-    top = io.read_topology(tmp_path / "a.pdb")
-    assert top.names == ("C", "N", "CA", "C", "N")
-    assert top.residues == ("ACE", "ALA", "ALA", "ALA", "NME")
-    assert "".join(top.elements) == "CNCCN"
-    assert [tuple(b) for b in top.bonds.tolist()] == bonds
-    assert_allclose(io.read(tmp_path / "a.pdb", top, frame_ps=0.5).position, position, atol=6e-5)
-    xtc = io.read(tmp_path / "a.xtc", top)
-    assert_array_equal(xtc.time, [0.0, 0.5, 1.0])
-    assert_array_equal(xtc.box, [9.0] * 3)
-
-
-def test_beads_that_cannot_be_written(tmp_path):
-    with pytest.raises(io.TrajectoryError, match=r"want positions \(T, 5, 3\) for 5 beads, got \(5, 3\)"):
-        io.write_beads(tmp_path / "a.pdb", np.zeros((5, 3)), NAMES)
-    with pytest.raises(io.TrajectoryError, match="ends in .pdb or .xtc"):
-        io.write_beads(tmp_path / "a.dcd", np.zeros((1, 5, 3)), NAMES)

@@ -6,14 +6,14 @@ import shutil
 import numpy as np
 import openmm as mm
 import pytest
+from engine_comparison import compare, openmm_terms
 from numpy.testing import assert_allclose
 
 from cgcore.config import ConfigError
-from cgcore.reference import gmx, opls
-from cgcore.reference.build import HEXANE_MOLECULES, hexane
-from cgcore.reference.compare import compare
+from cgcore.geometry import paths
+from cgcore.reference import gmx
+from cgcore.reference.build import hexane
 from cgcore.reference.protocol import protocol
-from cgcore.reference.single_point import openmm_terms
 from cgcore.reference.system import prepare
 
 needs_gmx = pytest.mark.skipif(
@@ -64,12 +64,12 @@ def test_both_engines_agree_on_hexane(tmp_path):
     assert max(e for term, e in errors.items() if term not in ("dispersion correction", "potential energy")) < 1e-6, got
     # The one term that differs: GROMACS averages C6 over pairs that are not excluded, OpenMM over all.
     topology, volume = hexane().topology, hexane().box.prod()
-    table = [opls.LENNARD_JONES[e] for e in topology.elements[:20]]
+    numbers = {"C": (0.35, 0.276144), "H": (0.25, 0.12552)}  # nm, kJ/mol
+    table = [numbers[element] for element in topology.elements[:20]]
     c6 = np.array([[4 * np.sqrt(e1 * e2) * (s1 * s2) ** 3 for s2, e2 in table] for s1, e1 in table])
     bonds = topology.bonds[topology.bonds.max(axis=1) < 20]
-    chains = opls.paths(dataclasses.replace(topology, bonds=bonds), opls.bonded_to(topology)[:20])
-    excluded = [*map(tuple, bonds.tolist()), *((chain[0], chain[-1]) for kind in chains for chain in kind)]
-    n, m = 20 * HEXANE_MOLECULES, HEXANE_MOLECULES
+    excluded = [(chain[0], chain[-1]) for length in (2, 3, 4) for chain in paths(bonds, 20, length).tolist()]
+    n, m = topology.n_atoms, topology.n_atoms // 20
     pairs = (m * m * c6.sum() - m * np.trace(c6)) / 2 - m * sum(c6[pair] for pair in excluded)
     mean = pairs / (n * (n - 1) / 2 - m * len(excluded))
     assert_allclose(got.gromacs["dispersion correction"], -2 / 3 * np.pi * n * n / volume * mean / 1.22**3, rtol=1e-5)

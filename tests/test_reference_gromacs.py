@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,16 +15,17 @@ from threading import Event
 
 import numpy as np
 import pytest
+from chirality import handedness
 from numpy.testing import assert_allclose
 
 from cgcore import io
 from cgcore.config import ConfigError
-from cgcore.reference import errors, gmx, gromacs, gromacs_inputs, progress
-from cgcore.reference.build import HEXANE_MOLECULES, handedness, hexane
-from cgcore.reference.errors import ReferenceError
-from cgcore.reference.gromacs_setup import Replica, build
+from cgcore.reference import errors, gmx, gromacs
+from cgcore.reference.build import HEXANE_TOP
+from cgcore.reference.errors import ReferenceRunError
+from cgcore.reference.gromacs_stages import Replica, build, read_mdp, recipe
 from cgcore.reference.protocol import protocol
-from cgcore.reference.run import simulate
+from cgcore.reference.run import Progress, simulate
 from cgcore.reference.system import start
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +40,7 @@ def one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def study(name, **changes):
+def published(name, **changes):
     return dataclasses.replace(protocol(name, engine="gromacs"), **changes)
 
 
@@ -47,11 +49,7 @@ def small(name="ala2", **changes):
     values = dict(equilibration_ps=0.1, steps_per_frame=20, margin_nm=0.6, cutoff_nm=0.8)
     if name == "hexane":
         values = dict(equilibration_ps=0.05, steps_per_frame=10, cutoff_nm=0.9)
-    return study(name, **values | changes)
-
-
-def mdp(text):
-    return dict(line.split(" = ") for line in text.splitlines())
+    return published(name, **values | changes)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +65,10 @@ def gly2(tmp_path_factory):
 
 
 # what GROMACS is told
+
+
+def production(protocol, **values):
+    return recipe("production", protocol, every=protocol.steps_per_frame, **{"first_step": 0, **values})
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def gly2(tmp_path_factory):
     ],
 )
 def test_production_has_the_numbers_of_the_study(name, wanted):
-    got = mdp(gromacs_inputs.production(study(name), seed=3, n_steps=1000, first_step=400))
+    got = read_mdp(production(published(name), seed=3, n_steps=1000, first_step=400))
     common = {"integrator": "md", "constraints": "none", "coulombtype": "PME", "pme-order": "4", "vdwtype": "Cut-off"}
     common |= {"DispCorr": "EnerPres", "tcoupl": "V-rescale", "nsteps": "1000", "init-step": "400", "ld-seed": "3"}
     assert {key: got[key] for key in wanted | common} == wanted | common
@@ -93,31 +95,48 @@ def test_production_has_the_numbers_of_the_study(name, wanted):
 
 
 def test_equilibration_is_minimisation_nvt_npt_for_peptides_and_a_melt_for_hexane():
-    p = study("ala2")
-    assert mdp(gromacs_inputs.minimisation(p))["integrator"] == "steep"
-    nvt, npt = mdp(gromacs_inputs.nvt(p, 7)), mdp(gromacs_inputs.npt(p, 7))
+    p = published("ala2")
+    drawn = dict(gen_vel="yes", continuation="no", seed=7)
+    assert read_mdp(recipe("minimisation", p))["integrator"] == "steep"
+    nvt, npt = read_mdp(recipe("nvt", p, **drawn)), read_mdp(recipe("npt", p, seed=7))
     assert (nvt["gen-vel"], nvt["gen-temp"], nvt["gen-seed"], nvt["nsteps"]) == ("yes", "300", "7", "200000")
     assert (npt["pcoupl"], npt["ref-p"], npt["nsteps"], npt["gen-vel"]) == ("C-rescale", "1", "200000", "no")
-    assert mdp(gromacs_inputs.nvt(study("hexane"), 7, temperature_K=600.0))["ref-t"] == "600"
+    assert read_mdp(recipe("nvt", published("hexane"), temperature_K=600.0, **drawn))["ref-t"] == "600"
 
 
 @pytest.mark.parametrize("every", [1, 30, 250, 2000])
 def test_gromacs_need_not_change_an_interval(every):
-    got = mdp(gromacs_inputs.production(study("ala2", steps_per_frame=every), 1, 12_345))
+    got = read_mdp(production(published("ala2", steps_per_frame=every), seed=1, n_steps=12_345))
     for key in ("nstxout", "nstfout", "nstenergy", "nstlog"):
         assert int(got[key]) % int(got["nstcalcenergy"]) == 0
     assert int(got["nstenergy"]) == every
 
 
+@needs_gmx
+def test_the_alkanes_of_opls_are_those_of_gromacs():
+    """OpenMM reads our part of the force field, GROMACS its own."""
+    ours = (HEXANE_TOP.parent / "oplsaa.ff" / "forcefield.itp").read_text()
+    top = next(p for p in Path(shutil.which("gmx")).resolve().parents if (p / "share/gromacs/top").is_dir())
+    folder = top / "share/gromacs/top/oplsaa.ff"
+    theirs = [(folder / name).read_text() for name in ("forcefield.itp", "ffnonbonded.itp", "ffbonded.itp")]
+    known = {row for text in theirs for row in rows_of(text)}
+    assert len(rows_of(ours)) == 12 and set(rows_of(ours)) <= known
+
+
+def rows_of(itp):
+    """Every line of numbers, as words and numbers."""
+    rows = [line.split(";")[0].split() for line in itp.splitlines() if line[:1] not in ("[", "#")]
+    return [tuple(float(w) if re.fullmatch(r"[-+.\de]*\d[-+.\de]*", w) else w for w in row) for row in rows if row]
+
+
 def test_hexane_is_opls_with_all_1_4_pairs():
-    topology = hexane().topology
     rows, section = {}, None
-    for line in gromacs_inputs.hexane_topology(topology).splitlines():
+    for line in HEXANE_TOP.read_text().splitlines():
         if line.startswith("["):
             section = line.strip("[] ")
         elif section:
             rows.setdefault(section, []).append(line.split())
-    assert rows["moleculetype"] == [["HEX", "3"]] and rows["molecules"] == [["HEX", str(HEXANE_MOLECULES)]]
+    assert rows["moleculetype"] == [["HEX", "3"]] and rows["molecules"] == [["HEX", "100"]]
     assert Counter(row[1] for row in rows["atoms"]) == {"opls_135": 2, "opls_136": 4, "opls_140": 14}
     assert_allclose(sum(float(row[6]) for row in rows["atoms"]), 0.0, atol=1e-12)
     counts = {title: len(rows[title]) for title in ("bonds", "angles", "dihedrals", "pairs")}
@@ -177,8 +196,8 @@ def test_the_next_segment_goes_on_from_the_very_state(gly2):
 @pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_run_goes_on(tmp_path, killed_by):
     code = (
-        "import dataclasses, sys; from pathlib import Path\n"
-        "from tests.test_reference_gromacs import small\nfrom cgcore.reference.run import simulate\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "from test_reference_gromacs import small\nfrom cgcore.reference.run import simulate\n"
         "simulate(small('gly2', steps_per_frame=10), 0.0025, Path(sys.argv[1]), progress=False)"
     )
     folder, wanted = tmp_path / "run", small("gly2", steps_per_frame=10)
@@ -198,6 +217,18 @@ def test_a_killed_run_goes_on(tmp_path, killed_by):
     assert "Restarting from checkpoint" in log.read_text()
     frames = io.read(folder / "replica_00.trr", io.read_topology(folder / "topology.pdb"))
     assert_allclose(frames.time, wanted.frame_ps * np.arange(1, 501), rtol=1e-6)
+
+
+@needs_gmx
+def test_replicas_run_side_by_side_and_one_that_fails_stops_no_other(tmp_path):
+    wanted = small("gly2", replicas=2)
+    folder = simulate(wanted, 2 * wanted.frame_ps / 1000, tmp_path / "run", progress=False, jobs=2)
+    first, second = ((folder / f"replica_{k:02d}.trr").read_bytes() for k in range(2))
+    assert len(first) == len(second) and first != second
+    (folder / "gromacs_00" / "state_2.cpt").unlink()
+    with pytest.raises(ReferenceRunError, match=r"1 of 2 replicas failed; .*state_2.cpt: no such file"):
+        simulate(wanted, 4 * wanted.frame_ps / 1000, folder, progress=False, jobs=2)
+    assert len((folder / "replica_01.trr").read_bytes()) == 2 * len(second)
 
 
 @needs_gmx
@@ -221,7 +252,7 @@ def test_gromacs_keeps_the_handedness_and_the_order_of_atoms(tmp_path, chirality
     replica = Replica(gmx.find_gmx(), wanted, 0, tmp_path)
     replica.work.mkdir()
     build(replica, solute)
-    assert replica.simulate("em", gromacs_inputs.minimisation(wanted), said="minimisation", c="start.gro")
+    assert replica.simulate("em", recipe("minimisation", wanted), stage="minimisation", c="start.gro")
     lines = (replica.work / "em.gro").read_text().splitlines()[2 : 2 + solute.topology.n_atoms]
     assert [line[10:15].strip() for line in lines] == list(solute.topology.names)
     position = np.array([[float(line[20 + 8 * k : 28 + 8 * k]) for k in range(3)] for line in lines])
@@ -235,8 +266,7 @@ def test_an_event_ends_a_stage_in_order(tmp_path, gly2):
     stop = Event()
     stop.set()
     shutil.copytree(folder, tmp_path / "copy")
-    replica = Replica(gmx.find_gmx(), wanted, 0, tmp_path / "copy", stop=stop)
-    assert gromacs.produce(replica, 50_000) == 6
+    assert gromacs.produce(wanted, 0, 50_000, tmp_path / "copy", stop=stop) == 6
 
 
 # what can be wrong
@@ -246,11 +276,11 @@ def test_gromacs_that_is_not_there(monkeypatch, tmp_path):
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ReferenceError, match="apt-get install gromacs.*conda-forge"):
-        simulate(study("ala2"), 1.0, tmp_path / "out")
+    with pytest.raises(ReferenceRunError, match="apt-get install gromacs.*conda-forge"):
+        simulate(published("ala2"), 1.0, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     monkeypatch.setenv("GMX", str(tmp_path / "gmx"))
-    with pytest.raises(ReferenceError, match="GMX=.*is no program"):
+    with pytest.raises(ReferenceRunError, match="GMX=.*is no program"):
         gmx.find_gmx()
 
 
@@ -265,7 +295,7 @@ def test_gromacs_that_is_too_old(monkeypatch, tmp_path):
     fake_gmx(tmp_path, "GROMACS version:    2018.8\nMPI library:        thread_mpi\nGPU support: disabled")
     monkeypatch.delenv("GMX", raising=False)
     monkeypatch.setenv("GMXBIN", str(tmp_path))
-    with pytest.raises(ReferenceError, match="is GROMACS 2018.8; want 2021 or newer"):
+    with pytest.raises(ReferenceRunError, match="is GROMACS 2018.8; want 2021 or newer"):
         gmx.find_gmx()
 
 
@@ -280,8 +310,8 @@ def test_a_box_too_small_is_refused_before_anything_runs(tmp_path):
 def test_a_full_disk_is_told_before_anything_runs(monkeypatch, tmp_path):
     usage = shutil.disk_usage(tmp_path)._replace(free=10_000_000)
     monkeypatch.setattr(errors.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(ReferenceError, match=r"will write .* GB, the disk has 0.01 GB left"):
-        simulate(study("ala2"), 500.0, tmp_path / "out")
+    with pytest.raises(ReferenceRunError, match=r"will write .* GB, the disk has 0.01 GB left"):
+        simulate(published("ala2"), 500.0, tmp_path / "out")
     assert not (tmp_path / "out" / "gromacs_00").exists()
 
 
@@ -292,13 +322,13 @@ def test_a_full_disk_is_told_before_anything_runs(monkeypatch, tmp_path):
 )
 def test_what_gromacs_does_not_do(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
-        simulate(study("ala2", **changes), 1.0, tmp_path / "out")
+        simulate(published("ala2", **changes), 1.0, tmp_path / "out")
 
 
 @needs_gmx
 def test_another_protocol_is_refused(gly2):
     wanted, folder, _ = gly2
-    with pytest.raises(ReferenceError, match="cutoff_nm was 0.8, now 0.9"):
+    with pytest.raises(ReferenceRunError, match="cutoff_nm was 0.8, now 0.9"):
         simulate(dataclasses.replace(wanted, cutoff_nm=0.9), 0.001, folder)
 
 
@@ -306,7 +336,7 @@ def test_another_protocol_is_refused(gly2):
 def test_a_program_that_fails_is_quoted(tmp_path):
     (tmp_path / "bad.mdp").write_text("integrator = md\n")
     with pytest.raises(
-        ReferenceError, match=r"(?s)`gmx.* grompp|`gmx grompp -f bad.mdp.*failed.*grompp.out.*nothing.gro"
+        ReferenceRunError, match=r"(?s)`gmx.* grompp|`gmx grompp -f bad.mdp.*failed.*grompp.out.*nothing.gro"
     ):
         gmx.call(gmx.find_gmx(), "grompp", "-f", "bad.mdp", "-c", "nothing.gro", folder=tmp_path)
 
@@ -317,7 +347,7 @@ def test_a_checkpoint_of_another_run_is_told(tmp_path, gly2):
     work = folder / "gromacs_00"
     shutil.copy(work / "npt.tpr", tmp_path / "x.tpr")
     shutil.copy(work / "nvt.cpt", tmp_path / "x.cpt")
-    with pytest.raises(ReferenceError, match="(?s)checkpoint belongs to other files.*x.cpt"):
+    with pytest.raises(ReferenceRunError, match="(?s)checkpoint belongs to other files.*x.cpt"):
         gmx.mdrun(gmx.find_gmx(), "x", folder=tmp_path, last=200)
 
 
@@ -326,12 +356,12 @@ def test_a_missing_state_is_told(tmp_path, gly2):
     wanted, folder, _ = gly2
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "gromacs_00" / "state_6.cpt").unlink()
-    with pytest.raises(ReferenceError, match=r"state_6.cpt: no such file, though 6 frames are there"):
+    with pytest.raises(ReferenceRunError, match=r"state_6.cpt: no such file, though 6 frames are there"):
         simulate(wanted, 0.001, tmp_path / "copy", progress=False)
 
 
 def test_the_bar_counts_only_new_time(capsys):
-    with progress.Progress("x", 100.0, shown=True) as bar:
+    with Progress("x", 100.0, shown=True) as bar:
         bar.report(0, 40.0, "production")  # of an earlier run
         assert_allclose([bar.bar.n, bar.bar.initial], [0.04, 0.04])
         for ps in itertools.chain([60.0, 50.0, 130.0]):  # a log that was cut back, a segment longer than asked for

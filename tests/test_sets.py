@@ -1,15 +1,17 @@
 """Reference sets: what travels with the project, and how one is made from a simulation."""
 
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from chirality import handedness
+from make_set import bundle
 from numpy.testing import assert_allclose
 
-from cgcore import io, store
+from cgcore import data, io, store
 from cgcore.config import ConfigError
 from cgcore.reference import sets
-from cgcore.reference.build import handedness
 from cgcore.reference.protocol import SYSTEMS, protocol
 from cgcore.reference.run import simulate
 
@@ -30,8 +32,12 @@ def test_a_set_holds_what_it_says(name):
     topology, frames = sets.load(name)
     entry = SETS[name]
     assert frames.n_frames == entry.frames
-    assert np.all(np.diff(frames.time) > 0)
-    assert_allclose(np.median(np.diff(frames.time)), entry.spacing_ps, rtol=1e-3)
+    runs = np.zeros(frames.n_frames, int) if frames.replica is None else frames.replica
+    assert np.array_equal(np.unique(runs), np.arange(entry.replicas)) and np.all(np.diff(runs) >= 0)
+    for run in range(entry.replicas):
+        time = frames.time[runs == run]
+        assert_allclose(np.diff(time), entry.spacing_ps, rtol=2e-3)
+    assert_allclose(np.diff(frames.sampled_ps), entry.spacing_ps, rtol=2e-3)
     i, j = topology.bonds.T
     length = np.linalg.norm(frames.position[::50, i] - frames.position[::50, j], axis=-1)
     assert length.min() > 0.08 and length.max() < 0.19
@@ -54,10 +60,12 @@ def test_checksums_are_complete_and_right(name):
 def test_a_set_is_made_from_a_simulation_and_reads_back(tmp_path):
     wanted = protocol("gly2", every_ps=0.1, equilibration_ps=0.2, replicas=2)
     run = simulate(wanted, 0.001, tmp_path / "run", progress=False, jobs=1)
-    target = sets.bundle(run, tmp_path / "gly2_short", good_for="this test and nothing else", stride=2)
+    target = bundle(run, tmp_path / "gly2_short", good_for="this test and nothing else", stride=2)
     _, whole = sets.load(run)
     assert whole.n_frames == 20
-    assert_allclose(whole.time, 0.1 * np.arange(1, 21), rtol=1e-6)
+    assert_allclose(whole.time, np.tile(0.1 * np.arange(1, 11), 2), rtol=1e-6)
+    assert_allclose(whole.sampled_ps, 0.1 * np.arange(1, 21), rtol=1e-6)
+    assert whole.replica.tolist() == [0] * 10 + [1] * 10
     entry = store.read_json(target / sets.SET)
     assert (entry["frames"], entry["spacing_ps"]) == (10, pytest.approx(0.2))
     topology = io.read_topology(target / "topology.pdb")
@@ -65,6 +73,44 @@ def test_a_set_is_made_from_a_simulation_and_reads_back(tmp_path):
     assert_allclose(packed.position, whole.position[10::2], atol=1.1e-4)
     assert_allclose(packed.force, whole.force[10::2], atol=1.1)
     assert "this test and nothing else" in (target / "README.md").read_text()
+
+
+FOUR_RUNS = {
+    1: ([(0, 16673), (20010, 33348)], [(16674, 20009)]),
+    2: ([(0, 6669), (10005, 23343), (26679, 33348)], [(6670, 10004), (23344, 26678)]),
+}
+SPLITS = {
+    "ala15_obc2": {
+        1: ([(0, 3349), (4021, 6700)], [(3350, 4020)]),
+        2: ([(0, 1339), (2011, 4689), (5361, 6700)], [(1340, 2010), (4690, 5360)]),
+    },
+    "ala2": {
+        1: ([(0, 6256), (7533, 12535)], [(6268, 7521)]),
+        2: ([(0, 2495), (3772, 8762), (10040, 12535)], [(2507, 3760), (8774, 10028)]),
+    },
+    "hexane": {
+        1: ([(0, 315), (380, 631)], [(316, 379)]),
+        2: ([(0, 125), (190, 441), (506, 631)], [(126, 189), (442, 505)]),
+    },
+} | dict.fromkeys(("ala2_obc2", "gly2_obc2", "pro2_obc2", "thr2_obc2"), FOUR_RUNS)
+"""First frame and end of the stretches that are trained on and held out, by the number of ten blocks held out, with gaps
+of 5 ps: published models were trained on these."""
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_training_and_held_out_frames_stay_what_they_were(name):
+    frames = sets.load(name)[1]
+    numbered = replace(frames, position=np.arange(frames.n_frames)[:, None, None], force=None)
+    for valid_blocks, wanted in SPLITS[name].items():
+        split = data.split_blocks(numbered, 10, valid_blocks, 5.0)
+        assert (stretches(split.train), stretches(split.valid)) == wanted
+
+
+def stretches(frames):
+    """(First, end) of each run of consecutive frames that are numbered by their position."""
+    number = frames.position.ravel()
+    parts = np.split(number, np.flatnonzero(np.diff(number) != 1) + 1)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts]
 
 
 def test_unknown_sets_are_named_with_those_there_are(tmp_path):

@@ -42,10 +42,11 @@ def series(position: np.ndarray, valid: np.ndarray, beads: Mapping) -> dict[str,
 
 
 def of_reference(frames: Frames, beads: Mapping) -> dict[str, np.ndarray]:
-    """The same of one trajectory of beads, cut into contiguous blocks."""
-    position = np.asarray(frames.position)
-    order, valid = pieces(np.arange(len(position)), np.ones(len(position), bool), min(BLOCKS, len(position)))
-    return series(position[order], valid, beads)
+    """The same of the replicas of a reference, or of contiguous blocks of its only one."""
+    order, valid = frames.by_replica()
+    if len(order) == 1:
+        order, valid = pieces(order[0], valid[0], min(BLOCKS, frames.n_frames))
+    return series(np.asarray(frames.position)[order], valid, beads)
 
 
 def least_helical(position: np.ndarray, n: int, *, among: int = 100) -> np.ndarray:

@@ -114,7 +114,7 @@ def from_neighbours(frames: Frames, residual: np.ndarray, *, gap_ps: float) -> E
     position, residual = np.asarray(frames.position, float), np.asarray(residual, float)
     if residual.shape != position.shape:
         raise DataError(f"noise from neighbours: want residuals {position.shape}, got {residual.shape}")
-    first, second, distance2 = _pairs(position, np.asarray(frames.time), gap_ps)
+    first, second, distance2 = _pairs(position, frames.sampled_ps, gap_ps)
     turn = _turns(position, first, second)
     turned = np.einsum("pij,pnj->pni", turn, residual[second])
     difference = np.mean(np.square(residual[first] - turned), axis=(1, 2)) / 2

@@ -58,7 +58,7 @@ def of_ensemble(run: Ensemble, box, *, skip_ps: float = 0.0) -> Sample:
 def of_frames(frames: Frames) -> Sample:
     """One trajectory, all of whose frames count."""
     position = np.asarray(frames.position)[None]
-    return _checked(position, np.ones(position.shape[:2], bool), frames.box, np.asarray(frames.time))
+    return _checked(position, np.ones(position.shape[:2], bool), frames.box, frames.sampled_ps)
 
 
 def wrapped(x: np.ndarray, box: np.ndarray) -> np.ndarray:

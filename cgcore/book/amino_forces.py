@@ -44,7 +44,7 @@ def write(folder: Path) -> list[Path]:
         part = data.split_blocks(atoms, d.blocks, d.valid_blocks, d.gap_ps).train
         about = made | {"data": {config.reference: store.data_hash(part.position, part.force)}, "config": asdict(d)}
         for number, (name, words) in enumerate(FORCES.items()):
-            mapped = mapping.apply(force_maps.optimal(beads, topology, part) if name == "optimal" else beads, part)
+            mapped = mapping.apply(force_maps.optimised(beads, topology, part) if name == "optimal" else beads, part)
             found = torsion.relief(*torsion.torques(mapped.position, mapped.force, beads.dihedrals["psi"]))
             drawn[which, name] = found
             result = {"label": f"{_title(which)}, {words}", "order": 10 * order + number}

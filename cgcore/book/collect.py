@@ -12,7 +12,7 @@ from cgcore.config import TrainConfig
 
 FIT_KEYS = ("force_mae_meV_per_A", "force_rmse_meV_per_A", "updates", "updates_per_s")
 OPTIMAL = "optimal forces"
-"""What a run with `force_maps.optimal` is called."""
+"""What a run with `force_maps.optimised` is called."""
 
 MODEL, MODELS = "model.npz", "models"
 """A trained network in its fit, by `potentials.saved`, and the folder of those that are published."""

@@ -84,7 +84,7 @@ def _profiles(map: str, runs: dict[Path, Setting]) -> dict:
     d = hexane_config(profile="laptop", map=map).fit.data
     beads = mapping.load(map, topology, typing=d.typing, residue=d.residue)
     part = data.split_blocks(atoms, d.blocks, d.valid_blocks, d.gap_ps).train
-    least = force_maps.optimal(beads, topology, part)
+    least = force_maps.optimised(beads, topology, part)
     frames = {name: mapping.apply(b, part, require_forces=True) for name, b in (("sum", beads), ("optimal", least))}
     paths = bonded.kinds(tuple(beads.species_names[s] for s in beads.species), beads.bonds)[QUANTITIES[map]]
     made = {"data": {"hexane": store.data_hash(part.position)}, "versions": versions(), "git": git_state()}

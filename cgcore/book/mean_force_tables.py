@@ -92,7 +92,7 @@ def write(d: DataConfig, folder: Path, hexane: Path, networks: Sequence[Path] = 
 
 def _rivals(map: str, topology: Topology, split: Split, beads: Mapping, hexane: Path, networks) -> Iterator[Rival]:
     """Splines of the plain and of the least noisy forces, the networks of the hexane chapter, and others of the map."""
-    least = force_maps.optimal(beads, topology, split.train)
+    least = force_maps.optimised(beads, topology, split.train)
     for name, of in (("", beads), (f", {OPTIMAL}", least)):
         parts = (mapping.apply(of, part, require_forces=True) for part in (split.train, split.valid))
         own = split._replace(**dict(zip(("train", "valid"), parts, strict=True)))

@@ -35,7 +35,7 @@ def write(folder: Path) -> list[Path]:
         words = {"label": label, "order": order, "sampling": f"{int(chosen.sum())} frames"}
         store.write_json(path, words | {"table": table(found, chosen), "manifest": made})
         written.append(path)
-    figure = draw(counts(found, FINER), *convergence(counts(found)), run_ns(atoms.time, len(found["valid"])))
+    figure = draw(counts(found, FINER), *convergence(counts(found)), run_ns(atoms.sampled_ps, len(found["valid"])))
     figure.savefig(folder / "figure5.png", dpi=130)
     plt.close(figure)
     return [*written, folder / "figure5.png"]

@@ -144,13 +144,13 @@ def fitted(task: Task, root: Path, *, progress: bool = True) -> store.Run:
         return run
     atoms = data.split_blocks(frames, d.blocks, d.valid_blocks, d.gap_ps)
     if getattr(task.fit, "force_map", "sum") == "optimal":
-        beads = force_maps.optimal(beads, topology, atoms.train)
+        beads = force_maps.optimised(beads, topology, atoms.train)
     train_frames, valid_frames = (
         mapping.apply(beads, part, require_forces=True) for part in (atoms.train, atoms.valid)
     )
     split = atoms._replace(train=train_frames, valid=valid_frames)
     table, arrays = (_curve if isinstance(task.config, CurveConfig) else _one)(task, beads, split, run, progress)
-    store.write_npz(run.path(HELD_OUT), time=split.valid.time, **arrays)
+    store.write_npz(run.path(HELD_OUT), time=split.valid.sampled_ps, **arrays)
     known = {
         "task": task.name,
         "train_frames": split.train.n_frames,

@@ -51,7 +51,7 @@ def dipeptide(topology, frames) -> tuple[dict, dict]:
     """Basins, symmetry and what sampling noise alone would give, from contiguous blocks; the surface."""
     phi, psi = (blocks(a) for a in angles(topology, frames))
     valid = np.ones(phi.shape, bool)
-    table = summary(phi, psi, valid, frame_ps=float(np.median(np.diff(frames.time))))
+    table = summary(phi, psi, valid, frame_ps=float(np.median(np.diff(frames.sampled_ps))))
     drop = {"ns", "n_frames"}
     return {k: v for k, v in table.items() if k not in drop}, surfaces(phi, psi, valid, temperature_K=TEMPERATURE_K)
 
@@ -83,7 +83,7 @@ def chain(topology, frames) -> tuple[dict, dict]:
         "left_handed_helical": ((chi < 0) & (q > HELICAL)).astype(float),
     }.items():
         table |= row(name, block_mean(blocks(series)))
-    return table, {"F": F, "chi_edges": chi_edges, "q_edges": q_edges, "q": q, "chi": chi, "time": frames.time}
+    return table, {"F": F, "chi_edges": chi_edges, "q_edges": q_edges, "q": q, "chi": chi, "time": frames.sampled_ps}
 
 
 def liquid(topology, frames) -> tuple[dict, dict]:

@@ -36,7 +36,7 @@ def depths(
     least, reason = None, "the frames are those of beads"
     if atoms is not None and paths:
         try:
-            least, reason = apply(force_maps.optimal(mapping, topology, atoms), atoms), ""
+            least, reason = apply(force_maps.optimised(mapping, topology, atoms), atoms), ""
         except MappingError as error:
             reason = str(error)
     found = []

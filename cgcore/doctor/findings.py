@@ -154,7 +154,7 @@ def _depth(m: OfMolecule, found: Examination) -> list[Finding]:
     what = f"along {d.dihedral} the forces of {d.samples} samples fix the free energy to ± {d.plain:.2g} kJ/mol{least}"
     if d.plain < thermal / 2:
         return [Finding("depth", CLEAR, what, "by drawing blocks of frames again", "nothing")]
-    do = ["train on cgcore.force_maps.optimal"] if best < 0.8 * d.plain else []
+    do = ["train on cgcore.force_maps.optimised"] if best < 0.8 * d.plain else []
     more = (2 * best / thermal) ** 2
     do += [f"{more:.2g} times the frames, for half of kT"] if more > 1.5 else []
     return [Finding("depth", NOTE, what, "by drawing blocks of frames again", "; ".join(do) or "nothing")]
@@ -217,7 +217,7 @@ def _noise(found: Examination) -> list[Finding]:
     if n.saved is not None:
         saved = f"{100 * n.saved.value:.0f} ± {100 * n.saved.error:.1g} %"
         what.append(f"the least noisy force map leaves {n.rms_optimal:.0f} and saves {saved} of the mean square")
-        do = "train on cgcore.force_maps.optimal" if n.saved.value > 0.1 else "nothing"
+        do = "train on cgcore.force_maps.optimised" if n.saved.value > 0.1 else "nothing"
     else:
         what.append(f"what a less noisy force map saves is not known ({n.reason_optimal})")
     sure = "by frames that the force map was not fitted to" if n.saved is not None else ""

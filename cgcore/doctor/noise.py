@@ -51,7 +51,7 @@ def noise(mapping: Mapping, topology: Topology, atoms: Frames | None, beads: Fra
     if atoms is not None:
         half = atoms.n_frames // 2
         try:
-            better = force_maps.optimal(mapping, topology, atoms[:half])
+            better = force_maps.optimised(mapping, topology, atoms[:half])
             squares = np.stack([_mean_squares(apply(better, atoms[half:])), _mean_squares(beads[half:])], axis=1)
             optimal, plain = (float(v) for v in np.sqrt(squares.mean(0)) / MEV_PER_ANGSTROM)
             blocks = np.array([(*b.sum(0), len(b)) for b in np.array_split(squares, min(BLOCKS, len(squares)))])

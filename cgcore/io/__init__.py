@@ -1,19 +1,16 @@
 """Trajectory files to `Frames` and back. Lengths in nm, times in ps, forces in kJ/mol/nm."""
 
-from .beads import write_beads
-from .errors import TrajectoryError, TruncatedTrajectoryWarning
 from .packed import write_packed
+from .raw import TrajectoryError, TruncatedTrajectoryWarning
 from .read import read, read_topology
-from .trr import TRRIndex, index_trr, trr_frame
+from .trr import index_trr, trr_frame
 
 __all__ = [
-    "TRRIndex",
     "TrajectoryError",
     "TruncatedTrajectoryWarning",
     "index_trr",
     "read",
     "read_topology",
     "trr_frame",
-    "write_beads",
     "write_packed",
 ]

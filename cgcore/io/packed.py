@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from ..frames import Frames
-from .errors import Raw, TrajectoryError, same_size
+from .raw import Raw, TrajectoryError, check_atoms, damaged
 
 POSITION_STEP = 2e-4  # nm
 FORCE_STEP = 2.0  # kJ/mol/nm
@@ -26,42 +26,38 @@ def write_packed(path, frames: Frames, *, position_step: float = POSITION_STEP, 
     """
     if frames.force is None:
         raise TrajectoryError(f"{path}: want frames with forces, these have none")
-    whole = np.rint(np.asarray(frames.position, dtype=np.float64) / position_step).astype(np.int64)
-    steps = np.diff(whole, axis=1, prepend=0)
-    forces = np.rint(np.asarray(frames.force, dtype=np.float64) / force_step)
-    for name, values in (("positions", steps), ("forces", forces)):
-        if (top := np.abs(values).max(initial=0)) > LARGEST:
+    position = np.rint(np.asarray(frames.position, dtype=np.float64) / position_step).astype(np.int64)
+    columns = {
+        "position_difference": (np.diff(position, axis=1, prepend=0), position_step, "nm, from the atom before"),
+        "force": (np.rint(np.asarray(frames.force, dtype=np.float64) / force_step), force_step, "kJ/mol/nm"),
+    }
+    for name, (steps, _, _) in columns.items():
+        if (largest := np.abs(steps).max(initial=0)) > LARGEST:
             raise TrajectoryError(
-                f"{path}: {name} reach {top:.0f} steps, 16 bits hold {LARGEST}; want a larger step or whole molecules"
+                f"{path}: {name} reaches {largest:.0f} steps, 16 bits hold {LARGEST}; want a larger step or whole "
+                "molecules"
             )
     with h5py.File(path, "w") as file:
         file.attrs["box_nm"] = np.asarray(frames.box, dtype=np.float64)
         file["time_ps"] = np.asarray(frames.time, dtype=np.float64)
-        for name, values, step, unit in (
-            ("position_difference", steps, position_step, "nm, from the atom before"),
-            ("force", forces, force_step, "kJ/mol/nm"),
-        ):
-            n, atoms, _ = values.shape
-            dataset = file.create_dataset(
-                name,
-                data=values.astype(np.int16),
-                chunks=(max(1, min(n, 2**18 // atoms)), atoms, 3),
-                shuffle=True,
-                compression="gzip",
-                compression_opts=9,
-            )
-            dataset.attrs.update(step=step, unit=unit)
+        for name, (steps, step, unit) in columns.items():
+            n, atoms, _ = steps.shape
+            chunks = (max(1, min(n, 2**18 // atoms)), atoms, 3)
+            packing = dict(chunks=chunks, shuffle=True, compression="gzip", compression_opts=9)
+            file.create_dataset(name, data=steps.astype(np.int16), **packing).attrs.update(step=step, unit=unit)
 
 
 def read_packed(path: Path, n_atoms: int, stride: int) -> Raw:
     """Every `stride`-th frame of a file of `write_packed`."""
-    with h5py.File(path, "r") as file:
+    with damaged(path):
+        file = h5py.File(path, "r")
+    with file:
         if missing := {"position_difference", "force", "time_ps"} - file.keys():
             raise TrajectoryError(f"{path}: no {sorted(missing)} in it; want an HDF5 file of cgcore.io.write_packed")
-        same_size(path, file["force"].shape[1], n_atoms)
-        steps = file["position_difference"][::stride]
-        position = np.cumsum(steps, axis=1, dtype=np.int32) * np.float32(file["position_difference"].attrs["step"])
-        force = file["force"][::stride] * np.float32(file["force"].attrs["step"])
-        box = file.attrs["box_nm"]
-        vectors = np.tile(np.diag(np.where(np.isfinite(box), box, 0.0)), (len(position), 1, 1))
-        return Raw(position.astype(np.float32), force.astype(np.float32), file["time_ps"][::stride], vectors)
+        with damaged(path):
+            steps, force = (file[name][::stride] for name in ("position_difference", "force"))
+            scales = [np.float32(file[name].attrs["step"]) for name in ("position_difference", "force")]
+            time, box = file["time_ps"][::stride], file.attrs["box_nm"]
+    check_atoms(path, force.shape[1], n_atoms)
+    position = np.cumsum(steps, axis=1, dtype=np.int32) * scales[0]
+    return Raw(position.astype(np.float32), (force * scales[1]).astype(np.float32), time, box)

@@ -5,7 +5,6 @@ What a file does not hold is `None` or an error, never a guess: no zero forces, 
 
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -15,8 +14,8 @@ from mdtraj.formats import GroTrajectoryFile, XTCTrajectoryFile
 
 from .. import geometry
 from ..frames import Frames, Topology
-from .errors import Raw, TrajectoryError, same_size
 from .packed import read_packed
+from .raw import Raw, TrajectoryError, check_atoms, damaged, one_box
 from .top import read_top
 from .trr import read_trr
 
@@ -31,17 +30,17 @@ def read_topology(path) -> Topology:
     path = _existing(path, {".pdb", ".gro", ".top"})
     if path.suffix == ".top":
         return read_top(path)
-    with _reading(path), warnings.catch_warnings():
+    with damaged(path), warnings.catch_warnings():
         # The unit cell is not asked for here; `read` passes on what mdtraj has to say about it.
         warnings.filterwarnings("ignore", message="Unlikely unit cell vectors")
         standard = mdtraj.load(path).topology  # knows the bonds of standard residues under their standard names
-        if path.suffix == ".pdb":
-            atoms = list(mdtraj.load_pdb(path, standard_names=False).topology.atoms)
-            names, residues = [a.name for a in atoms], [a.residue.name for a in atoms]
-        else:  # mdtraj renames the atoms of a GRO file in any case, so take the names from their columns
-            lines = path.read_text().splitlines()[2 : 2 + standard.n_atoms]
-            names, residues = [line[10:15].strip() for line in lines], [line[5:10].strip() for line in lines]
-    if not names:
+        as_written = mdtraj.load_pdb(path, standard_names=False).topology if path.suffix == ".pdb" else None
+    if as_written is not None:
+        labels = [(atom.name, atom.residue.name) for atom in as_written.atoms]
+    else:  # mdtraj renames the atoms of a GRO file in any case, so take the names from their columns
+        lines = path.read_text().splitlines()[2 : 2 + standard.n_atoms]
+        labels = [(line[10:15].strip(), line[5:10].strip()) for line in lines]
+    if not labels:
         raise TrajectoryError(f"{path}: want atoms, found none")
     elements = [a.element for a in standard.atoms]
     for atom, element in zip(standard.atoms, elements, strict=True):
@@ -49,8 +48,8 @@ def read_topology(path) -> Topology:
             raise TrajectoryError(f"{path}: atom {atom} has no known element; fill the element column of a PDB file")
     bonds = sorted({tuple(sorted((a.index, b.index))) for a, b in standard.bonds})
     return Topology(
-        names=tuple(names),
-        residues=tuple(residues),
+        names=tuple(name for name, _ in labels),
+        residues=tuple(residue for _, residue in labels),
         residue_index=tuple(a.residue.index for a in standard.atoms),
         elements=tuple(e.symbol for e in elements),
         mass=np.array([e.mass for e in elements]),
@@ -90,7 +89,7 @@ def read(
     raw = READERS[path.suffix](path, topology.n_atoms, stride)
     if not len(raw.position):
         raise TrajectoryError(f"{path}: want at least one frame, found none")
-    same_size(path, raw.position.shape[1], topology.n_atoms)
+    check_atoms(path, raw.position.shape[1], topology.n_atoms)
     if require_forces and raw.force is None:
         raise TrajectoryError(
             f"{path}: want forces, the file has none; was it written with nstfout = 0, or without them?"
@@ -100,7 +99,7 @@ def read(
             raise TrajectoryError(
                 f"{path}: {what} of {bad.size} frames are not finite, first in frame {bad[0] * stride}"
             )
-    box = _box(path, raw.vectors, len(raw.position)).astype(raw.position.dtype)
+    box = raw.box.astype(raw.position.dtype)
     if require_box and np.isinf(box).any():
         raise TrajectoryError(f"{path}: want a box in all three dimensions, got {box.tolist()} nm (inf: not periodic)")
     return Frames(
@@ -113,48 +112,30 @@ def read(
 
 
 def _read_xtc(path: Path, n_atoms: int, stride: int) -> Raw:
-    with _reading(path), XTCTrajectoryFile(str(path)) as file:
+    with damaged(path), XTCTrajectoryFile(str(path)) as file:
         position, time, _, vectors = file.read(stride=stride)
-    return Raw(position, None, time, vectors)
-
-
-def _read_h5(path: Path, n_atoms: int, stride: int) -> Raw:
-    with _reading(path):
-        return read_packed(path, n_atoms, stride)
+    return Raw(position, None, time, one_box(path, vectors))
 
 
 def _read_pdb(path: Path, n_atoms: int, stride: int) -> Raw:
-    with _reading(path):
+    with damaged(path):
         trajectory = mdtraj.load_pdb(path, stride=stride, standard_names=False)
-    return Raw(trajectory.xyz, None, None, trajectory.unitcell_vectors)
+    return Raw(trajectory.xyz, None, None, one_box(path, trajectory.unitcell_vectors))
 
 
 def _read_gro(path: Path, n_atoms: int, stride: int) -> Raw:
-    with _reading(path), GroTrajectoryFile(str(path)) as file:
+    with damaged(path), GroTrajectoryFile(str(path)) as file:
         position, time, vectors = file.read(stride=stride)
-    return Raw(position, None, time, vectors)
+    return Raw(position, None, time, one_box(path, vectors))
 
 
 READERS: dict[str, Callable[[Path, int, int], Raw]] = {
     ".trr": read_trr,
-    ".h5": _read_h5,
+    ".h5": read_packed,
     ".xtc": _read_xtc,
     ".pdb": _read_pdb,
     ".gro": _read_gro,
 }
-
-
-@contextmanager
-def _reading(path: Path):
-    """Say which file mdtraj could not read; on a damaged one it fails with whatever error its parser ran into."""
-    try:
-        yield
-    except (Warning, TrajectoryError):
-        raise
-    except Exception as error:
-        raise TrajectoryError(
-            f"{path}: want a whole {path.suffix[1:].upper()} file; it is cut off or damaged ({error})"
-        ) from error
 
 
 def _existing(path, suffixes) -> Path:
@@ -168,21 +149,6 @@ def _existing(path, suffixes) -> Path:
     if not path.stat().st_size:
         raise TrajectoryError(f"{path}: the file is empty")
     return path
-
-
-def _box(path, vectors, n_frames: int) -> np.ndarray:
-    """(3,) nm from (T, 3, 3) box vectors, inf where zero or absent."""
-    if vectors is None:
-        return np.full(3, np.inf)
-    lengths = np.diagonal(vectors, axis1=1, axis2=2)
-    if np.abs(vectors - lengths[:, :, None] * np.eye(3)).max() > 1e-5 * max(lengths.max(), 1.0):
-        raise TrajectoryError(f"{path}: want an orthorhombic box, got vectors {vectors[0].tolist()} nm")
-    if np.ptp(lengths, axis=0).max() > 1e-5 * max(lengths.max(), 1.0):
-        raise TrajectoryError(
-            f"{path}: want one box for all {n_frames} frames, got lengths from {lengths.min(axis=0).tolist()} to "
-            f"{lengths.max(axis=0).tolist()} nm; is this a run at constant pressure?"
-        )
-    return np.where(lengths[0] > 0, lengths[0], np.inf)
 
 
 def _times(path, time, n_frames: int, stride: int, frame_ps: float | None) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Atoms and bonds of a GROMACS topology (.top): what a GRO or TRR file does not hold."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import mdtraj
 import numpy as np
 
 from ..frames import Topology
-from .errors import TrajectoryError
+from .raw import TrajectoryError
 
 ELEMENTS = [e for e in vars(mdtraj.element).values() if isinstance(e, mdtraj.element.Element) and e.mass > 0]
 
@@ -16,14 +17,12 @@ TOLERANCE = 0.2
 
 
 class _Molecule(NamedTuple):
-    names: list[str]
-    residues: list[tuple[str, str]]  # number and name
-    mass: list[float]
+    atoms: list[tuple[str, tuple[str, str], float]]  # name, number and name of the residue, mass
     bonds: list[tuple[int, int]]  # from 0
 
 
 def read_top(path: Path) -> Topology:
-    """The atoms of all molecules that [ molecules ] counts, in its order, with the bonds of [ bonds ].
+    """Read the atoms of all molecules that [ molecules ] counts, in its order, with the bonds of [ bonds ].
 
     Names, residues and masses are those of [ atoms ] (eight columns: masses written out), elements the ones of nearest
     mass. Included files are not read, and conditional lines (#ifdef) are taken as they stand.
@@ -31,10 +30,10 @@ def read_top(path: Path) -> Topology:
     Raises TrajectoryError for a molecule that is counted but not defined in this file, an atom
     without a mass or with one that is no element's, or a bond to an atom that is not there.
     """
-    molecules, counts = _sections(path)
+    molecules, counts = _parse(path)
     if not counts:
         raise TrajectoryError(f"{path}: want a section [ molecules ], found none; is this an .itp file?")
-    names, residues, residue_index, mass, bonds = [], [], [], [], []
+    atoms, residue_index, bonds = [], [], []
     for kind, count in counts:
         if kind not in molecules:
             raise TrajectoryError(
@@ -42,61 +41,56 @@ def read_top(path: Path) -> Topology:
                 "are not read: leave out the solvent, or write the molecule out here"
             )
         molecule = molecules[kind]
-        runs = np.cumsum([0] + [a != b for a, b in zip(molecule.residues, molecule.residues[1:], strict=False)])
+        residue = np.cumsum([1] + [a[1] != b[1] for a, b in pairwise(molecule.atoms)])[: len(molecule.atoms)]
         for _ in range(count):
-            bonds += [(i + len(names), j + len(names)) for i, j in molecule.bonds]
-            residue_index += (runs + (residue_index[-1] + 1 if residue_index else 0)).tolist()
-            names += molecule.names
-            residues += [name for _, name in molecule.residues]
-            mass += molecule.mass
+            bonds += [(i + len(atoms), j + len(atoms)) for i, j in molecule.bonds]
+            residue_index += (residue + (residue_index[-1] if residue_index else -1)).tolist()
+            atoms += molecule.atoms
     return Topology(
-        names=tuple(names),
-        residues=tuple(residues),
+        names=tuple(name for name, _, _ in atoms),
+        residues=tuple(residue for _, (_, residue), _ in atoms),
         residue_index=tuple(residue_index),
-        elements=tuple(_element(path, name, m) for name, m in zip(names, mass, strict=True)),
-        mass=np.array(mass),
+        elements=tuple(_element(path, name, mass) for name, _, mass in atoms),
+        mass=np.array([mass for _, _, mass in atoms]),
         bonds=np.array(sorted(bonds), dtype=int).reshape(-1, 2),
     )
 
 
-def _sections(path: Path) -> tuple[dict[str, _Molecule], list[tuple[str, int]]]:
-    molecules: dict[str, _Molecule] = {}
-    counts, section = [], ""
+def _parse(path: Path) -> tuple[dict[str, _Molecule], list[tuple[str, int]]]:
+    """The molecules that the file defines, and how many there are of each."""
+    molecules, counts, section = {}, [], ""
     for number, text in enumerate(path.read_text().splitlines(), start=1):
         line = text.split(";")[0].strip()
-        if not line or line.startswith("#"):
-            continue
         if line.startswith("["):
             section = line.strip("[] ")
-            continue
-        try:
-            _take(molecules, counts, section, line.split())
-        except (ValueError, IndexError) as error:
-            raise TrajectoryError(f"{path}, line {number}, [ {section} ]: {error}; found {text.strip()!r}") from error
+        elif line and not line.startswith("#"):
+            try:
+                _add_line(molecules, counts, section, line.split())
+            except (ValueError, IndexError) as error:
+                where = f"{path}, line {number}, [ {section} ]"
+                raise TrajectoryError(f"{where}: {error}; found {text.strip()!r}") from error
     return molecules, counts
 
 
-def _take(molecules: dict, counts: list, section: str, words: list[str]):
-    """One line of a section into the molecule that was begun last, or into the counts."""
+def _add_line(molecules: dict[str, _Molecule], counts: list, section: str, words: list[str]):
+    """Add one line of a section to the molecule that was begun last, or to the counts."""
     if section == "moleculetype":
-        molecules[words[0]] = _Molecule([], [], [], [])
+        molecules[words[0]] = _Molecule([], [])
     elif section == "molecules":
         counts.append((words[0], int(words[1])))
-    elif section in ("atoms", "bonds") and not molecules:
-        raise ValueError("want a [ moleculetype ] before it")
-    elif section == "atoms":
-        molecule = list(molecules.values())[-1]
-        if len(words) < 8:
-            raise ValueError("want eight columns, the last of them the mass")
-        molecule.names.append(words[4])
-        molecule.residues.append((words[2], words[3]))
-        molecule.mass.append(float(words[7]))
-    elif section == "bonds":
-        molecule = list(molecules.values())[-1]
-        i, j = sorted((int(words[0]) - 1, int(words[1]) - 1))
-        if not 0 <= i < j < len(molecule.names):
-            raise ValueError(f"want a bond between two of {len(molecule.names)} atoms")
-        molecule.bonds.append((i, j))
+    elif section in ("atoms", "bonds"):
+        if not molecules:
+            raise ValueError("want a [ moleculetype ] before it")
+        atoms, bonds = list(molecules.values())[-1]
+        if section == "atoms":
+            if len(words) < 8:
+                raise ValueError("want eight columns, the last of them the mass")
+            atoms.append((words[4], (words[2], words[3]), float(words[7])))
+        else:
+            i, j = sorted((int(words[0]) - 1, int(words[1]) - 1))
+            if not 0 <= i < j < len(atoms):
+                raise ValueError(f"want a bond between two of {len(atoms)} atoms")
+            bonds.append((i, j))
 
 
 def _element(path: Path, name: str, mass: float) -> str:

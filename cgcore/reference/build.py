@@ -5,8 +5,9 @@ Starting structures only: bonds and angles are ideal, clashes are left to a mini
 
 import re
 import tomllib
+from dataclasses import replace
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
 import mdtraj
@@ -14,6 +15,8 @@ import numpy as np
 
 from ..config import ConfigError, did_you_mean
 from ..frames import Topology
+from ..io import read_topology
+from .protocol import RECIPES
 
 CONFORMATIONS = {
     "extended": (-135.0, 135.0),
@@ -23,9 +26,8 @@ CONFORMATIONS = {
 """phi and psi in degrees of an L-peptide; a D-peptide has the opposite signs."""
 
 HEXANE_BOX_NM = 2.79573
-HEXANE_MOLECULES = 100
-CH, CC = 0.109, 0.1529  # nm
-TETRAHEDRAL = 109.5  # degrees
+HEXANE_TOP = RECIPES / "hexane.top"
+"""The liquid's topology for both engines: OPLS-AA types and charges."""
 
 
 class Structure(NamedTuple):
@@ -37,7 +39,7 @@ class Structure(NamedTuple):
 
 
 def peptide(residues: tuple[str, ...], phi_psi, *, chirality: str = "L") -> Structure:
-    """A peptide between the caps ACE and NME, its omega angles trans.
+    """Build a peptide between the caps ACE and NME, its omega angles trans.
 
     residues: three-letter codes without the caps; phi_psi: degrees, one pair or a pair for each residue, those of the
     L-peptide, of which chirality "D" gives the mirror image. Raises ConfigError for a residue without a table.
@@ -66,79 +68,38 @@ def peptide(residues: tuple[str, ...], phi_psi, *, chirality: str = "L") -> Stru
 
 
 def hexane(seed: int = 0) -> Structure:
-    """The study's 100 molecules of hexane in their cubic box of 2.79573 nm, all-trans and stacked in three layers.
+    """Build the paper's 100 molecules of hexane in their cubic box, all-trans and stacked in three layers.
 
     Each is turned about its axis and perhaps upside down at random; a run melts this crystal before it counts.
     """
     random = np.random.default_rng(seed)
-    molecule = _trans_hexane()
+    molecule = np.array(_table("recipes/hexane.toml")["position"])
+    topology = read_topology(HEXANE_TOP)
+    count = topology.n_atoms // len(molecule)
     per_side, layers = 6, 3
     spacing = HEXANE_BOX_NM / np.array([per_side, per_side, layers])
     sites = (np.indices((per_side, per_side, layers)).reshape(3, -1).T + 0.5) * spacing
-    sites = sites[np.sort(random.permutation(len(sites))[:HEXANE_MOLECULES])]
-    parts = []
+    sites = sites[np.sort(random.permutation(len(sites))[:count])]
+    position = []
     for site in sites:
         turn, flip = random.uniform(0, 2 * np.pi), random.choice([-1.0, 1.0])
         c, s = np.cos(turn), np.sin(turn)
         # Two axes change sign together: a proper rotation.
-        parts.append(molecule @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]) * [1, flip, flip] + site)
-    names, elements = ["C1", "H2", "H3", "H4"], ["C", "H", "H", "H"]
-    for first in (5, 8, 11, 14):
-        names += [f"C{first}", f"H{first + 1}", f"H{first + 2}"]
-        elements += ["C", "H", "H"]
-    names, elements = [*names, "C17", "H18", "H19", "H20"], [*elements, "C", "H", "H", "H"]
-    bonds, last = [], None
-    for atom, element in enumerate(elements):
-        if element == "C":
-            bonds += [(last, atom)] if last is not None else []
-            last = atom
-        else:
-            bonds.append((last, atom))
-    n = len(names)
-    topology = Topology(
-        names=tuple(names) * HEXANE_MOLECULES,
-        residues=("HEX",) * n * HEXANE_MOLECULES,
-        residue_index=tuple(np.repeat(np.arange(HEXANE_MOLECULES), n).tolist()),
-        elements=tuple(elements) * HEXANE_MOLECULES,
-        mass=np.tile(masses(elements), HEXANE_MOLECULES),
-        bonds=(np.array(bonds)[None] + n * np.arange(HEXANE_MOLECULES)[:, None, None]).reshape(-1, 2),
-    )
-    return Structure(topology, np.concatenate(parts), np.full(3, HEXANE_BOX_NM))
-
-
-def stereocentres(topology: Topology) -> list[tuple[int, int, int, int]]:
-    """Chiral carbons of the residues known here: (centre, a, b, c), neighbours by falling priority, hydrogen left out."""
-    centres = {"CA": ("N", "C", "CB"), ("THR", "CB"): ("OG1", "CA", "CG2")}
-    index = {(r, n): k for k, (r, n) in enumerate(zip(topology.residue_index, topology.names, strict=True))}
-    found = []
-    for atom, (number, residue, name) in enumerate(
-        zip(topology.residue_index, topology.residues, topology.names, strict=True)
-    ):
-        partners = centres.get((residue, name), centres.get(name))
-        if partners and all((number, p) in index for p in partners):
-            found.append((atom, *(index[number, p] for p in partners)))
-    return found
-
-
-def handedness(topology: Topology, position: np.ndarray) -> list[str]:
-    """R or S (Cahn, Ingold and Prelog) for each stereocentre of one frame (A, 3) nm.
-
-    Seen with the hydrogen behind, the neighbours a, b, c run anticlockwise (S) where a . (b x c) > 0 from the centre.
-    L-amino acids of this package are S at CA; L-threonine is R at CB.
-    """
-    labels = []
-    for centre, *partners in stereocentres(topology):
-        a, b, c = (position[p] - position[centre] for p in partners)
-        labels.append("S" if np.dot(a, np.cross(b, c)) > 0 else "R")
-    return labels
+        position.append(molecule @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]) * [1, flip, flip] + site)
+    topology = replace(topology, mass=_masses(topology.elements))
+    return Structure(topology, np.concatenate(position), np.full(3, HEXANE_BOX_NM))
 
 
 @cache
+def _table(name: str) -> dict:
+    return tomllib.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
+
+
 def _residue(code: str) -> dict[str, list]:
-    table = tomllib.loads((resources.files("cgcore.reference") / "residues.toml").read_text(encoding="utf-8"))
+    table = _table("residues.toml")
     if code not in table:
-        known = sorted(table.keys() - {"ACE", "NME"})
-        raise ConfigError(f"unknown residue {code!r}; there are {known}{did_you_mean(code, known)}")
+        residues = sorted(table.keys() - {"ACE", "NME"})
+        raise ConfigError(f"unknown residue {code!r}; there are {residues}{did_you_mean(code, residues)}")
     return table[code]
 
 
@@ -182,27 +143,6 @@ def place(a, b, c, length: float, angle: float, dihedral: float) -> np.ndarray:
     return c + length * (local[0] * along + local[1] * across + local[2] * normal)
 
 
-def _trans_hexane() -> np.ndarray:
-    """(20, 3) nm, the axis of the chain along z, centred."""
-    half = np.radians(TETRAHEDRAL / 2)
-    carbons = np.array([[(-1) ** k * CC / 2 * np.cos(half), 0.0, k * CC * np.sin(half)] for k in range(6)])
-    atoms = []
-    for k, carbon in enumerate(carbons):
-        atoms.append(carbon)
-        neighbours = [carbons[j] for j in (k - 1, k + 1) if 0 <= j < 6]
-        if len(neighbours) == 1:
-            (inner,) = neighbours
-            far = carbons[2] if k == 0 else carbons[3]
-            atoms += [place(far, inner, carbon, CH, TETRAHEDRAL, d) for d in (60.0, 180.0, -60.0)]
-        else:
-            outwards = carbon - np.mean(neighbours, axis=0)
-            outwards /= np.linalg.norm(outwards)
-            side = np.array([0.0, 1.0, 0.0])
-            atoms += [carbon + CH * (np.cos(half) * outwards + sign * np.sin(half) * side) for sign in (1, -1)]
-    atoms = np.array(atoms)
-    return atoms - atoms.mean(axis=0)
-
-
 def _topology(codes: tuple[str, ...], rows: dict[str, dict]) -> Topology:
     names, residues, numbers, elements, bonds = [], [], [], [], []
     index: dict[tuple[int, str], int] = {}
@@ -225,10 +165,10 @@ def _topology(codes: tuple[str, ...], rows: dict[str, dict]) -> Topology:
         residues=tuple(residues),
         residue_index=tuple(numbers),
         elements=tuple(elements),
-        mass=masses(elements),
+        mass=_masses(elements),
         bonds=np.array(sorted(bonds), dtype=int),
     )
 
 
-def masses(elements) -> np.ndarray:
+def _masses(elements) -> np.ndarray:
     return np.array([mdtraj.element.Element.getBySymbol(symbol).mass for symbol in elements])

@@ -2,8 +2,8 @@
 
 At fixed R = W r atoms have the density exp(-u(r) / kT) on the plane W r = R. BAOAB with the velocities of the beads
 taken out after each kick stays on it (geodesic BAOAB: Leimkuhler & Matthews, Proc. R. Soc. A 472, 20160138, 2016); R is
-linear in r, so that nothing has to be corrected for. The mean of the mapped force there is the mean force that force matching
-looks for, and its scatter is the noise (Ciccotti, Kapral & Vanden-Eijnden, ChemPhysChem 6, 1809, 2005).
+linear in r, so that nothing has to be corrected for. The mean of the mapped force there is the mean force that force
+matching looks for, and its scatter is the noise (Ciccotti, Kapral & Vanden-Eijnden, ChemPhysChem 6, 1809, 2005).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from ..config import positive
 from ..units import kT
-from .errors import ReferenceError
+from .errors import ReferenceRunError
 
 LIGHTEST = 4.0
 """g/mol. Where atoms are does not depend on their masses, and without light ones steps may be longer."""
@@ -67,14 +67,22 @@ def sample(
     frame: int = 0,
     on_sample: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """Mapped forces (S, N, 3) kJ/mol/nm at fixed beads, from one frame of atoms (A, 3) nm on.
+    """Sample the mapped force at fixed beads, from one frame of atoms (A, 3) nm on.
 
-    context: of the atomistic system, in the frame's box; its integrator is not used. weights, force_weights: (N, A) of the
-    map. frame: a number that tells the noise of one frame from that of another. Raises ReferenceError for a system with constraints, whose forces this does not see, and where atoms fly apart.
+    Args:
+        context: of the atomistic system, in the frame's box; its integrator is not used.
+        weights, force_weights: (N, A) of the map.
+        frame: a number that tells the noise of one frame from that of another.
+
+    Returns:
+        (S, N, 3) kJ/mol/nm.
+
+    Raises:
+        ReferenceRunError: for a system with constraints, whose forces this does not see; where atoms fly apart.
     """
     system = context.getSystem()
     if n := system.getNumConstraints():
-        raise ReferenceError(f"want a system without constraints, got {n} fixed distances")
+        raise ReferenceRunError(f"want a system without constraints, got {n} fixed distances")
     mass = np.array([system.getParticleMass(k)._value for k in range(system.getNumParticles())])
     mass = np.maximum(mass, LIGHTEST)[:, None]
     beads = Beads(weights, force_weights, mass[:, 0])
@@ -86,7 +94,7 @@ def sample(
     x = np.array(position, dtype=float)
     v = beads.project(sigma * random.normal(size=x.shape))
     force = _force(context, x)
-    found = []
+    samples = []
     for _ in range(config.samples):
         for _ in range(config.steps_per_sample):
             v = beads.project(v + half * force / mass)
@@ -96,13 +104,13 @@ def sample(
             force = _force(context, x)
             v = beads.project(v + half * force / mass)
         if not np.isfinite(force).all():
-            raise ReferenceError(
-                f"atoms under fixed beads flew apart after {len(found) * config.steps_per_sample} steps; want a shorter "
+            raise ReferenceRunError(
+                f"atoms under fixed beads flew apart after {len(samples) * config.steps_per_sample} steps; want a shorter "
                 f"step than {config.dt_ps} ps, or is the frame not one of this system?"
             )
-        found.append(beads.force_weights @ force)
+        samples.append(beads.force_weights @ force)
         on_sample()
-    return np.array(found)
+    return np.array(samples)
 
 
 def _force(context: mm.Context, position: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """One replica by OpenMM: equilibrated, simulated frame by frame, checkpointed by the clock."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,10 @@ from openmm import unit
 
 from ..io import trr_frame
 from ..units import KB
-from .errors import ReferenceError
+from .errors import ReferenceRunError
 from .output import Recorder
 from .protocol import Protocol
-from .protocol import system as known_system
-from .system import Prepared, prepare
+from .system import Plan, Prepared, prepare, solute_constraints
 
 CHECKPOINT_S = 30.0
 """Wall time between checkpoints: what a killed run loses at most."""
@@ -28,15 +28,29 @@ NPT_BAR = 1.0
 NPT_SAMPLES = 100
 
 
+def plan(protocol: Protocol, device: str) -> Plan:
+    """Say what will run where.
+
+    Raises ConfigError for a box too small for the cut-off, ReferenceRunError for a GPU that is not there.
+    """
+    prepared = prepare(protocol, 0)
+    name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
+    jobs = 1 if name == "CUDA" else os.cpu_count() or 1
+    return Plan(prepared.structure, solute_constraints(prepared), name, jobs, {"openmm": version()})
+
+
 def platform(device: str, n_atoms: int, periodic: bool) -> str:
-    """The OpenMM platform of a device, "cpu", "cuda" or "auto". Raises ReferenceError for a GPU that is not there."""
+    """Name the OpenMM platform of a device, "cpu", "cuda" or "auto".
+
+    Raises ReferenceRunError for a GPU that is not there.
+    """
     there = {mm.Platform.getPlatform(k).getName() for k in range(mm.Platform.getNumPlatforms())}
     if device not in ("auto", "cpu", "cuda"):
-        raise ReferenceError(f"device: want auto, cpu or cuda, got {device!r}")
+        raise ReferenceRunError(f"device: want auto, cpu or cuda, got {device!r}")
     if device == "cuda" and "CUDA" not in there:
-        raise ReferenceError(
-            f"a GPU was asked for, OpenMM has only {sorted(there)} here; want the wheels `openmm[cuda12]` and a driver, "
-            "or --device cpu"
+        raise ReferenceRunError(
+            f"a GPU was asked for, OpenMM has only {sorted(there)} here; want the wheels `openmm[cuda12]` and a "
+            "driver, or --device cpu"
         )
     if device != "cpu" and "CUDA" in there:
         return "CUDA"
@@ -51,13 +65,20 @@ def produce(
     *,
     device: str = "auto",
     threads: int = 1,
-    on_frame: Callable[[], None] = lambda: None,
+    report: Callable[[float, str], None] = lambda ps, stage: None,
     stop: Event | None = None,
 ) -> int:
-    """Bring one replica to n_frames frames, from its checkpoint where there is one; the number it has then.
+    """Bring one replica to n_frames frames, from its checkpoint where there is one.
 
-    `on_frame` is called after each frame; a set `stop` ends at the next frame with a checkpoint. Raises ReferenceError
-    when positions or energies are no longer finite, and for a checkpoint that does not fit.
+    Args:
+        report: called after each frame with the ps done, equilibration included, and the stage.
+        stop: ends the run at the next frame, with a checkpoint, once it is set.
+
+    Returns:
+        The number of frames there are then.
+
+    Raises:
+        ReferenceRunError: when positions or energies are no longer finite, and for a checkpoint that does not fit.
     """
     stop = stop or Event()
     prepared = prepare(protocol, replica)
@@ -76,7 +97,7 @@ def produce(
         state = _next_frame(context, protocol)
         if state is None:
             recorder.append(frames, lines)
-            raise ReferenceError(
+            raise ReferenceRunError(
                 f"replica {replica} exploded between {done * protocol.frame_ps:g} and "
                 f"{(done + 1) * protocol.frame_ps:g} ps; a shorter step than {protocol.dt_ps * 1000:g} fs is the usual "
                 f"cure. {recorder.trajectory} holds the {done} frames before it"
@@ -89,7 +110,7 @@ def produce(
         at = done * protocol.frame_ps
         frames.append(trr_frame(position, force, box, at, done * protocol.steps_per_frame))
         lines.append(f"{at:.10g},{potential:.4f},{2 * kinetic / (degrees * KB):.3f}\n")
-        on_frame()
+        report(2 * protocol.equilibration_ps + at, "production")
         if time.monotonic() - last > CHECKPOINT_S or done == n_frames or stop.is_set():
             recorder.append(frames, lines)
             recorder.checkpoint(_state(context), done)
@@ -98,7 +119,7 @@ def produce(
 
 
 def _next_frame(context, protocol: Protocol):
-    """The state one frame later, None where positions or energies are no longer finite."""
+    """Simulate one frame and return the state then, None where positions or energies are no longer finite."""
     try:
         context.getIntegrator().step(protocol.steps_per_frame)
         state = context.getState(positions=True, forces=True, energy=True, enforcePeriodicBox=protocol.periodic)
@@ -111,14 +132,14 @@ def _next_frame(context, protocol: Protocol):
 
 
 def degrees_of_freedom(system: mm.System) -> int:
-    """Momenta that are free: not of massless or constrained particles, nor of the centre of mass where it is held."""
+    """Count the momenta that are free: not of massless or constrained particles, nor of a centre of mass held still."""
     moving = sum(system.getParticleMass(k)._value > 0 for k in range(system.getNumParticles()))
     held = any(isinstance(force, mm.CMMotionRemover) for force in system.getForces())
     return 3 * moving - system.getNumConstraints() - 3 * held
 
 
 def _context(protocol, prepared: Prepared, name: str, threads: int, recorder: Recorder, replica: int, stop: Event):
-    """A context at the last checkpoint, or equilibrated, and its box (3,) nm; (None, None) when stopped before."""
+    """Make a context at the last checkpoint, or equilibrated, and its box (3,) nm; (None, None) when stopped before."""
     saved = recorder.resume()
     properties = {"Threads": str(threads)} if name == "CPU" else {}
     integrator = mm.LangevinMiddleIntegrator(protocol.temperature_K, protocol.friction_per_ps, protocol.dt_ps)
@@ -154,7 +175,7 @@ def equilibrate(protocol: Protocol, prepared: Prepared, name: str, properties: d
     mm.LocalEnergyMinimizer.minimize(context)
     context.setVelocitiesToTemperature(protocol.temperature_K, seed)
     steps = max(1, round(protocol.equilibration_ps / protocol.dt_ps))
-    if known_system(protocol.system).is_liquid:
+    if protocol.is_liquid:
         integrator.setTemperature(MELT_K)
         if not _step(integrator, steps, stop):
             return None

@@ -18,71 +18,82 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 
+from ..frames import Topology
 from ..io import trr_frame
 from ..store import read_json, write_json
 from ..store.files import plain, replacing
 from ..store.runs import device, git_state, versions
-from ..units import ns_per_day
+from ..units import PS_PER_NS, ns_per_day
 from .build import Structure
-from .errors import ReferenceError
+from .errors import ReferenceRunError
 from .protocol import Protocol
 
 CONFIG, TOPOLOGY, MANIFEST, LOCK = "config.json", "topology.pdb", "manifest.json", ".lock"
+ATOM_BYTES = 24  # of one frame: position and force in single precision
 LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K\n"
 
 
 def open_folder(folder: Path, protocol: Protocol) -> Path:
-    """Begin or go on with a folder. Raises ReferenceError where another protocol made it."""
+    """Begin or go on with a folder. Raises ReferenceRunError where another protocol made it."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config, wanted = folder / CONFIG, plain(protocol)
     if not config.is_file():
-        if strangers := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
-            raise ReferenceError(f"{folder}: files without a {CONFIG}: {strangers[:5]}; want an empty or new folder")
+        if others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
+            raise ReferenceRunError(f"{folder}: files without a {CONFIG}: {others[:5]}; want an empty or new folder")
         write_json(config, wanted)
-    found = read_json(config)
-    if differing := sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k)):
-        told = "; ".join(f"{k} was {found.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
-        raise ReferenceError(f"{folder} holds another simulation: {told}. Want the same protocol or another --out")
+    stored = read_json(config)
+    if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
+        changes = "; ".join(f"{k} was {stored.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
+        raise ReferenceRunError(
+            f"{folder} holds another simulation: {changes}. Want the same protocol or another --out"
+        )
     return folder
 
 
 @contextmanager
 def working_in(folder: Path):
-    """Hold a folder for this process. Raises ReferenceError where another one is at work in it."""
+    """Hold a folder for this process. Raises ReferenceRunError where another one is at work in it."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ReferenceError(
+            raise ReferenceRunError(
                 f"{folder}: another process is simulating into this folder; want to wait for it, or another --out"
             ) from error
         yield
 
 
-def write_topology(path: Path, structure: Structure, constraints: np.ndarray):
-    """The solute as PDB, under its own atom names, with bonds and constraints by atom numbers from 1."""
-    topology = structure.topology
-    top, chain, residues = mdtraj.Topology(), None, {}
-    chain = top.add_chain()
+def mdtraj_topology(topology: Topology) -> mdtraj.Topology:
+    """Give mdtraj the same atoms, residues and bonds in one chain, residues numbered from 1."""
+    converted, residues = mdtraj.Topology(), {}
+    chain = converted.add_chain()
     for name, residue, number, element in zip(
         topology.names, topology.residues, topology.residue_index, topology.elements, strict=True
     ):
         if number not in residues:
-            residues[number] = top.add_residue(residue, chain, resSeq=number + 1)
-        top.add_atom(name, mdtraj.element.Element.getBySymbol(element), residues[number])
-    periodic = np.isfinite(structure.box).all()
-    frame = mdtraj.Trajectory(
-        structure.position[None],
-        top,
-        unitcell_lengths=structure.box[None] if periodic else None,
-        unitcell_angles=np.full((1, 3), 90.0) if periodic else None,
-    )
-    frame.save_pdb(str(path))
+            residues[number] = converted.add_residue(residue, chain, resSeq=number + 1)
+        converted.add_atom(name, mdtraj.element.Element.getBySymbol(element), residues[number])
+    for i, j in topology.bonds.tolist():
+        converted.add_bond(converted.atom(i), converted.atom(j))
+    return converted
+
+
+def mdtraj_frame(structure: Structure) -> mdtraj.Trajectory:
+    """Give mdtraj one frame of a structure."""
+    edges = structure.box[None] if np.isfinite(structure.box).all() else None
+    angles = None if edges is None else np.full((1, 3), 90.0)
+    top = mdtraj_topology(structure.topology)
+    return mdtraj.Trajectory(structure.position[None], top, unitcell_lengths=edges, unitcell_angles=angles)
+
+
+def write_topology(path: Path, structure: Structure, constraints: np.ndarray):
+    """Write the solute as PDB, under its own atom names, with bonds and constraints by atom numbers from 1."""
+    mdtraj_frame(structure).save_pdb(str(path))
     lines = [line for line in path.read_text().splitlines() if not line.startswith(("REMARK", "CONECT", "END"))]
     remarks = [f"REMARK   6 CONSTRAINT {i + 1} {j + 1}" for i, j in constraints.tolist()]
-    bonds = [f"CONECT{i + 1:5d}{j + 1:5d}" for i, j in topology.bonds.tolist()]
+    bonds = [f"CONECT{i + 1:5d}{j + 1:5d}" for i, j in structure.topology.bonds.tolist()]
     with replacing(path) as file:
         file.write("\n".join([*remarks, *lines, *bonds, "END", ""]).encode())
 
@@ -90,52 +101,10 @@ def write_topology(path: Path, structure: Structure, constraints: np.ndarray):
 class Recorder:
     """Appends frames of one replica; a checkpoint says how many of them count, and what lies behind is dropped."""
 
-    def __init__(self, folder: Path, replica: int, n_atoms: int):
-        self.stem = folder / f"replica_{replica:02d}"
+    def __init__(self, folder: Path, replica: int, n_atoms: int, header: str = LOG_HEADER):
+        self.stem, self.header = folder / f"replica_{replica:02d}", header
         self.frame_bytes = len(trr_frame(np.zeros((n_atoms, 3)), np.zeros((n_atoms, 3)), np.ones(3), 0.0, 0))
         self.trajectory, self.log, self.state = (self.stem.with_suffix(s) for s in (".trr", ".csv", ".xml"))
-
-    def resume(self) -> str | None:
-        """OpenMM's state to go on from, None at the beginning; frames written after it are cut off.
-
-        Raises ReferenceError where frames that the checkpoint counts are missing.
-        """
-        if not self.state.is_file():
-            return None
-        head, state = self.state.read_text().split("\n", 1)
-        self._cut(int(head.removeprefix("<!-- frames ").removesuffix(" -->")))
-        return state
-
-    def _cut(self, frames: int):
-        """Keep so many frames in both files."""
-        found = self.trajectory.stat().st_size // self.frame_bytes if self.trajectory.is_file() else 0
-        if found < frames:
-            raise ReferenceError(
-                f"{self.trajectory}: {found} frames, the checkpoint beside it counts {frames}; was the file cut or "
-                "replaced? Remove the three files of this replica to make them again"
-            )
-        if self.trajectory.is_file():
-            os.truncate(self.trajectory, frames * self.frame_bytes)
-        lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [LOG_HEADER]
-        if len(lines) <= frames:
-            raise ReferenceError(f"{self.log}: {len(lines) - 1} lines, the checkpoint beside it counts {frames} frames")
-        with replacing(self.log) as file:
-            file.write("".join(lines).encode())
-
-    def append(self, frames: list[bytes], lines: list[str]):
-        with open(self.trajectory, "ab") as file:
-            file.writelines(frames)
-            file.flush()
-            os.fsync(file.fileno())
-        with open(self.log, "a") as file:
-            file.writelines(lines)
-
-    def checkpoint(self, state: str, frames: int):
-        """From now on `frames` frames count."""
-        if not frames:
-            self.log.write_text(LOG_HEADER)
-        with replacing(self.state) as file:
-            file.write(f"<!-- frames {frames} -->\n{state}".encode())
 
     @property
     def frames(self) -> int:
@@ -145,42 +114,75 @@ class Recorder:
         with open(self.state) as file:
             return int(file.readline().removeprefix("<!-- frames ").removesuffix(" -->\n"))
 
+    def resume(self) -> str | None:
+        """Cut off the frames behind the checkpoint and return the engine's state in it; None at the beginning.
+
+        Raises ReferenceRunError where frames that the checkpoint counts are missing.
+        """
+        if not self.state.is_file():
+            self.trajectory.unlink(missing_ok=True)
+            self.log.write_text(self.header)
+            return None
+        frames = self.frames
+        stored = self.trajectory.stat().st_size // self.frame_bytes if self.trajectory.is_file() else 0
+        if stored < frames:
+            raise ReferenceRunError(
+                f"{self.trajectory}: {stored} frames, the checkpoint beside it counts {frames}; was the file cut or "
+                "replaced? Remove the three files of this replica to make them again"
+            )
+        if self.trajectory.is_file():
+            os.truncate(self.trajectory, frames * self.frame_bytes)
+        lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [self.header]
+        if len(lines) <= frames:
+            raise ReferenceRunError(
+                f"{self.log}: {len(lines) - 1} lines, the checkpoint beside it counts {frames} frames"
+            )
+        with replacing(self.log) as file:
+            file.write("".join(lines).encode())
+        return self.state.read_text().split("\n", 1)[1]
+
+    def append(self, frames: list[bytes], lines: list[str]):
+        """Add frames and their lines of the log; they count from the next checkpoint on."""
+        with open(self.trajectory, "ab") as file:
+            file.writelines(frames)
+            file.flush()
+            os.fsync(file.fileno())
+        with open(self.log, "a") as file:
+            file.writelines(lines)
+
+    def checkpoint(self, state: str, frames: int):
+        """Let `frames` frames count, after which the engine goes on from its state."""
+        with replacing(self.state) as file:
+            file.write(f"<!-- frames {frames} -->\n{state}".encode())
+
 
 def write_manifest(
     folder: Path, protocol: Protocol, n_frames: int, new: int, wall_s: float, platform: str, engine: dict[str, str]
 ):
-    """What made a finished run of n_frames a replica; engine: version.
+    """Write what made a finished run of n_frames a replica; engine: version.
 
     A run may be made in several sittings: the last one made `new` frames, all replicas together, in wall_s seconds.
     """
     before = read_json(folder / MANIFEST).get("sittings", []) if (folder / MANIFEST).is_file() else []
+    speed = ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None
     logs = [
         np.loadtxt(Recorder(folder, r, 1).log, delimiter=",", skiprows=1, ndmin=2) for r in range(protocol.replicas)
     ]
-    temperature = np.concatenate([log[:, 2] for log in logs])
-    write_json(
-        folder / MANIFEST,
-        {
-            "protocol": plain(protocol),
-            "replicas": protocol.replicas,
-            "frames": n_frames,
-            "length_ns": n_frames * protocol.frame_ps / 1000,
-            "platform": platform,
-            "versions": versions() | engine,
-            "git": git_state(),
-            "device": device(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "sittings": [
-                *before,
-                {
-                    "frames": new,
-                    "wall_s": wall_s,
-                    "ns_per_day": ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None,
-                },
-            ],
-            "results": {
-                "mean_temperature_K": float(temperature.mean()),
-                "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
-            },
-        },
-    )
+    results = {
+        "mean_temperature_K": float(np.concatenate([log[:, 2] for log in logs]).mean()),
+        "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
+    }
+    manifest = {
+        "protocol": plain(protocol),
+        "replicas": protocol.replicas,
+        "frames": n_frames,
+        "length_ns": n_frames * protocol.frame_ps / PS_PER_NS,
+        "platform": platform,
+        "versions": versions() | engine,
+        "git": git_state(),
+        "device": device(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sittings": [*before, {"frames": new, "wall_s": wall_s, "ns_per_day": speed}],
+        "results": results,
+    }
+    write_json(folder / MANIFEST, manifest)

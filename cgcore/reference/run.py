@@ -1,6 +1,5 @@
 """All replicas of a reference simulation, side by side, with progress; killed at any moment it goes on."""
 
-import itertools
 import multiprocessing
 import os
 import threading
@@ -13,16 +12,15 @@ from tqdm import tqdm
 
 from ..config import ConfigError
 from ..processes import end_with_parent
-from ..units import ns_per_day
-from . import gromacs
-from .engine_openmm import platform, produce, version
-from .errors import ReferenceError, check_disk
-from .output import TOPOLOGY, Recorder, open_folder, working_in, write_manifest, write_topology
+from ..units import PS_PER_NS, ns_per_day
+from . import engine_openmm, gromacs
+from .errors import ReferenceRunError, check_disk
+from .output import ATOM_BYTES, TOPOLOGY, Recorder, open_folder, working_in, write_manifest, write_topology
 from .protocol import Protocol
-from .system import prepare, solute_constraints
 
+ENGINES = {"openmm": engine_openmm, "gromacs": gromacs}
+"""Each has `plan`, and `produce` for one replica."""
 POLL_S = 0.2
-ATOM_BYTES = 24  # of one frame: position and force in single precision
 
 
 def simulate(
@@ -34,90 +32,108 @@ def simulate(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Bring every replica of a protocol to length_ns by its engine; the folder, of which `output` says what it holds.
+    """Bring every replica of a protocol to length_ns by its engine.
 
-    jobs replicas run at once, as many as there are cores by default. What exists is gone on with; a longer length_ns
-    adds to it. Raises ConfigError for a length without a frame, ReferenceError for a folder of another protocol, a
-    full disk, a missing GPU, and after all other replicas have ended for those that failed.
+    What exists is gone on with from its last checkpoint; a longer length_ns adds to it.
+
+    Args:
+        out: the folder of the run.
+        device: "auto" (a GPU where the engine can use one), "cpu" or "cuda".
+        jobs: replicas at once, as many as there are cores by default.
+
+    Returns:
+        The folder; `output` says what it holds.
+
+    Raises:
+        ConfigError: for a length without a frame, or a box too small for the cut-off.
+        ReferenceRunError: for a folder of another protocol, a full disk, a missing engine or GPU; and, after all other
+            replicas have ended, for those that failed.
     """
-    engine = gromacs.run if protocol.engine == "gromacs" else _by_openmm
-    return engine(protocol, length_ns, Path(out), device=device, jobs=jobs, progress=progress)
-
-
-def _by_openmm(protocol: Protocol, length_ns: float, out: Path, *, device: str, jobs: int | None, progress: bool):
-    n_frames = round(length_ns * 1000 / protocol.frame_ps)
+    n_frames = round(length_ns * PS_PER_NS / protocol.frame_ps)
     if n_frames < 1:
         raise ConfigError(f"want at least one frame, got {length_ns} ns with frames every {protocol.frame_ps} ps")
-    prepared = prepare(protocol, 0)
-    solute = prepared.structure.topology.n_atoms
-    name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
-    folder = open_folder(out, protocol)
+    plan = ENGINES[protocol.engine].plan(protocol, device)
+    folder, cores = open_folder(Path(out), protocol), os.cpu_count() or 1
     with working_in(folder):
-        write_topology(folder / TOPOLOGY, prepared.structure, solute_constraints(prepared))
-        before = [Recorder(folder, r, solute).frames for r in range(protocol.replicas)]
-        check_disk(folder, sum(max(0, n_frames - n) for n in before) * solute * ATOM_BYTES)
-        cores = os.cpu_count() or 1
-        jobs = min(protocol.replicas, jobs or (1 if name == "CUDA" else cores))
-        started = time.perf_counter()
-        common = {"device": device, "threads": max(1, cores // jobs)}
-        missing = [(r, n) for r, n in enumerate(before) if n < n_frames]
-        with tqdm(
-            total=n_frames * protocol.replicas,
-            initial=sum(min(n, n_frames) for n in before),
-            unit="frame",
-            desc=f"{protocol.system}, {name}",
-            disable=not progress,
-        ) as bar:
-            tasks = [(protocol, r, n_frames, folder) for r, _ in missing]
-            ticks = _ticks(bar, protocol.frame_ps)
-            errors = _in_turn(tasks, common, ticks) if jobs == 1 else _side_by_side(tasks, common, ticks, jobs)
+        write_topology(folder / TOPOLOGY, plan.solute, plan.constraints)
+        atoms, replicas = plan.solute.topology.n_atoms, range(protocol.replicas)
+        jobs = min(protocol.replicas, jobs or plan.jobs)
+        before = [Recorder(folder, r, atoms).frames for r in replicas]
+        missing = [max(0, n_frames - n) for n in before]
+        check_disk(folder, ATOM_BYTES * atoms * sum(missing) + jobs * plan.segment_bytes(max(missing)))
+        started, equilibration_ps = time.perf_counter(), 2 * protocol.equilibration_ps
+        total_ps = protocol.replicas * (equilibration_ps + n_frames * protocol.frame_ps)
+        with Progress(f"{protocol.system}, {protocol.engine} on {plan.platform}", total_ps, shown=progress) as bar:
+            for r in replicas:
+                if not missing[r]:
+                    bar.report(r, equilibration_ps + before[r] * protocol.frame_ps, "done")
+            tasks = [(protocol, r, n_frames, folder) for r in replicas if missing[r]]
+            common = {"device": device, "threads": max(1, cores // jobs)}
+            errors = (_in_turn if jobs == 1 else _side_by_side)(tasks, common, bar.report, jobs)
         if errors:
-            raise ReferenceError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
-        new, wall_s = sum(max(0, n_frames - n) for n in before), time.perf_counter() - started
-        write_manifest(folder, protocol, n_frames, new, wall_s, name, {"openmm": version()})
+            raise ReferenceRunError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
+        wall_s = time.perf_counter() - started
+        write_manifest(folder, protocol, n_frames, sum(missing), wall_s, plan.platform, plan.versions)
     return folder
 
 
-def _ticks(bar: tqdm, frame_ps: float) -> Callable[[], None]:
-    """A function to call after every frame of any replica."""
-    started, count = time.perf_counter(), itertools.count(1)
+class Progress:
+    """One bar over the nanoseconds of all replicas, equilibration included, with their speed and the time left."""
 
-    def tick():
-        speed = ns_per_day(next(count) * frame_ps, time.perf_counter() - started)
-        bar.set_postfix_str(f"{speed:.0f} ns/day in all", refresh=False)
-        bar.update()
+    def __init__(self, name: str, total_ps: float, *, shown: bool):
+        self.reached_ps: dict[int, float] = {}
+        self.started = time.perf_counter()
+        layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total:.4g} ns [{elapsed}<{remaining}{postfix}]"
+        self.bar = tqdm(total=total_ps / PS_PER_NS, desc=name, bar_format=layout, disable=not shown)
 
-    return tick
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+    def report(self, number: int, ps: float, stage: str):
+        """Say where a replica is; its first report says what an earlier run had done."""
+        if self.bar.disable:
+            return
+        first = number not in self.reached_ps
+        self.reached_ps[number] = max(ps, self.reached_ps.get(number, 0.0))
+        new = min(sum(self.reached_ps.values()) / PS_PER_NS, self.bar.total) - self.bar.n
+        if first:
+            self.bar.initial += new
+        self.bar.update(new)
+        if elapsed := time.perf_counter() - self.started:
+            speed = ns_per_day((self.bar.n - self.bar.initial) * PS_PER_NS, elapsed)
+            self.bar.set_postfix_str(f"{stage}, {speed:.3g} ns/day in all", refresh=False)
 
 
-def _in_turn(tasks: list[tuple], common: dict, tick: Callable) -> list[ReferenceError]:
+def _in_turn(tasks: list[tuple], common: dict, report: Callable, jobs: int) -> list[ReferenceRunError]:
     errors = []
     for task in tasks:
         try:
-            produce(*task, **common, on_frame=tick)
-        except ReferenceError as error:
+            _replica(task, common, report)
+        except ReferenceRunError as error:
             errors.append(error)
     return errors
 
 
-def _side_by_side(tasks: list[tuple], common: dict, tick: Callable, jobs: int) -> list[ReferenceError]:
-    """Replicas in processes of their own: OpenMM's Reference platform has one random stream a process.
+def _side_by_side(tasks: list[tuple], common: dict, report: Callable, jobs: int) -> list[ReferenceRunError]:
+    """Run replicas in processes of their own: OpenMM's Reference platform has one random stream a process.
 
     An interrupt lets every replica end with a checkpoint.
     """
     context = multiprocessing.get_context("spawn")
-    frames, stop, errors = context.SimpleQueue(), context.Event(), []
-    with ProcessPoolExecutor(jobs, context, initializer=_remember, initargs=(frames, stop)) as pool:
-        waiting = {pool.submit(_produce, task, common) for task in tasks}
+    reports, stop, errors = context.SimpleQueue(), context.Event(), []
+    with ProcessPoolExecutor(jobs, context, initializer=_remember, initargs=(reports, stop)) as pool:
+        waiting = {pool.submit(_in_worker, task, common) for task in tasks}
         try:
             while waiting:
                 done, waiting = wait(waiting, timeout=POLL_S)
-                while not frames.empty():
-                    frames.get()
-                    tick()
+                while not reports.empty():
+                    report(*reports.get())
                 for future in done:
                     error = future.exception()
-                    if isinstance(error, ReferenceError):
+                    if isinstance(error, ReferenceRunError):
                         errors.append(error)
                     elif error is not None:
                         raise error
@@ -128,17 +144,23 @@ def _side_by_side(tasks: list[tuple], common: dict, tick: Callable, jobs: int) -
     return errors
 
 
+def _replica(task: tuple, common: dict, report: Callable, stop=None) -> int:
+    protocol, number, *_ = task
+    produce = ENGINES[protocol.engine].produce
+    return produce(*task, **common, report=lambda ps, stage: report(number, ps, stage), stop=stop)
+
+
 _worker: dict = {}
-"""Of a worker process: the queue that counts frames, what ends it, and a lock held while it simulates."""
+"""Of a worker process: the queue of its reports, what ends it, and a lock held while it simulates."""
 
 
-def _remember(frames, stop):
-    _worker.update(frames=frames, stop=_Stop(stop), busy=threading.Lock())
+def _remember(reports, stop):
+    _worker.update(reports=reports, stop=_Stop(stop), busy=threading.Lock())
     end_with_parent(_worker["busy"])  # not before its checkpoint
 
 
 class _Stop:
-    """Set by the parent or by its death: no worker may go on writing behind a run that was killed."""
+    """An event set by the parent or by its death: no worker may go on writing behind a run that was killed."""
 
     def __init__(self, event):
         self.event, self.parent = event, os.getppid()
@@ -146,7 +168,10 @@ class _Stop:
     def is_set(self) -> bool:
         return os.getppid() != self.parent or self.event.is_set()
 
+    def wait(self, timeout: float) -> bool:
+        return self.event.wait(timeout) or self.is_set()
 
-def _produce(task: tuple, common: dict) -> int:
+
+def _in_worker(task: tuple, common: dict) -> int:
     with _worker["busy"]:
-        return produce(*task, **common, on_frame=lambda: _worker["frames"].put(None), stop=_worker["stop"])
+        return _replica(task, common, lambda *news: _worker["reports"].put(news), _worker["stop"])

@@ -1,5 +1,7 @@
 """OpenMM systems of the reference: force field, solvent, starting positions."""
 
+import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,9 +10,8 @@ from openmm import app, unit
 from scipy.special import erfcinv
 
 from ..config import ConfigError
-from ..frames import Topology
-from . import opls
-from .build import CONFORMATIONS, Structure, hexane, peptide
+from .build import CONFORMATIONS, HEXANE_TOP, Structure, hexane, peptide
+from .output import mdtraj_topology
 from .protocol import Protocol, system
 
 EWALD_TOLERANCE = 1e-5
@@ -26,26 +27,40 @@ class Prepared(NamedTuple):
     box: np.ndarray
 
 
+class Plan(NamedTuple):
+    """What an engine makes of a protocol before anything runs.
+
+    constraints: (P, 2) solute atoms held at fixed distance; segment_bytes: what a replica at work writes beside the
+    solute's frames, by the frames that are missing.
+    """
+
+    solute: Structure
+    constraints: np.ndarray
+    platform: str
+    jobs: int  # replicas at once where nobody asks for another number
+    versions: dict[str, str]
+    segment_bytes: Callable[[int], float] = lambda missing: 0.0
+
+
 def start(protocol: Protocol, replica: int) -> Structure:
-    """The solute that a replica starts from; replicas take the system's conformations in turn."""
-    known = system(protocol.system)
-    if known.is_liquid:
+    """Build the solute that a replica starts from; replicas take the system's conformations in turn."""
+    if protocol.is_liquid:
         return hexane(protocol.seed + replica)
-    phi_psi = CONFORMATIONS[known.starts[replica % len(known.starts)]]
-    return peptide(known.residues, phi_psi, chirality=protocol.chirality)
+    molecule = system(protocol.system)
+    phi_psi = CONFORMATIONS[molecule.starts[replica % len(molecule.starts)]]
+    return peptide(molecule.residues, phi_psi, chirality=protocol.chirality)
 
 
 def prepare(protocol: Protocol, replica: int) -> Prepared:
     """Build one replica's system. Raises ConfigError for a box too small for the cut-off."""
     structure = start(protocol, replica)
-    if system(protocol.system).is_liquid:
+    if protocol.is_liquid:
         check_box(protocol, structure.box)
-        built = opls.alkanes(structure.topology, structure.box, cutoff_nm=protocol.cutoff_nm)
-        position, box = structure.position, structure.box
+        built, position, box = _liquid(protocol, structure), structure.position, structure.box
     else:
         built, position, box = _peptide(protocol, structure)
     if protocol.periodic:
-        _set_pme(built, protocol, box)
+        set_pme(built, protocol.cutoff_nm, np.ceil(box / protocol.grid_nm))
     return Prepared(built, structure, position, box)
 
 
@@ -58,19 +73,12 @@ def check_box(protocol: Protocol, box: np.ndarray):
         )
 
 
-def openmm_topology(topology: Topology) -> app.Topology:
-    """The same atoms, residues and bonds for OpenMM."""
-    out = app.Topology()
-    chain, residues, atoms = out.addChain(), {}, []
-    for name, residue, number, element in zip(
-        topology.names, topology.residues, topology.residue_index, topology.elements, strict=True
-    ):
-        if number not in residues:
-            residues[number] = out.addResidue(residue, chain)
-        atoms.append(out.addAtom(name, app.Element.getBySymbol(element), residues[number]))
-    for i, j in topology.bonds.tolist():
-        out.addBond(atoms[i], atoms[j])
-    return out
+def set_pme(built: mm.System, cutoff_nm: float, grid: np.ndarray):
+    """Give PME the real-space tolerance of GROMACS, erfc(alpha r_c) = EWALD_TOLERANCE, and a grid of (3,) points."""
+    alpha = float(erfcinv(EWALD_TOLERANCE)) / cutoff_nm
+    for force in built.getForces():
+        if isinstance(force, mm.NonbondedForce):
+            force.setPMEParameters(alpha, *np.asarray(grid, dtype=int).tolist())
 
 
 def solute_constraints(prepared: Prepared) -> np.ndarray:
@@ -80,15 +88,28 @@ def solute_constraints(prepared: Prepared) -> np.ndarray:
     return np.array([pair for pair in pairs if max(pair) < n], dtype=int).reshape(-1, 2)
 
 
+def _liquid(protocol: Protocol, structure: Structure) -> mm.System:
+    """Hexane by OPLS-AA: geometric mixing of sigma and epsilon, 1-4 pairs scaled by one half, no constraints."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # OpenMM leaves closing the file to the garbage collector
+        top = app.GromacsTopFile(str(HEXANE_TOP), periodicBoxVectors=np.diag(structure.box) * unit.nanometer)
+    cutoff = protocol.cutoff_nm * unit.nanometer
+    built = top.createSystem(nonbondedMethod=app.PME, nonbondedCutoff=cutoff, removeCMMotion=False)
+    for atom, mass in enumerate(structure.topology.mass):
+        built.setParticleMass(atom, mass)
+    return built
+
+
 def _peptide(protocol: Protocol, structure: Structure):
-    topology = openmm_topology(structure.topology)
+    topology = mdtraj_topology(structure.topology).to_openmm()
     in_water = protocol.solvent == "tip3p"
     field = app.ForceField("amber99sbildn.xml", "tip3p.xml" if in_water else "amber99_obc.xml")
     model = app.Modeller(topology, structure.position * unit.nanometer)
+    box = np.full(3, np.inf)
     if in_water:
-        edge = np.ptp(structure.position, axis=0).max() + 2 * protocol.margin_nm
-        check_box(protocol, np.full(3, edge))
-        model.addSolvent(field, model="tip3p", boxSize=mm.Vec3(edge, edge, edge) * unit.nanometer, neutralize=False)
+        box = np.full(3, np.ptp(structure.position, axis=0).max() + 2 * protocol.margin_nm)
+        check_box(protocol, box)
+        model.addSolvent(field, model="tip3p", boxSize=mm.Vec3(*box) * unit.nanometer, neutralize=False)
     built = field.createSystem(
         model.topology,
         nonbondedMethod=app.PME if in_water else app.NoCutoff,
@@ -98,15 +119,4 @@ def _peptide(protocol: Protocol, structure: Structure):
         hydrogenMass=None if protocol.hydrogen_mass is None else protocol.hydrogen_mass * unit.amu,
         removeCMMotion=True,
     )
-    position = np.array(model.positions.value_in_unit(unit.nanometer))
-    box = np.full(3, edge) if in_water else np.full(3, np.inf)
-    return built, position, box
-
-
-def _set_pme(built: mm.System, protocol: Protocol, box: np.ndarray):
-    """The study's real-space tolerance and grid spacing instead of OpenMM's own choice."""
-    alpha = float(erfcinv(EWALD_TOLERANCE)) / protocol.cutoff_nm
-    grid = np.ceil(box / protocol.grid_nm).astype(int)
-    for force in built.getForces():
-        if isinstance(force, mm.NonbondedForce):
-            force.setPMEParameters(alpha, *grid.tolist())
+    return built, np.array(model.positions.value_in_unit(unit.nanometer)), box

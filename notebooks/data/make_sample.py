@@ -49,7 +49,7 @@ def description(trajectory: Path) -> dict:
         "system": "ala2",
         "solvent": "tip3p",
         "good_for": "training and held-out force errors; too short for a converged Ramachandran surface",
-        "frames": len(index_trr(trajectory).has_force),
+        "frames": len(index_trr(trajectory)) - 1,
         "spacing_ps": STRIDE * 0.2,
         "trajectories": [trajectory.name],
         "made_by": {
@@ -64,7 +64,7 @@ def description(trajectory: Path) -> dict:
 
 def main(source: Path, target: Path):
     target.mkdir(parents=True, exist_ok=True)
-    ends = index_trr(source / "solute.trr").offsets
+    ends = index_trr(source / "solute.trr")
     data = (source / "solute.trr").read_bytes()
     with open(target / "solute.trr", "wb") as file:
         file.writelines(data[ends[k] : ends[k + 1]] for k in range(0, len(ends) - 1, STRIDE))

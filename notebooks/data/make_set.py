@@ -7,17 +7,71 @@ that system, from its TRR file and the version of GROMACS; the files' atoms must
 """
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import numpy as np
 
-from cgcore.io import index_trr
+from cgcore.io import index_trr, read, read_topology, write_packed
 from cgcore.reference.build import hexane
 from cgcore.reference.output import MANIFEST, TOPOLOGY, open_folder, write_topology
 from cgcore.reference.protocol import protocol
-from cgcore.reference.sets import bundle
-from cgcore.store import write_json
+from cgcore.reference.sets import SET
+from cgcore.store import read_json, write_json
+from cgcore.store.bundled import SUMS
 from cgcore.store.files import plain
+
+
+def bundle(folder: Path, target: Path, *, good_for: str, stride: int = 1) -> Path:
+    """Make a set from a finished folder of `cgcore reference`: packed frames, topology, description, checksums."""
+    folder, target = Path(folder), Path(target)
+    manifest = read_json(folder / MANIFEST)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / TOPOLOGY).write_bytes((folder / TOPOLOGY).read_bytes())
+    topology, files, spacing = read_topology(folder / TOPOLOGY), [], 0.0
+    frames = 0
+    for source in sorted(folder.glob("replica_*.trr")):
+        read_frames = read(source, topology, require_forces=True, stride=stride)
+        files.append(source.with_suffix(".h5").name)
+        write_packed(target / files[-1], read_frames)
+        frames, spacing = frames + read_frames.n_frames, float(np.median(np.diff(read_frames.time)))
+    protocol = manifest["protocol"]
+    description = {
+        "system": protocol["system"],
+        "solvent": protocol["solvent"],
+        "good_for": good_for,
+        "frames": frames,
+        "spacing_ps": spacing,
+        "trajectories": files,
+        "made_by": manifest,
+    }
+    write_json(target / SET, description)
+    (target / "README.md").write_text(_readme(target.name, description))
+    names = sorted(p.name for p in target.iterdir() if p.name not in {SUMS, "README.md"})
+    sums = [f"{hashlib.sha256((target / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
+    (target / SUMS).write_text("".join(sums))
+    return target
+
+
+def _readme(name: str, entry: dict) -> str:
+    protocol, made = entry["made_by"]["protocol"], entry["made_by"]
+    length = entry["frames"] * entry["spacing_ps"] / 1000
+    rows = {
+        "system": f"{entry['system']}, solvent {entry['solvent']}",
+        "engine": f"{protocol['engine']} ({made['versions'].get(protocol['engine'])}, {made['platform']})",
+        "frames": f"{entry['frames']} in {len(entry['trajectories'])} runs, every {entry['spacing_ps']:g} ps, "
+        f"{length:g} ns in all",
+        "time step": f"{protocol['dt_ps'] * 1000:g} fs"
+        + (f", hydrogens of {protocol['hydrogen_mass']:g} g/mol" if protocol["hydrogen_mass"] else ""),
+        "constraints": protocol["constraints"],
+        "content": "positions (to 1e-4 nm) and forces (to 1 kJ/mol/nm) of the solute, packed by cgcore.io.write_packed",
+        "good for": entry["good_for"],
+    }
+    table = "".join(f"| {key} | {value} |\n" for key, value in rows.items())
+    return (
+        f"# {name}\n\nA reference set of cgcore: `cgcore.reference.sets.load({name!r})`.\n\n| | |\n|---|---|\n{table}\n"
+        f"`set.json` has the whole protocol, versions and the mean temperature. Check with `sha256sum -c {SUMS}`.\n"
+    )
 
 
 def adopt(folder: Path, system: str, trajectory: Path, version: str):
@@ -26,7 +80,7 @@ def adopt(folder: Path, system: str, trajectory: Path, version: str):
     open_folder(folder, wanted)
     write_topology(folder / TOPOLOGY, hexane(), np.zeros((0, 2), int))
     (folder / "replica_00.trr").write_bytes(trajectory.read_bytes())
-    frames = len(index_trr(trajectory).has_force)
+    frames = len(index_trr(trajectory)) - 1
     manifest = {
         "protocol": plain(wanted),
         "replicas": 1,

@@ -1,23 +1,28 @@
-"""Energies of one frame term by term, and its forces, by OpenMM and by GROMACS.
+"""OpenMM and GROMACS on the same frame: energies term by term, and forces. What a reference rests on, checked.
 
 Both get the same cut-offs without shift or switch, the same splitting of the Coulomb sum (erfc(alpha r_c) =
 EWALD_TOLERANCE) and a PME grid so fine that its error is below 1e-6 of the sum.
 """
 
-import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import openmm as mm
 from mdtraj.formats import TRRTrajectoryFile
 from openmm import unit
-from scipy.special import erfcinv
 
-from ..io import trr_frame
-from .gmx import call, find_gmx
-from .gromacs_setup import read_xvg
-from .system import EWALD_TOLERANCE
+from cgcore.config import ConfigError
+from cgcore.frames import Topology
+from cgcore.io import trr_frame
+from cgcore.reference.build import Structure
+from cgcore.reference.gmx import call, find_gmx
+from cgcore.reference.gromacs_stages import Replica, read_xvg, write_topologies
+from cgcore.reference.output import mdtraj_frame
+from cgcore.reference.protocol import Protocol
+from cgcore.reference.system import EWALD_TOLERANCE, Prepared, set_pme
 
+RECIPE = Path(__file__).with_name("single_point.mdp")
 TERMS = {
     "bonds": ("Bond",),
     "angles": ("Angle",),
@@ -37,6 +42,83 @@ BONDED = {
 LJ, COULOMB, DISPERSION = list(TERMS)[3:]
 GRID_NM = 0.05
 ORDER = 6  # of GROMACS; OpenMM's is 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Energies by term, kJ/mol, and forces (A, 3) kJ/mol/nm of one frame by both engines."""
+
+    openmm: dict[str, float]
+    gromacs: dict[str, float]
+    openmm_force: np.ndarray
+    gromacs_force: np.ndarray
+
+    @property
+    def table(self) -> list[tuple[str, float, float, float]]:
+        """Term, OpenMM, GROMACS, relative difference; the sum of all terms last."""
+        both = [(name, self.openmm[name], self.gromacs[name]) for name in TERMS]
+        both.append(("potential energy", sum(self.openmm.values()), sum(self.gromacs.values())))
+        return [(name, a, b, abs(a - b) / max(abs(b), 1.0)) for name, a, b in both]
+
+    @property
+    def energy_error(self) -> float:
+        """Of the potential energy, relative."""
+        return self.table[-1][-1]
+
+    @property
+    def force_error(self) -> float:
+        """RMS difference of the forces relative to their RMS."""
+        return float(np.sqrt(np.mean((self.openmm_force - self.gromacs_force) ** 2) / np.mean(self.gromacs_force**2)))
+
+    def __str__(self) -> str:
+        rows = [f"{name:30} {a:16.5f} {b:16.5f} {error:10.2e}" for name, a, b, error in self.table]
+        head = f"{'kJ/mol':30} {'OpenMM':>16} {'GROMACS':>16} {'relative':>10}"
+        return "\n".join([head, *rows, f"{'forces, RMS':63} {self.force_error:10.2e}"])
+
+
+def compare(prepared: Prepared, protocol: Protocol, folder: Path, *, minimise_steps: int = 100) -> Comparison:
+    """Both engines on OpenMM's prepared system, somewhat minimised; GROMACS works in `folder`.
+
+    The topologies are the two engines' own: OpenMM's from its force field files, GROMACS's from pdb2gmx or recipes/hexane.top.
+    Raises ConfigError for implicit solvent, which GROMACS has not; ReferenceRunError without GROMACS or where it fails.
+    """
+    if not protocol.periodic:
+        raise ConfigError("GROMACS has had no implicit solvent since 2019; want --solvent tip3p or hexane to compare")
+    position = _minimised(prepared, minimise_steps)
+    replica = Replica(find_gmx(), protocol, 0, Path(folder))
+    replica.work.mkdir(parents=True, exist_ok=True)
+    write_topologies(replica, prepared.structure)
+    waters = (len(position) - prepared.structure.topology.n_atoms) // 3
+    if waters:
+        with open(replica.work / "topol.top", "a") as file:
+            file.write(f"SOL {waters}\n")
+    whole = Structure(_with_waters(prepared.structure.topology, waters), position, prepared.box)
+    mdtraj_frame(whole).save_gro(str(replica.work / "frame.gro"), precision=5)
+    by_openmm, openmm_force = openmm_terms(prepared.system, position, prepared.box)
+    files = dict(topology=replica.work / "topol.top", structure=replica.work / "frame.gro", folder=replica.work)
+    by_gromacs, gromacs_force = gromacs_terms(position, prepared.box, protocol.cutoff_nm, **files)
+    return Comparison(openmm=by_openmm, gromacs=by_gromacs, openmm_force=openmm_force, gromacs_force=gromacs_force)
+
+
+def _with_waters(topology: Topology, n: int) -> Topology:
+    """The solute's topology with n waters behind it, under GROMACS's names."""
+    last = topology.residue_index[-1]
+    return replace(
+        topology,
+        names=topology.names + ("OW", "HW1", "HW2") * n,
+        residues=topology.residues + ("SOL",) * 3 * n,
+        residue_index=topology.residue_index + tuple(last + 1 + k // 3 for k in range(3 * n)),
+        elements=topology.elements + ("O", "H", "H") * n,
+    )
+
+
+def _minimised(prepared: Prepared, steps: int) -> np.ndarray:
+    """(A, 3) nm, rounded to the single precision in which GROMACS gets it."""
+    context = mm.Context(prepared.system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("CPU"))
+    context.setPositions(prepared.position)
+    mm.LocalEnergyMinimizer.minimize(context, maxIterations=steps)
+    position = context.getState(positions=True).getPositions(asNumpy=True)._value
+    return position.astype(np.float32).astype(float)
 
 
 def openmm_terms(system: mm.System, position: np.ndarray, box: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
@@ -62,29 +144,8 @@ def gromacs_terms(
     gmx = find_gmx(("gmx_d", "gmx", "gmx_mpi"))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compare.mdp").write_text(
-        f"""integrator = md
-nsteps = 0
-continuation = yes
-nstcalcenergy = 1
-nstenergy = 1
-nstxout = 1
-nstfout = 1
-cutoff-scheme = Verlet
-verlet-buffer-tolerance = -1
-rlist = {cutoff_nm}
-coulombtype = PME
-coulomb-modifier = None
-rcoulomb = {cutoff_nm}
-ewald-rtol = {EWALD_TOLERANCE}
-pme-order = {ORDER}
-fourierspacing = {GRID_NM}
-vdwtype = Cut-off
-vdw-modifier = None
-rvdw = {cutoff_nm}
-DispCorr = Ener
-"""
-    )
+    numbers = dict(cutoff_nm=cutoff_nm, tolerance=EWALD_TOLERANCE, order=ORDER, grid_nm=GRID_NM)
+    (folder / "compare.mdp").write_text(RECIPE.read_text().format(**numbers))
     (folder / "frame.trr").write_bytes(trr_frame(position, np.zeros_like(position), np.asarray(box), 0.0, 0))
     files = ("-f", "compare.mdp", "-c", Path(structure).absolute(), "-p", Path(topology).absolute())
     call(gmx, "grompp", *files, "-po", "used.mdp", "-o", "compare.tpr", folder=folder)
@@ -92,17 +153,19 @@ DispCorr = Ener
     choice = "\n".join(str(k) for k in range(1, 40))
     call(gmx, "energy", "-f", "compare.edr", "-o", "compare.xvg", "-dp", folder=folder, answer=f"{choice}\n\n")
     names, table = read_xvg(folder / "compare.xvg")
-    found = dict(zip(names, table[0, 1:].tolist(), strict=True))
+    parts_of = dict(zip(names, table[0, 1:].tolist(), strict=True))
     with TRRTrajectoryFile(str(folder / "compare.trr")) as file:
         force = file._read(1, None, get_velocities=False, get_forces=True)[-1]
-    return {name: sum(found.get(part, 0.0) for part in parts) for name, parts in TERMS.items()}, force[0].astype(float)
+    return {name: sum(parts_of.get(part, 0.0) for part in parts) for name, parts in TERMS.items()}, force[0].astype(
+        float
+    )
 
 
 def _matched(
     system: mm.System, box: np.ndarray, *, keep=(), charges: bool = True, dispersion: bool = True
 ) -> mm.System:
     """A copy with the forces of some kinds (all by default), no constraints, no switching, and a fine grid."""
-    out = mm.System()
+    out, cutoff_nm = mm.System(), 1.0
     out.setDefaultPeriodicBoxVectors(*np.diag(np.asarray(box, dtype=float)))
     for _ in range(system.getNumParticles()):
         out.addParticle(1.0)
@@ -115,15 +178,15 @@ def _matched(
         if isinstance(force, (mm.NonbondedForce, mm.CustomNonbondedForce)):
             force.setUseSwitchingFunction(False)
         if isinstance(force, mm.NonbondedForce):
-            cutoff = force.getCutoffDistance().value_in_unit(unit.nanometer)
+            cutoff_nm = force.getCutoffDistance().value_in_unit(unit.nanometer)
             force.setExceptionsUsePeriodicBoundaryConditions(True)
-            force.setPMEParameters(float(erfcinv(EWALD_TOLERANCE)) / cutoff, *_grid(box))
             force.setUseDispersionCorrection(dispersion and force.getUseDispersionCorrection())
             if not charges:
                 _discharge(force)
         if isinstance(force, mm.CustomNonbondedForce):
             force.setUseLongRangeCorrection(dispersion and force.getUseLongRangeCorrection())
         out.addForce(force)
+    set_pme(out, cutoff_nm, np.ceil(np.asarray(box) / GRID_NM))
     return out
 
 
@@ -134,10 +197,6 @@ def _discharge(force: mm.NonbondedForce):
     for k in range(force.getNumExceptions()):
         i, j, _, *rest = force.getExceptionParameters(k)
         force.setExceptionParameters(k, i, j, 0.0, *rest)
-
-
-def _grid(box: np.ndarray) -> list[int]:
-    return [math.ceil(edge / GRID_NM) for edge in box]
 
 
 def _evaluate(system: mm.System, position: np.ndarray) -> tuple[float, np.ndarray]:
