@@ -234,9 +234,10 @@ def doctor(
 ):
     """Say which artefacts a model trained with a mapping will have, from reference frames, before any training."""
     from cgcore.book import doctor_page
+    from cgcore.doctor import as_json, diagnose, verdict, write
 
-    found = _said(
-        lambda: doctor_page.diagnose(
+    diagnosis = _said(
+        lambda: diagnose(
             mapping,
             trajectory,
             typing=typing,
@@ -247,9 +248,9 @@ def doctor(
             temperature_K=temperature_k,
         )
     )
-    typer.echo(doctor_page.as_json(found) if json else doctor_page.verdict(found.examination))
+    typer.echo(as_json(diagnosis.examination) if json else verdict(diagnosis.examination))
     if out is not None:
-        for path in _said(doctor_page.write, found, out):
+        for path in [*_said(write, diagnosis, out), _said(doctor_page.write, diagnosis, out)]:
             typer.echo(path, err=json)
 
 

@@ -15,8 +15,8 @@ from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.surface import reflected, symmetry_bound
 from cgcore.cli import app
 from cgcore.doctor import DoctorError, examine, findings, headline, map_text, proposal, to_dict, verdict
+from cgcore.doctor.distances import lengths
 from cgcore.doctor.groups import describe, stereocentres, symmetries
-from cgcore.doctor.lengths import lengths
 from cgcore.doctor.molecule import kinds
 from cgcore.doctor.species import typing
 from cgcore.doctor.stereo import KEPT, LOST, PATH
@@ -217,12 +217,12 @@ def test_turning_and_relabelling_change_nothing_and_a_mirror_only_the_hand(alani
             assert_allclose(theirs[name].bound, bound.bound, rtol=1e-3, atol=1e-4)
             assert_allclose(theirs[name].free_energy, bound.free_energy, rtol=1e-3, atol=1e-3)
         assert_allclose(other.lengths[0].bonded, whole.lengths[0].bonded, rtol=1e-4)
-    hands = {1: whole.molecules[0].hands.sign, -1: examine_hands(topology, mirrored)}
+    hands = {1: whole.molecules[0].handedness.sign, -1: examine_hands(topology, mirrored)}
     assert_allclose(hands[-1], -hands[1])
 
 
 def examine_hands(topology, frames):
-    return of((topology, frames), "core_beta", "single").molecules[0].hands.sign
+    return of((topology, frames), "core_beta", "single").molecules[0].handedness.sign
 
 
 def test_a_racemate_comes_out_clean_and_d_like_l(alanine):
@@ -230,7 +230,7 @@ def test_a_racemate_comes_out_clean_and_d_like_l(alanine):
     sign = np.where(np.arange(frames.n_frames) % 2, -1, 1).astype(np.float32)[:, None, None]
     racemic = replace(frames, position=np.asarray(frames.position) * sign, force=None)
     found = of((topology, racemic), "core")
-    assert headline(found) == "clear" and found.molecules[0].hands.racemic
+    assert headline(found) == "clear" and found.molecules[0].handedness.racemic
     d = of((topology, replace(frames, position=-np.asarray(frames.position), force=None)), "core_beta")
     assert headline(d) == "barrier"
 
@@ -285,7 +285,7 @@ def test_the_error_rate_is_that_of_the_frames_made_by_hand(tmp_path):
     assert apart.error_rate.value == 0 and np.isnan(apart.separation)
     labelled = doctoring.mapped(tmp_path, atoms, {"A": ["C0"], "B": ["C1"]}, "labelled", LABELLED)
     (told,) = lengths(labelled, np.array_split(frames, 10), np.full(3, 2.0))
-    assert told.error_rate.value == 0 and told.error_rate_kind.value == pytest.approx(0.1)
+    assert told.error_rate.value == 0 and told.of_kind == pytest.approx(0.1)
 
 
 LABELLED = '[typings.labelled]\ndescription = "A B"\nlabels = { A = "A", B = "B" }\n'

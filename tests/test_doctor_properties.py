@@ -13,11 +13,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from cgcore.doctor import examine, findings
+from cgcore.doctor.distances import lengths, unsampled
 from cgcore.doctor.groups import symmetries
-from cgcore.doctor.lengths import lengths
 from cgcore.doctor.molecule import kinds
 from cgcore.doctor.species import typing
-from cgcore.doctor.unsampled import unsampled
 from cgcore.frames import Frames
 
 BEADS = ("N0", "C1", "C2", "O3", "F4")
@@ -140,7 +139,7 @@ def test_turning_and_shifting_change_nothing_and_a_mirror_only_the_hand(folder, 
     sign = -1.0 if mirror else 1.0
     found = said(folder, change=lambda x: sign * x @ turn(quaternion).T + np.array(shift))
     assert_same(whole, summary(found))
-    assert np.unique(found.molecules[0].hands.sign).tolist() == [sign * HAND]
+    assert np.unique(found.molecules[0].handedness.sign).tolist() == [sign * HAND]
 
 
 @few(30)

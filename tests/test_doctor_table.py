@@ -11,7 +11,7 @@ from cgcore import mapping
 from cgcore.book import doctor_cases, doctor_observed, doctor_table
 from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
-from cgcore.doctor.noise import noise, pair_residual
+from cgcore.doctor.forces import noise, pair_residual
 from cgcore.frames import Frames
 from cgcore.units import MEV_PER_ANGSTROM
 
@@ -127,11 +127,11 @@ def test_a_liquid_has_a_lower_limit_of_noise_and_says_that_it_has_no_upper_one(t
     beads = doctoring.mapped(tmp_path, atoms, {"X": ["C0", "C1"]}, "single")
     found = noise(beads, atoms, frames, mapping.apply(beads, frames), gap_ps=10.0)
     assert found.floor is None and found.reason == "40 beads: no two frames are nearly alike"
-    assert (found.rms_plain, found.rms_optimal) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
+    assert (found.rms_plain, found.rms_optimised) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
     assert abs(found.at_least.value - 30) < 4 * found.at_least.error < 1
     assert abs(found.saved.value - 900 / 1300) < 4 * found.saved.error < 0.05
     none = noise(beads, atoms, None, mapping.apply(beads, frames), gap_ps=10.0)
-    assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimal
+    assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimised
 
 
 def test_the_tutorial_molecule_is_whole_and_left_handed():

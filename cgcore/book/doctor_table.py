@@ -17,8 +17,8 @@ import numpy as np
 from cgcore import mapping, store
 from cgcore.book import doctor_observed
 from cgcore.book.doctor_cases import CONTROLS, STUDY, Case
-from cgcore.doctor import Examination, examine, thresholds, to_dict, verdict
-from cgcore.doctor.findings import ARTEFACT, BARRIER, level_of
+from cgcore.doctor import Examination, examine, to_dict, verdict
+from cgcore.doctor.findings import ARTEFACT, BARRIER, SEPARATION, level_of
 from cgcore.doctor.stereo import LOST, PATH
 from cgcore.frames import Frames, Topology
 from cgcore.reference import sets
@@ -65,7 +65,7 @@ def row(case: Case, found: Examination, ours: dict) -> dict:
     predicted = {
         "mirror": _level(found, moves=False),
         "direction": _level(found, moves=True),
-        "switch": YES if separation < thresholds.SEPARATION else NO,
+        "switch": YES if separation < SEPARATION else NO,
         "inversion": _inversion(found),
     }
     table = {}
@@ -81,7 +81,7 @@ def row(case: Case, found: Examination, ours: dict) -> dict:
     if planar:
         table["planar"] = min(s.planar for s in planar)
     table["separation"] = separation if np.isfinite(separation) else None
-    empty = [x for x in found.unsampled if x.on_the_way and x.others]
+    empty = [x for x in found.unsampled if x.between and x.intermolecular]
     table["unsampled"] = ", ".join(f"{x.pair} {x.low:.2f} to {x.high:.2f}" for x in empty) or NONE
     table["species"] = len(set(found.mapping.species))
     table["species_proposed"] = max(len(set(m.typing.proposed)) for m in found.molecules)

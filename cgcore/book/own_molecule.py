@@ -13,7 +13,8 @@ import openmm as mm
 from openmm import app, unit
 
 from cgcore import store
-from cgcore.book import doctor_page, provenance
+from cgcore.book import provenance
+from cgcore.doctor import diagnose, verdict
 from cgcore.frames import Frames
 from cgcore.io import write_packed
 from cgcore.reference import build
@@ -98,16 +99,17 @@ def verdicts(folder: Path, out: Path) -> list[Path]:
     written = []
     for name, map in MAPS.items():
         file = Path(__file__).parent / "doctor_maps" / f"{map}.toml"
-        said = doctor_page.diagnose(str(file), str(folder / TRAJECTORY), topology=folder / TOPOLOGY)
+        diagnosis = diagnose(str(file), str(folder / TRAJECTORY), topology=folder / TOPOLOGY)
         written += [out / f"{name}.txt", out / f"{name}.json"]
         out.mkdir(parents=True, exist_ok=True)
-        written[-2].write_text(doctor_page.verdict(said.examination) + "\n", encoding="utf-8")
+        written[-2].write_text(verdict(diagnosis.examination) + "\n", encoding="utf-8")
         inputs = {
             p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (file, folder / TOPOLOGY, folder / TRAJECTORY)
         }
         made = {"sha256": inputs, "code": provenance.code_hash(), "commit": provenance.commit()}
         store.write_json(
-            written[-1], {"frames": said.examination.n_frames, "temperature_K": said.examination.temperature_K, **made}
+            written[-1],
+            {"frames": diagnosis.examination.n_frames, "temperature_K": diagnosis.examination.temperature_K, **made},
         )
     return written
 

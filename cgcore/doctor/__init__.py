@@ -3,13 +3,16 @@
 from cgcore.doctor.errors import DoctorError
 from cgcore.doctor.examine import Examination, examine
 from cgcore.doctor.findings import Finding, findings
-from cgcore.doctor.report import headline, to_dict, verdict
+from cgcore.doctor.report import Diagnosis, as_json, diagnose, headline, to_dict, verdict, write
 from cgcore.doctor.species import map_text, proposal
 
 __all__ = [
+    "Diagnosis",
     "DoctorError",
     "Examination",
     "Finding",
+    "as_json",
+    "diagnose",
     "examine",
     "findings",
     "headline",
@@ -17,4 +20,5 @@ __all__ = [
     "proposal",
     "to_dict",
     "verdict",
+    "write",
 ]

@@ -11,7 +11,7 @@ from cgcore.doctor.observables import Observable, edges, place
 from cgcore.units import kT
 
 DRAWS = 40
-UNSEEN = 3.0
+RULE_OF_THREE = 3.0
 """Events that a Poisson variable of so large a mean gives at least one of, with 95 %."""
 
 
@@ -109,7 +109,7 @@ def forced_free_energy(pair: np.ndarray, temperature_K: float, inefficiency: flo
     """kT ln(p(D) / p(gD)) in kJ/mol, with D where the reference prefers x to g x; a model with the symmetry gives zero.
 
     pair: counts (B, 2, M) of x and of g x. D is chosen for each block by all others, else noise alone would give a
-    preference. Where gD is never seen, the value is that of UNSEEN independent events, a lower bound (True).
+    preference. Where gD is never seen, the value is that of RULE_OF_THREE independent events, a lower bound (True).
     """
     pair = filled(pair)
     total = pair.sum(0)
@@ -121,5 +121,5 @@ def forced_free_energy(pair: np.ndarray, temperature_K: float, inefficiency: flo
     if not here:
         return Estimate(0.0, 0.0), False
     if not there:
-        return Estimate(kT(temperature_K) * float(np.log(max(1.0, here / inefficiency / UNSEEN))), 0.0), True
+        return Estimate(kT(temperature_K) * float(np.log(max(1.0, here / inefficiency / RULE_OF_THREE))), 0.0), True
     return jackknife(lambda n: kT(temperature_K) * float(np.log(max(n[0], 0.5) / max(n[1], 0.5))), inside), False
