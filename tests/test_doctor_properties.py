@@ -21,7 +21,10 @@ from cgcore.frames import Frames
 
 BEADS = ("N0", "C1", "C2", "O3", "F4")
 BONDS = "0-1 1-2 2-3 1-4 1-5"
-LOOKS = {"turn": (("N0", "C1", "C2", "O3"), ("F4", "C1", "C2", "O3")), "bend": (("N0", "C1", "F4"),)}
+DIHEDRALS = """[dihedrals]
+turn_N = ["BN0", "BC1", "BC2", "BO3"]
+turn_F = ["BF4", "BC1", "BC2", "BO3"]
+"""
 HAND = -1.0
 """Of the frames as they are made: N, C2, F and H around C1."""
 N_FRAMES, BOX = 200, np.full(3, 1.5)
@@ -60,10 +63,10 @@ def folder(tmp_path_factory):
 
 def said(folder, order=BEADS, change=lambda x: x):
     atoms, frames = molecule()
-    beads = doctoring.mapped(folder, atoms, {f"B{name}": [name] for name in order}, "single")
-    looks = {name: tuple(tuple(f"B{b}" for b in c) for c in look) for name, look in LOOKS.items()}
+    table = {f"B{name}": [name] for name in order}
+    beads = doctoring.mapped(folder, atoms, table, "single", doctoring.TYPINGS + DIHEDRALS)
     moved = replace(frames, position=change(np.asarray(frames.position)))
-    return examine(beads, atoms, moved, observables=looks)
+    return examine(beads, atoms, moved)
 
 
 def summary(found):

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgcore.analysis.blocks import inefficiency
-from cgcore.doctor import observables
 from cgcore.doctor.distances import Lengths, lengths, unsampled
-from cgcore.doctor.errors import DoctorError
 from cgcore.doctor.forces import Noise, PmfError, noise, pmf_errors
 from cgcore.doctor.groups import Element, Symmetries, describe, symmetries
 from cgcore.doctor.inputs import check
 from cgcore.doctor.molecule import Molecule, kinds
+from cgcore.doctor.observables import Observable, measure, observables
 from cgcore.doctor.species import Typing, typing
 from cgcore.doctor.stereo import Handedness, Retention, handedness, obstacle, retention
 from cgcore.doctor.symmetry import Bound, bound_of
@@ -48,7 +47,7 @@ class OfMolecule:
     """What was found for one kind of molecule."""
 
     molecule: Molecule
-    observables: tuple[observables.Observable, ...]
+    observables: tuple[Observable, ...]
     symmetries: Symmetries
     handedness: Handedness
     broken: tuple[Broken, ...]
@@ -72,21 +71,12 @@ class Examination:
     noise: Noise | None
 
 
-def examine(
-    mapping: Mapping,
-    topology: Topology,
-    frames: Frames,
-    *,
-    temperature_K: float = 300.0,
-    observables: dict[str, tuple[tuple[str, ...], ...]] | None = None,
-) -> Examination:
+def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature_K: float = 300.0) -> Examination:
     """Which artefacts a model of positions and species trained with this mapping must or may have.
 
     frames: of the atoms, with forces or without, or of the beads (then the handedness of stereocentres is not known, nor
-    what a better force map would save); one trajectory, or replicas one after another. observables: name -> one or two
-    tuples of beads, such as {"phi, psi": (("C_ace", "N", "CA", "C"), ("N", "CA", "C", "N_nme"))}; by default the map's
-    dihedrals, or those along its backbone. Raises DoctorError for too few frames or a bond graph that the distances
-    contradict, MappingError for frames that do not fit the map.
+    what a better force map would save); one trajectory, or replicas one after another. Raises DoctorError for too few frames
+    or a bond graph that the distances contradict, MappingError for frames that do not fit the map.
     """
     check(topology, frames)
     atoms, beads = (None, frames) if frames.names == mapping.beads else (frames, apply(mapping, frames))
@@ -97,7 +87,7 @@ def examine(
         temperature_K=temperature_K,
         n_frames=frames.n_frames,
         molecules=tuple(
-            _of_molecule(mapping, topology, molecule, beads, atoms, cuts, temperature_K, observables)
+            _of_molecule(mapping, topology, molecule, beads, atoms, cuts, temperature_K)
             for molecule in kinds(mapping, topology)
         ),
         lengths=lengths(mapping, [position[c] for c in cuts], box),
@@ -106,15 +96,12 @@ def examine(
     )
 
 
-def _of_molecule(mapping, topology, molecule: Molecule, beads, atoms, cuts, temperature_K, chosen) -> OfMolecule:
+def _of_molecule(mapping, topology, molecule: Molecule, beads, atoms, cuts, temperature_K) -> OfMolecule:
     x = molecule.select(beads.position)
     of_atoms = handedness(molecule, None if atoms is None else np.asarray(atoms.position)[:, molecule.atom_copies])
     kept = retention(molecule, of_atoms, x)
     group = symmetries(molecule, of_atoms.relative)
-    if chosen is None:
-        shown = observables.defaults(mapping, molecule)
-    elif not (shown := observables.chosen(chosen, mapping, molecule)):
-        raise DoctorError("no observable lies within one molecule of this kind; want beads of one molecule in each")
+    shown = observables(mapping, molecule)
     g = _inefficiency(shown, x)
     pieces = [x[c].reshape(-1, *x.shape[2:]) for c in cuts]
     some = x.reshape(-1, *x.shape[2:])[:: max(1, x.shape[0] * x.shape[1] // SAMPLED)]
@@ -128,9 +115,7 @@ def _of_molecule(mapping, topology, molecule: Molecule, beads, atoms, cuts, temp
                 element=element,
                 name=describe(element, molecule),
                 path=obstacle(element, kept, some),
-                bounds=tuple(
-                    bound_of(o, pieces, [element], temperature_K=temperature_K, inefficiency=g) for o in shown
-                ),
+                bounds=tuple(bound_of(o, pieces, element, temperature_K=temperature_K, inefficiency=g) for o in shown),
             )
             for element in group.cosets
         ),
@@ -146,7 +131,7 @@ def _inefficiency(shown, x: np.ndarray) -> float:
     """Frames worth one independent frame, by the slowest coordinate that is looked at; copies count as chains."""
     worst = 1.0
     for beads in {c for o in shown for c in o.coordinates}:
-        values = observables.measure(x, beads).T
+        values = measure(x, beads).T
         for series in (np.sin(values), np.cos(values)) if len(beads) == 4 else (values,):
             if np.ptp(series):
                 worst = max(worst, inefficiency(series))
