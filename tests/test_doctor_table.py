@@ -127,7 +127,7 @@ def test_a_liquid_has_a_lower_limit_of_noise_and_says_that_it_has_no_upper_one(t
     beads = doctoring.mapped(tmp_path, atoms, {"X": ["C0", "C1"]}, "single")
     found = noise(beads, atoms, frames, mapping.apply(beads, frames), gap_ps=10.0)
     assert found.floor is None and found.reason == "40 beads: no two frames are nearly alike"
-    assert (found.rms_plain, found.rms_optimised) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
+    assert (found.rms, found.rms_optimised) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
     assert abs(found.at_least.value - 30) < 4 * found.at_least.error < 1
     assert abs(found.saved.value - 900 / 1300) < 4 * found.saved.error < 0.05
     none = noise(beads, atoms, None, mapping.apply(beads, frames), gap_ps=10.0)

@@ -18,7 +18,7 @@ from cgcore import mapping, store
 from cgcore.book import doctor_observed
 from cgcore.book.doctor_cases import CONTROLS, STUDY, Case
 from cgcore.doctor import Examination, examine, to_dict, verdict
-from cgcore.doctor.findings import ARTEFACT, BARRIER, SEPARATION, level_of
+from cgcore.doctor.findings import ARTEFACT, BARRIER, LIMITS, level_of
 from cgcore.doctor.stereo import LOST, PATH
 from cgcore.frames import Frames, Topology
 from cgcore.reference import sets
@@ -65,7 +65,7 @@ def row(case: Case, found: Examination, ours: dict) -> dict:
     predicted = {
         "mirror": _level(found, moves=False),
         "direction": _level(found, moves=True),
-        "switch": YES if separation < SEPARATION else NO,
+        "switch": YES if separation < LIMITS["separation"] else NO,
         "inversion": _inversion(found),
     }
     table = {}

@@ -6,7 +6,7 @@ import numpy as np
 
 from cgcore.analysis.blocks import inefficiency
 from cgcore.doctor.distances import Lengths, lengths, unsampled
-from cgcore.doctor.forces import Noise, PmfError, noise, pmf_errors
+from cgcore.doctor.forces import Noise, PmfError, noise, optimised, pmf_errors
 from cgcore.doctor.groups import Element, Symmetries, describe, symmetries
 from cgcore.doctor.inputs import check
 from cgcore.doctor.molecule import Molecule, kinds
@@ -82,12 +82,13 @@ def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature
     atoms, beads = (None, frames) if frames.names == mapping.beads else (frames, apply(mapping, frames))
     position, box = np.asarray(beads.position), np.asarray(frames.box, float)
     cuts = np.array_split(np.arange(frames.n_frames), BLOCKS)
+    better = (None, "") if frames.force is None else optimised(mapping, topology, atoms, frames.n_frames)
     return Examination(
         mapping=mapping,
         temperature_K=temperature_K,
         n_frames=frames.n_frames,
         molecules=tuple(
-            _of_molecule(mapping, topology, molecule, beads, atoms, cuts, temperature_K)
+            _of_molecule(mapping, molecule, beads, atoms, better, cuts, temperature_K)
             for molecule in kinds(mapping, topology)
         ),
         lengths=lengths(mapping, [position[c] for c in cuts], box),
@@ -96,7 +97,7 @@ def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature
     )
 
 
-def _of_molecule(mapping, topology, molecule: Molecule, beads, atoms, cuts, temperature_K) -> OfMolecule:
+def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temperature_K) -> OfMolecule:
     x = molecule.select(beads.position)
     of_atoms = handedness(molecule, None if atoms is None else np.asarray(atoms.position)[:, molecule.atom_copies])
     kept = retention(molecule, of_atoms, x)
@@ -122,7 +123,7 @@ def _of_molecule(mapping, topology, molecule: Molecule, beads, atoms, cuts, temp
         stereo=kept,
         typing=typing(molecule, group),
         vibration=fastest(molecule, mapping.mass[molecule.copies[0]], [x[c] for c in cuts], temperature_K),
-        pmf_errors=() if beads.force is None else pmf_errors(mapping, topology, molecule, shown, beads, atoms),
+        pmf_errors=() if beads.force is None else pmf_errors(molecule, shown, beads, *better),
         independent=x.shape[0] * x.shape[1] / g,
     )
 

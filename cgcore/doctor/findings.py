@@ -14,17 +14,8 @@ ARTEFACT, BARRIER, CLEAR, UNKNOWN, NOTE = "artefact", "barrier", "clear", "unkno
 TEXTS = tomllib.loads(resources.files(__package__).joinpath("findings.toml").read_text(encoding="utf-8"))
 """kind -> case -> level, what, sure, do, with the kind's title beside its cases."""
 
-# Where a number becomes a verdict. Calibrated on one half of the paper's maps and judged on the other.
-BOUND_BIT = 0.02
-"""Jensen-Shannon bound, beyond noise, above which an open symmetry is an artefact that is seen."""
-SEPARATION = 1.13
-"""Closest non-bonded neighbour over longest bond, below which bonds are confused."""
-DEVIATIONS = 3.0
-"""Standard errors by which a bound must exceed noise."""
-INDEPENDENT = 50.0
-"""Independent frames below which a symmetry that does not show cannot be called absent."""
-LEAST = 10.0
-"""Independent frames below which nothing is said of a symmetry: error bars from blocks that never left a valley are zero."""
+LIMITS = TEXTS.pop("limits")
+"""Where a number becomes a verdict."""
 
 
 class Finding(NamedTuple):
@@ -64,11 +55,11 @@ def _case(broken: Broken, independent: float) -> str:
     worst = broken.worst
     if worst is None:
         return "not_shown"
-    if independent < LEAST:
+    if independent < LIMITS["least_independent"]:
         return "too_few"
-    if worst.excess > BOUND_BIT and worst.sure(DEVIATIONS):
+    if worst.excess > LIMITS["bound_bit"] and worst.sure(LIMITS["deviations"]):
         return {None: "forced", PATH: "behind_plane", KEPT: "barred"}[broken.path]
-    if independent < INDEPENDENT:
+    if independent < LIMITS["independent"]:
         return "too_few"
     return "barred" if broken.path == KEPT else "harmless"
 
@@ -166,7 +157,7 @@ def _lengths(examination: Examination) -> list[Finding]:
     return [
         _say(
             "lengths",
-            "apart" if x.separation >= SEPARATION else "confused",
+            "apart" if x.separation >= LIMITS["separation"] else "confused",
             pair=x.pair,
             longest=x.bonded[1],
             closest=x.closest,
@@ -174,7 +165,7 @@ def _lengths(examination: Examination) -> list[Finding]:
             ratio=x.separation,
             rate=f"error rate {_pm(x.error_rate)}" if x.error_rate.value else f"error rate below {x.at_most:.1g}",
             samples=x.samples,
-            threshold=SEPARATION,
+            threshold=LIMITS["separation"],
         )
     ]
 

@@ -22,7 +22,6 @@ POWERS = 4
 CHUNK = 250
 SEPARATED = 0.9
 """Part of the mean square force above which an estimate of noise says nothing: no two frames were near enough."""
-OF_BEADS = "the frames are those of beads"
 
 
 class Noise(NamedTuple):
@@ -30,20 +29,18 @@ class Noise(NamedTuple):
 
     rms: of the mapped forces; floor: root mean square noise, which no function of bead positions explains, at most, None
     where it cannot be had (`reason`). rms_optimised: of the forces under the optimised linear map, fitted to one half of the
-    frames and applied to the other; rms_plain: under the plain sum there; saved: part of the mean square that it saves;
-    at_least: noise of the plain sum, at least. The last four are None where there is no such map (`reason_optimised`), and
-    hold for liquids as for molecules.
+    frames and applied to the other; saved: part of the mean square that it saves there; at_least: noise of the plain sum, at
+    least. The last three are None where there is no such map (`reason_optimised`), and hold for liquids as for molecules.
     """
 
     rms: float
     floor: float | None
     floor_error: float | None
     reason: str
-    rms_optimised: float | None
-    rms_plain: float | None
-    saved: Estimate | None
-    at_least: Estimate | None
-    reason_optimised: str
+    rms_optimised: float | None = None
+    saved: Estimate | None = None
+    at_least: Estimate | None = None
+    reason_optimised: str = ""
 
 
 class PmfError(NamedTuple):
@@ -60,36 +57,34 @@ class PmfError(NamedTuple):
     reason: str
 
 
-def pmf_errors(
-    mapping: Mapping,
-    topology: Topology,
-    molecule: Molecule,
-    observables: tuple[Observable, ...],
-    beads: Frames,
-    atoms: Frames | None,
-) -> tuple[PmfError, ...]:
-    """One entry for each dihedral that is looked at; beads, atoms: with forces, atoms None if not known."""
-    paths = dict.fromkeys(c for o in observables for c in o.coordinates if len(c) == 4)
-    optimised, reason = None, OF_BEADS
-    if atoms is not None and paths:
-        try:
-            optimised, reason = apply(force_maps.optimal(mapping, topology, atoms), atoms), ""
-        except MappingError as error:
-            reason = str(error)
+def optimised(mapping: Mapping, topology: Topology, atoms: Frames | None, n_fitted: int) -> tuple[Frames | None, str]:
+    """Beads of all frames with the forces of the optimised map of the first n_fitted; or None, and why there are none."""
+    if atoms is None:
+        return None, "the frames are those of beads; want the forces on all atoms"
+    try:
+        return apply(force_maps.optimal(mapping, topology, atoms[:n_fitted]), atoms), ""
+    except MappingError as error:
+        return None, str(error)
 
-    def error_of(mapped: Frames, path) -> float:
-        torques = torsion.torques(molecule.select(mapped.position), molecule.select(mapped.force), path)
+
+def pmf_errors(
+    molecule: Molecule, observables: tuple[Observable, ...], plain: Frames, better: Frames | None, reason: str
+) -> tuple[PmfError, ...]:
+    """One entry for each dihedral that is looked at, by forces of the plain sum and of the optimised map."""
+
+    def error_of(beads: Frames, path) -> float:
+        torques = torsion.torques(molecule.select(beads.position), molecule.select(beads.force), path)
         return torsion.relief(*torques).error_kJ_mol
 
     return tuple(
         PmfError(
             dihedral="–".join(molecule.beads[b] for b in path),
-            plain=error_of(beads, path),
-            optimised=None if optimised is None else error_of(optimised, path),
-            samples=beads.n_frames * len(molecule.copies),
+            plain=error_of(plain, path),
+            optimised=None if better is None else error_of(better, path),
+            samples=plain.n_frames * len(molecule.copies),
             reason=reason,
         )
-        for path in paths
+        for path in dict.fromkeys(c for o in observables for c in o.coordinates if len(c) == 4)
     )
 
 
@@ -99,23 +94,19 @@ def noise(mapping: Mapping, topology: Topology, atoms: Frames | None, beads: Fra
     Both force maps have one mean force <F|R>, so that <F_plain^2> - <F_optimised^2> is the difference of their noises, and
     the noise of the plain sum is no less. Errors over BLOCKS contiguous blocks of the second half.
     """
-    optimised = plain = saved = at_least = None
-    reason_optimised = f"{OF_BEADS}; want the forces on all atoms"
-    if atoms is not None:
-        half = atoms.n_frames // 2
-        try:
-            better = apply(force_maps.optimal(mapping, topology, atoms[:half]), atoms[half:])
-            squares = np.stack([np.square(np.asarray(b.force, float)).mean((1, 2)) for b in (better, beads[half:])], 1)
-            optimised, plain = (float(v) for v in np.sqrt(squares.mean(0)) / MEV_PER_ANGSTROM)
-            blocks = np.array([(*b.sum(0), len(b)) for b in np.array_split(squares, min(BLOCKS, len(squares)))])
-            saved = jackknife(lambda s: float(1 - s[0] / s[1]), blocks)
-            at_least = jackknife(lambda s: float(np.sqrt(max(s[1] - s[0], 0.0) / s[2])) / MEV_PER_ANGSTROM, blocks)
-            reason_optimised = ""
-        except MappingError as error:
-            reason_optimised = str(error)
-    floor, floor_error, reason = _floor(beads, gap_ps)
-    rms = force_rms(beads) / MEV_PER_ANGSTROM
-    return Noise(rms, floor, floor_error, reason, optimised, plain, saved, at_least, reason_optimised)
+    known = force_rms(beads) / MEV_PER_ANGSTROM, *_floor(beads, gap_ps)
+    half = beads.n_frames // 2
+    better, reason = optimised(mapping, topology, atoms, half)
+    if better is None:
+        return Noise(*known, reason_optimised=reason)
+    squares = np.stack([np.square(np.asarray(b.force[half:], float)).mean((1, 2)) for b in (better, beads)], axis=1)
+    blocks = np.array([(*b.sum(0), len(b)) for b in np.array_split(squares, min(BLOCKS, len(squares)))])
+    return Noise(
+        *known,
+        rms_optimised=float(np.sqrt(squares[:, 0].mean()) / MEV_PER_ANGSTROM),
+        saved=jackknife(lambda s: float(1 - s[0] / s[1]), blocks),
+        at_least=jackknife(lambda s: float(np.sqrt(max(s[1] - s[0], 0.0) / s[2])) / MEV_PER_ANGSTROM, blocks),
+    )
 
 
 def _floor(beads: Frames, gap_ps: float) -> tuple[float | None, float | None, str]:
@@ -145,24 +136,19 @@ def pair_residual(beads: Frames) -> np.ndarray:
     k = 0 ... POWERS - 1: stiff bonds and angles, whose forces differ much between frames that are nearly alike.
     """
     x, force = np.asarray(beads.position, float), np.asarray(beads.force, float)
-    n = x.shape[1]
-    i, j = np.triu_indices(n, 1)
-    pair = np.arange(len(i))
+    i, j = np.triu_indices(x.shape[1], 1)
+    pushed = (np.eye(x.shape[1])[i] - np.eye(x.shape[1])[j]).T  # (N, P): 1 for the first of a pair, -1 for the second
     vector = x[:, i] - x[:, j]
     distance = np.linalg.norm(vector, axis=-1)
     z = (distance - distance.mean(0)) / np.maximum(distance.std(0), 1e-9)
-    unit = vector / distance[..., None]
+    unit, powers = vector / distance[..., None], z[..., None] ** np.arange(POWERS)
+    size = len(i) * POWERS
 
     def design(piece: slice) -> np.ndarray:
-        """(t N 3, P POWERS) forces of each term; only some frames at a time, else they fill the memory."""
-        terms = unit[piece, :, :, None] * (z[piece, :, None] ** np.arange(POWERS))[:, :, None]
-        forces = np.zeros((len(terms), n, 3, len(i), POWERS))
-        forces[:, i, :, pair] = np.moveaxis(terms, 1, 0)
-        forces[:, j, :, pair] = -np.moveaxis(terms, 1, 0)
-        return forces.reshape(len(terms) * n * 3, -1)
+        """(t N 3, P POWERS) forces of each term, of some frames at a time, else they fill the memory."""
+        return np.einsum("np,tpd,tpk->tndpk", pushed, unit[piece], powers[piece]).reshape(-1, size)
 
     pieces = [slice(k, k + CHUNK) for k in range(0, len(x), CHUNK)]
-    size = len(i) * POWERS
     normal, right = np.zeros((size, size)), np.zeros(size)
     for piece in pieces:
         rows = design(piece)
@@ -170,4 +156,4 @@ def pair_residual(beads: Frames) -> np.ndarray:
         right += rows.T @ force[piece].reshape(-1)
     normal += 1e-9 * np.trace(normal) / size * np.eye(size)
     coefficients = np.linalg.solve(normal, right)
-    return force - np.concatenate([(design(piece) @ coefficients).reshape(-1, n, 3) for piece in pieces])
+    return force - np.concatenate([design(piece) @ coefficients for piece in pieces]).reshape(force.shape)

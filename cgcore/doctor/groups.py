@@ -15,7 +15,7 @@ from typing import NamedTuple
 import networkx
 from networkx.algorithms.isomorphism import GraphMatcher, categorical_node_match
 
-from cgcore.doctor.errors import DoctorError
+from cgcore.doctor.inputs import DoctorError
 from cgcore.doctor.molecule import NO_BEAD, Molecule
 
 MOST = 5000

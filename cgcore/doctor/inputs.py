@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgcore.doctor.errors import DoctorError
+from cgcore.errors import CgcoreError
 from cgcore.frames import Frames, Topology
 from cgcore.geometry import displacement
 
@@ -18,6 +18,10 @@ LEAST_FRAMES = 20
 """With fewer there is not even a block of two frames for an error bar."""
 CHECKED = 20
 """Frames, and residues, in which missing bonds are looked for."""
+
+
+class DoctorError(CgcoreError, ValueError):
+    """Input that no verdict can rest on, with what was wanted, what was found and the likely slip."""
 
 
 def check(topology: Topology, frames: Frames):
