@@ -236,7 +236,7 @@ def doctor(
     from cgcore.book import doctor_page
     from cgcore.doctor import as_json, diagnose, verdict, write
 
-    diagnosis = _said(
+    examination = _said(
         lambda: diagnose(
             mapping,
             trajectory,
@@ -248,9 +248,9 @@ def doctor(
             temperature_K=temperature_k,
         )
     )
-    typer.echo(as_json(diagnosis.examination) if json else verdict(diagnosis.examination))
+    typer.echo(as_json(examination) if json else verdict(examination))
     if out is not None:
-        for path in [*_said(write, diagnosis, out), _said(doctor_page.write, diagnosis, out)]:
+        for path in [*_said(write, examination, mapping, out), _said(doctor_page.write, examination, mapping, out)]:
             typer.echo(path, err=json)
 
 

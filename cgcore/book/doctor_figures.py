@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from cgcore import plots
 from cgcore.analysis.surface import free_energy
-from cgcore.doctor import Diagnosis, observables
+from cgcore.doctor import Examination, observables
 from cgcore.doctor.examine import Broken, OfMolecule
 from cgcore.doctor.groups import Element
 from cgcore.doctor.stereo import LOST, volume
@@ -20,11 +20,10 @@ VMAX = 20.0
 GREEK = {"phi": "φ", "psi": "ψ", "omega": "ω", "chi": "χ"}
 
 
-def all_of(diagnosis: Diagnosis) -> Iterator[tuple[Figure, str]]:
-    """Each figure of a diagnosis with its caption."""
-    examination = diagnosis.examination
+def all_of(examination: Examination) -> Iterator[tuple[Figure, str]]:
+    """Each figure of an examination with its caption."""
     for m in examination.molecules:
-        x = m.molecule.select(diagnosis.beads.position)
+        x = m.molecule.select(examination.beads.position)
         x = x.reshape(-1, *x.shape[2:])
         x = x[:: max(1, len(x) // MOST_FRAMES)]
         for broken in m.broken:

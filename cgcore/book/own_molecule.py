@@ -103,7 +103,7 @@ def verdicts(folder: Path, out: Path) -> list[Path]:
     written = []
     for name, stem in MAPS.items():
         files = Path(__file__).parent / "doctor_maps" / f"{stem}.toml", folder / TOPOLOGY, folder / TRAJECTORY
-        examination = diagnose(str(files[0]), str(files[2]), topology=files[1]).examination
+        examination = diagnose(str(files[0]), str(files[2]), topology=files[1])
         written += [out / f"{name}.txt", out / f"{name}.json"]
         written[-2].write_text(verdict(examination) + "\n", encoding="utf-8")
         made = {

@@ -39,7 +39,8 @@ class Broken:
     @property
     def worst(self) -> Bound | None:
         """The observable that suffers most, beyond noise."""
-        return max(self.bounds, key=lambda b: b.excess, default=None)
+        # the two halves of a chain that is reversed tie but for rounding: the first of them counts
+        return max(self.bounds, key=lambda b: round(b.excess, 9), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +64,16 @@ class Examination:
     """All that was found: per kind of molecule, of the whole system, and of the forces where there are any."""
 
     mapping: Mapping
+    beads: Frames
     temperature_K: float
-    n_frames: int
     molecules: tuple[OfMolecule, ...]
     lengths: tuple[Lengths, ...]
     unsampled: tuple[UnsampledRange, ...]
     noise: Noise | None
+
+    @property
+    def n_frames(self) -> int:
+        return self.beads.n_frames
 
 
 def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature_K: float = 300.0) -> Examination:
@@ -85,8 +90,8 @@ def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature
     better = (None, "") if frames.force is None else optimised(mapping, topology, atoms, frames.n_frames)
     return Examination(
         mapping=mapping,
+        beads=beads,
         temperature_K=temperature_K,
-        n_frames=frames.n_frames,
         molecules=tuple(
             _of_molecule(mapping, molecule, beads, atoms, better, cuts, temperature_K)
             for molecule in kinds(mapping, topology)

@@ -10,12 +10,12 @@ from cgcore.doctor.examine import Broken, Examination, OfMolecule
 from cgcore.doctor.stereo import KEPT, LOST, PATH
 from cgcore.units import kT
 
-ARTEFACT, BARRIER, CLEAR, UNKNOWN, NOTE = "artefact", "barrier", "clear", "unknown", "note"
 TEXTS = tomllib.loads(resources.files(__package__).joinpath("findings.toml").read_text(encoding="utf-8"))
 """kind -> case -> level, what, sure, do, with the kind's title beside its cases."""
 
-LIMITS = TEXTS.pop("limits")
-"""Where a number becomes a verdict."""
+LIMITS, LEVELS = TEXTS.pop("limits"), TEXTS.pop("levels")
+"""Where a number becomes a verdict, and how bad one can be: level -> mark, headline, the worst first."""
+ARTEFACT, UNKNOWN, BARRIER, NOTE, CLEAR = LEVELS
 
 
 class Finding(NamedTuple):
@@ -98,7 +98,7 @@ def _stereo(m: OfMolecule) -> list[Finding]:
     said = []
     for state, case in ((LOST, "lost"), (PATH, "both" if both else "path"), (KEPT, "kept")):
         if mine := [s for s in m.stereo if s.state == state]:
-            names = ", ".join(s.centre for s in mine[:6]) + (" ..." if len(mine) > 6 else "")
+            names = _listed([s.centre for s in mine], 6)
             sign = "exact: fewer than four beads show it"
             if seen := [s for s in mine if np.isfinite(s.agreement)]:
                 sign = (
@@ -114,7 +114,7 @@ def _typing(m: OfMolecule) -> Finding:
     numbers = {"n": len(set(m.molecule.species)), "n_proposed": len(set(m.typing.proposed))}
     if not must_differ:
         return _say("typing", "enough", **numbers)
-    pairs = ", ".join(f"{names[a]}≠{names[b]}" for a, b in must_differ[:4]) + (" ..." if len(must_differ) > 4 else "")
+    pairs = _listed([f"{names[a]}≠{names[b]}" for a, b in must_differ], 4)
     return _say("typing", "alike", pairs=pairs, **numbers)
 
 
@@ -123,51 +123,35 @@ def _steps(m: OfMolecule) -> list[Finding]:
     if v is None:
         return []
     rigid = f"; {v.rigid} bonds that the reference held fixed are left out" if v.rigid else ""
-    if not v.bond:
-        return [_say("steps", "too_few", n_beads=m.molecule.size, rigid=rigid)]
-    return [_say("steps", "known", bond=v.bond, period=_pm(v.period_fs), step=v.step_fs, rigid=rigid)]
+    case = "known" if v.bond else "too_few"
+    return [_say("steps", case, v=v, period=_pm(v.period_fs), rigid=rigid, n_beads=m.molecule.size)]
 
 
 def _pmf(m: OfMolecule, thermal: float) -> list[Finding]:
     """Of the dihedral that the forces fix worst."""
     if not m.pmf_errors:
         return []
-    worst = max(m.pmf_errors, key=lambda e: e.plain)
-    numbers, best = (
-        {"dihedral": worst.dihedral, "samples": worst.samples, "plain": worst.plain, "optimised": ""},
-        worst.plain,
-    )
-    if worst.optimised is not None:
-        numbers["optimised"] = f", those of the optimised force map to ± {worst.optimised:.2g}"
-        best = min(best, worst.optimised)
-    if worst.plain < thermal / 2:
-        return [_say("pmf", "fixed", **numbers)]
+    e = max(m.pmf_errors, key=lambda e: e.plain)
+    optimised, best = "", e.plain
+    if e.optimised is not None:
+        optimised, best = f", those of the optimised force map to ± {e.optimised:.2g}", min(e.plain, e.optimised)
     more = (2 * best / thermal) ** 2
-    remedies = ["train on cgcore.force_maps.optimal"] if best < 0.8 * worst.plain else []
+    remedies = ["train on cgcore.force_maps.optimal"] if best < 0.8 * e.plain else []
     remedies += [f"{more:.2g} times the frames, for half of kT"] if more > 1.5 else []
-    return [_say("pmf", "loose", remedy="; ".join(remedies), **numbers)]
+    case = "fixed" if e.plain < thermal / 2 else "loose"
+    return [_say("pmf", case, e=e, optimised=optimised, remedy="; ".join(remedies))]
 
 
 def _lengths(examination: Examination) -> list[Finding]:
     near = [x for x in examination.lengths if np.isfinite(x.separation)]
     if not near:
         return [_say("lengths", "none_near")] if examination.lengths else []
-    x = min(near, key=lambda x: x.separation)
-    of_species = f"{x.of_species:.3f} nm" if np.isfinite(x.of_species) else "out of reach"
-    return [
-        _say(
-            "lengths",
-            "apart" if x.separation >= LIMITS["separation"] else "confused",
-            pair=x.pair,
-            longest=x.bonded[1],
-            closest=x.closest,
-            of_species="" if x.closest == x.of_species else f" (of its species {of_species})",
-            ratio=x.separation,
-            rate=f"error rate {_pm(x.error_rate)}" if x.error_rate.value else f"error rate below {x.at_most:.1g}",
-            samples=x.samples,
-            threshold=LIMITS["separation"],
-        )
-    ]
+    x, limit = min(near, key=lambda x: x.separation), LIMITS["separation"]
+    distance = f"{x.of_species:.3f} nm" if np.isfinite(x.of_species) else "out of reach"
+    of_species = "" if x.closest == x.of_species else f" (of its species {distance})"
+    rate = _pm(x.error_rate) if x.error_rate.value else f"below {x.at_most:.1g}"
+    case = "apart" if x.separation >= limit else "confused"
+    return [_say("lengths", case, x=x, of_species=of_species, rate=rate, limit=limit)]
 
 
 def _unsampled(examination: Examination) -> Finding:
@@ -177,15 +161,15 @@ def _unsampled(examination: Examination) -> Finding:
         held = f"; {len(examination.unsampled)} among beads that bonds hold" if examination.unsampled else ""
         return _say("unsampled", "none", held=held, frames=examination.n_frames)
     mine = [x for x in gaps if x.intermolecular] or gaps
-    worst = max(mine, key=lambda x: x.in_half / (x.high - x.low))
-    half = f"{worst.in_half:.3f} nm" if np.isfinite(worst.in_half) else "not to be told"
+    x = max(mine, key=lambda x: x.in_half / (x.high - x.low))
     return _say(
         "unsampled",
         "between" if mine[0].intermolecular else "within",
-        ranges=", ".join(f"{x.pair} {x.low:.3f} to {x.high:.3f} nm" for x in mine[:3])
-        + (" ..." if len(mine) > 3 else ""),
-        width=f"{worst.pair}: {worst.high - worst.low:.3f} nm wide in {worst.frames} frames, {half} in half of them, so "
-        + ("still closing: too few frames" if worst.closing else "more frames hardly narrow it"),
+        ranges=_listed([f"{g.pair} {g.low:.3f} to {g.high:.3f} nm" for g in mine], 3),
+        x=x,
+        width=x.high - x.low,
+        half=f"{x.in_half:.3f} nm" if np.isfinite(x.in_half) else "not to be told",
+        closing="still closing: too few frames" if x.closing else "more frames hardly narrow it",
     )
 
 
@@ -206,6 +190,10 @@ def _noise(examination: Examination) -> list[Finding]:
     saved = f"{100 * n.saved.value:.0f} ± {100 * n.saved.error:.1g} %"
     remedy = "train on cgcore.force_maps.optimal" if n.saved.value > 0.1 else ""
     return [_say("noise", "known", limits=limits, optimised=n.rms_optimised, saved=saved, remedy=remedy)]
+
+
+def _listed(words: list[str], most: int) -> str:
+    return ", ".join(words[:most]) + (" ..." if len(words) > most else "")
 
 
 def _pm(estimate) -> str:

@@ -3,37 +3,18 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
 
 from cgcore import mapping as maps
 from cgcore import store
 from cgcore.config import ConfigError
 from cgcore.doctor.examine import Examination, OfMolecule, examine
-from cgcore.doctor.findings import ARTEFACT, BARRIER, CLEAR, NOTE, UNKNOWN, findings, level_of
+from cgcore.doctor.findings import CLEAR, LEVELS, NOTE, Finding, findings, level_of
 from cgcore.doctor.species import map_text, proposal
-from cgcore.frames import Frames, Topology
+from cgcore.frames import Topology
 from cgcore.io import read, read_topology
 from cgcore.map_files import CAPS
 from cgcore.reference import sets
 from cgcore.store.files import plain
-
-MARKS = {ARTEFACT: "✗", UNKNOWN: "?", BARRIER: "!", NOTE: "·", CLEAR: "✓"}
-"""The levels, the worst first."""
-HEADLINES = {
-    ARTEFACT: "a model of positions and species will be wrong here",
-    UNKNOWN: "too few frames for a verdict",
-    BARRIER: "sound as long as no barrier is crossed",
-    CLEAR: "no artefact to be expected",
-}
-
-
-class Diagnosis(NamedTuple):
-    """What was examined: the map's name or file, the trajectory, the frames of the beads; and what was found."""
-
-    map: str
-    source: str
-    beads: Frames
-    examination: Examination
 
 
 def diagnose(
@@ -46,7 +27,7 @@ def diagnose(
     frame_ps: float | None = None,
     stride: int = 1,
     temperature_K: float = 300.0,
-) -> Diagnosis:
+) -> Examination:
     """Read, map and examine.
 
     Args:
@@ -65,26 +46,31 @@ def diagnose(
     else:
         atoms, frames = sets.load(trajectory, stride=stride)
     mapping = maps.load(name, atoms, typing=typing, residue=residue or _residue(name, atoms))
-    examination = examine(mapping, atoms, frames, temperature_K=temperature_K)
-    return Diagnosis(name, str(trajectory), maps.apply(mapping, frames), examination)
+    return examine(mapping, atoms, frames, temperature_K=temperature_K)
 
 
 def headline(examination: Examination) -> str:
     """The worst level of all findings."""
     levels = {f.level for f in findings(examination)} - {NOTE} | {CLEAR}
-    return next(level for level in MARKS if level in levels)
+    return next(level for level in LEVELS if level in levels)
+
+
+def worst_first(examination: Examination) -> list[Finding]:
+    return sorted(findings(examination), key=lambda f: list(LEVELS).index(f.level))
 
 
 def verdict(examination: Examination) -> str:
     """What a person reads in ten seconds: one line each, the worst first."""
-    mapping, worst = examination.mapping, HEADLINES[headline(examination)]
+    mapping, worst = examination.mapping, LEVELS[headline(examination)]["headline"]
     lines = [f"{mapping.name}, typing {mapping.typing}, {examination.n_frames} frames: {worst}"]
-    for f in sorted(findings(examination), key=lambda f: list(MARKS).index(f.level)):
-        do = f"do: {f.do}" if f.do != "nothing" else ""
-        note = f"; {do}" if do and f.level == NOTE else ""
-        lines.append(f"{MARKS[f.level]} {f.kind}: {f.what}{note}")
-        lines += [f"    sure: {f.sure}"] if f.level not in (CLEAR, NOTE) else []
-        lines += [f"    {do}"] if do and not note else []
+    for f in worst_first(examination):
+        lines.append(f"{LEVELS[f.level]['mark']} {f.kind}: {f.what}")
+        if f.level not in (CLEAR, NOTE):
+            lines.append(f"    sure: {f.sure}")
+        if f.do != "nothing" and f.level == NOTE:
+            lines[-1] += f"; do: {f.do}"
+        elif f.do != "nothing":
+            lines.append(f"    do: {f.do}")
     return "\n".join(lines)
 
 
@@ -114,18 +100,17 @@ def as_json(examination: Examination) -> str:
     return json.dumps(to_dict(examination), indent=1, ensure_ascii=False)
 
 
-def write(diagnosis: Diagnosis, folder: Path) -> list[Path]:
-    """Write every number as JSON, and for one kind of molecule the map file with proposed typings."""
-    folder, stem, examination = Path(folder), Path(diagnosis.map).stem, diagnosis.examination
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / f"{stem}.json"]
-    store.write_json(written[0], to_dict(examination))
-    if len(examination.molecules) == 1:
-        written.append(folder / f"{stem}_doctor.toml")
-        m = examination.molecules[0]
-        text = proposal(map_text(diagnosis.map), examination.mapping, m.molecule, m.typing)
-        written[1].write_text(text, encoding="utf-8")
-    return written
+def write(examination: Examination, name: str, folder: Path) -> list[Path]:
+    """Write every number as JSON, and for one kind of molecule the map file with proposed typings; name: of the map."""
+    stem = Path(folder) / Path(name).stem
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    numbers, proposed = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}_doctor.toml")
+    store.write_json(numbers, to_dict(examination))
+    if len(examination.molecules) > 1:
+        return [numbers]
+    (m,) = examination.molecules
+    proposed.write_text(proposal(map_text(name), examination.mapping, m.molecule, m.typing), encoding="utf-8")
+    return [numbers, proposed]
 
 
 def _molecule(m: OfMolecule) -> dict:
