@@ -48,19 +48,20 @@ def all_of(examination: Examination) -> Iterator[tuple[Figure, str]]:
 
 def symmetrised(m: OfMolecule, broken: Broken, x: np.ndarray, temperature_K: float) -> Figure:
     """The reference in the observable that suffers most, and its average with its image; x: (K, n, 3) nm."""
-    look = next(o for o in m.observables if o.name == broken.worst.observable)
-    bins = observables.edges(look, x)
+    observable = next(o for o in m.observables if o.name == broken.worst.observable)
+    bins = observables.edges(observable, x)
     shape = [len(edges) - 1 for edges in bins]
     identity = Element(tuple(range(m.molecule.size)), 1)
     here, there = (
-        np.bincount(observables.place(look, x, g, bins), minlength=np.prod(shape)).reshape(shape)
+        np.bincount(observables.place(observable, x, g, bins), minlength=np.prod(shape)).reshape(shape)
         for g in (identity, broken.element)
     )
-    names = look.name.split(", ", 1) if len(bins) == 2 else [look.name]
+    names = observable.name.split(", ", 1) if len(bins) == 2 else [observable.name]
     labels = [
-        GREEK.get(n, n) + (" (nm)" if len(b) == 2 else " (°)") for n, b in zip(names, look.coordinates, strict=True)
+        GREEK.get(n, n) + (" (nm)" if len(b) == 2 else " (°)")
+        for n, b in zip(names, observable.coordinates, strict=True)
     ]
-    bins = [e if len(b) == 2 else np.degrees(e) for e, b in zip(bins, look.coordinates, strict=True)]
+    bins = [e if len(b) == 2 else np.degrees(e) for e, b in zip(bins, observable.coordinates, strict=True)]
     colours = plt.get_cmap(plots.SURFACE_COLOURS).with_extremes(over="0.9", bad="white")
     with plots.style():
         figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharex=True, sharey=True)
@@ -74,7 +75,7 @@ def symmetrised(m: OfMolecule, broken: Broken, x: np.ndarray, temperature_K: flo
                 ax.set(ylim=(-0.05 * VMAX, VMAX))
             ax.set(xlabel=labels[0], ylabel=labels[1] if len(shape) == 2 else "F (kJ/mol)", title=title)
             ax.label_outer()
-            for axis, beads in zip((ax.xaxis, ax.yaxis), look.coordinates, strict=False):
+            for axis, beads in zip((ax.xaxis, ax.yaxis), observable.coordinates, strict=False):
                 if len(beads) == 4:
                     plots.degree_axis(axis, axis.get_label_text())
         if len(shape) == 2:

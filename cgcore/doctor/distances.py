@@ -78,10 +78,10 @@ def lengths(mapping: Mapping, blocks: list[np.ndarray], box: np.ndarray) -> tupl
             rows.append(nearest[here, label[there]])
         return np.stack(rows)
 
-    sampled = [np.array([distances(np.asarray(x, float)) for x in block[::stride]]) for block in blocks]
+    by_block = [np.array([distances(np.asarray(x, float)) for x in block[::stride]]) for block in blocks]
     pairs = np.sort(np.stack([species[here], species[there]]), axis=0)
     return tuple(
-        _of_pair(_pair_name(mapping, (a, b)), [s[:, :, (pairs[0] == a) & (pairs[1] == b)] for s in sampled if len(s)])
+        _of_pair(_pair_name(mapping, (a, b)), [s[:, :, (pairs[0] == a) & (pairs[1] == b)] for s in by_block if len(s)])
         for a, b in np.unique(pairs, axis=1).T
     )
 
@@ -98,6 +98,7 @@ def _pair_name(mapping: Mapping, pair) -> str:
 
 
 def _of_pair(name: str, sampled: list[np.ndarray]) -> Lengths:
+    """The bonds of one pair of species; sampled: blocks (t, 3, 2P) nm of what `distances` returns."""
     own, same_species, same_mass = np.concatenate(sampled).swapaxes(0, 1).reshape(3, -1)
     errors = np.array([[np.sum(s[:, 1] < s[:, 0]), s[:, 0].size] for s in sampled], float)
     rate = errors[:, 0].sum() / errors[:, 1].sum()

@@ -52,6 +52,7 @@ def _say(kind: str, case: str, **numbers) -> Finding:
 
 
 def _case(broken: Broken, independent: float) -> str:
+    """Which of the cases of a symmetry this one is; independent: frames, of which few say little."""
     worst = broken.worst
     if worst is None:
         return "not_shown"
@@ -65,9 +66,10 @@ def _case(broken: Broken, independent: float) -> str:
 
 
 def _symmetry(m: OfMolecule) -> list[Finding]:
+    """One finding for each symmetry that the molecule does not have."""
     if not m.broken:
         return [_say("symmetry", "none_broken", n_symmetries=len(m.symmetries.model))]
-    said = []
+    answers = []
     for broken in m.broken:
         numbers, case, worst = {"name": broken.name}, _case(broken, m.independent), broken.worst
         if worst is not None:
@@ -79,8 +81,8 @@ def _symmetry(m: OfMolecule) -> list[Finding]:
                 "within": max(worst.excess, 3 * worst.bound.error),
                 "remedy": TEXTS["symmetry"]["remedies"][_remedy(broken, case)],
             }
-        said.append(_say("symmetry", case, **numbers))
-    return said
+        answers.append(_say("symmetry", case, **numbers))
+    return answers
 
 
 def _remedy(broken: Broken, case: str) -> str:
@@ -90,12 +92,13 @@ def _remedy(broken: Broken, case: str) -> str:
 
 
 def _stereo(m: OfMolecule) -> list[Finding]:
+    """One finding for the stereocentres of each state."""
     if not m.stereo:
         return [_say("stereo", "none")]
     racemic = m.handedness.racemic
     mixture = f"; a mixture of enantiomers, {100 * m.handedness.rarer:.0f} % the rarer" if racemic else ""
     both = racemic and all(level_of(b, m.independent) == CLEAR for b in m.broken if not b.element.moves)
-    said = []
+    answers = []
     for state, case in ((LOST, "lost"), (PATH, "both" if both else "path"), (KEPT, "kept")):
         if mine := [s for s in m.stereo if s.state == state]:
             names = _listed([s.centre for s in mine], 6)
@@ -105,8 +108,10 @@ def _stereo(m: OfMolecule) -> list[Finding]:
                     f"sign right in {100 * min(s.agreement for s in seen):.4g} % of the frames; the plane is "
                     f"{min(s.planar for s in seen):.1f} standard deviations off"
                 )
-            said.append(_say("stereo", case, n=len(mine), n_all=len(m.stereo), names=names, mixture=mixture, sign=sign))
-    return said
+            answers.append(
+                _say("stereo", case, n=len(mine), n_all=len(m.stereo), names=names, mixture=mixture, sign=sign)
+            )
+    return answers
 
 
 def _typing(m: OfMolecule) -> Finding:
@@ -123,7 +128,7 @@ def _steps(m: OfMolecule) -> list[Finding]:
     if v is None:
         return []
     rigid = f"; {v.rigid} bonds that the reference held fixed are left out" if v.rigid else ""
-    case = "known" if v.bond else "too_few"
+    case = "period" if v.bond else "too_few"
     return [_say("steps", case, v=v, period=_pm(v.period_fs), rigid=rigid, n_beads=m.molecule.size)]
 
 
@@ -143,6 +148,7 @@ def _pmf(m: OfMolecule, thermal: float) -> list[Finding]:
 
 
 def _lengths(examination: Examination) -> list[Finding]:
+    """Of the pair of species whose bonds are worst separated from other distances."""
     near = [x for x in examination.lengths if np.isfinite(x.separation)]
     if not near:
         return [_say("lengths", "none_near")] if examination.lengths else []
@@ -189,7 +195,7 @@ def _noise(examination: Examination) -> list[Finding]:
         return [_say("noise", "no_map", limits=limits, reason=n.reason_optimised)]
     saved = f"{100 * n.saved.value:.0f} ± {100 * n.saved.error:.1g} %"
     remedy = "train on cgcore.force_maps.optimal" if n.saved.value > 0.1 else ""
-    return [_say("noise", "known", limits=limits, optimised=n.rms_optimised, saved=saved, remedy=remedy)]
+    return [_say("noise", "compared", limits=limits, optimised=n.rms_optimised, saved=saved, remedy=remedy)]
 
 
 def _listed(words: list[str], most: int) -> str:
@@ -197,4 +203,5 @@ def _listed(words: list[str], most: int) -> str:
 
 
 def _pm(estimate) -> str:
+    """A value with its standard error, where it has one."""
     return f"{estimate.value:.3g} ± {estimate.error:.1g}" if estimate.error > 1e-6 else f"{estimate.value:.3g}"

@@ -94,15 +94,15 @@ def noise(mapping: Mapping, topology: Topology, atoms: Frames | None, beads: Fra
     Both force maps have one mean force <F|R>, so that <F_plain^2> - <F_optimised^2> is the difference of their noises, and
     the noise of the plain sum is no less. Errors over BLOCKS contiguous blocks of the second half.
     """
-    known = force_rms(beads) / MEV_PER_ANGSTROM, *_floor(beads, gap_ps)
+    of_plain_sum = force_rms(beads) / MEV_PER_ANGSTROM, *_floor(beads, gap_ps)
     half = beads.n_frames // 2
     better, reason = optimised(mapping, topology, atoms, half)
     if better is None:
-        return Noise(*known, reason_optimised=reason)
+        return Noise(*of_plain_sum, reason_optimised=reason)
     squares = np.stack([np.square(np.asarray(b.force[half:], float)).mean((1, 2)) for b in (better, beads)], axis=1)
     blocks = np.array([(*b.sum(0), len(b)) for b in np.array_split(squares, min(BLOCKS, len(squares)))])
     return Noise(
-        *known,
+        *of_plain_sum,
         rms_optimised=float(np.sqrt(squares[:, 0].mean()) / MEV_PER_ANGSTROM),
         saved=jackknife(lambda s: float(1 - s[0] / s[1]), blocks),
         at_least=jackknife(lambda s: float(np.sqrt(max(s[1] - s[0], 0.0) / s[2])) / MEV_PER_ANGSTROM, blocks),

@@ -47,6 +47,7 @@ def check(topology: Topology, frames: Frames):
 
 
 def _check_bonds(topology: Topology, frames: Frames):
+    """Compare mean distances with covalent radii: of bonds, and within residues of atoms that are not bonded."""
     radius = np.array([RADII_NM.get(e, OTHER_NM) for e in topology.elements])
     some = np.asarray(frames.position)[:: max(1, frames.n_frames // CHECKED)]
     box = np.asarray(frames.box, dtype=some.dtype)

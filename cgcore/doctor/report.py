@@ -56,6 +56,7 @@ def headline(examination: Examination) -> str:
 
 
 def worst_first(examination: Examination) -> list[Finding]:
+    """All findings in the order in which a person should read them."""
     return sorted(findings(examination), key=lambda f: list(LEVELS).index(f.level))
 
 
@@ -97,6 +98,7 @@ def to_dict(examination: Examination) -> dict:
 
 
 def as_json(examination: Examination) -> str:
+    """What `to_dict` returns as text."""
     return json.dumps(to_dict(examination), indent=1, ensure_ascii=False)
 
 
@@ -114,6 +116,8 @@ def write(examination: Examination, name: str, folder: Path) -> list[Path]:
 
 
 def _molecule(m: OfMolecule) -> dict:
+    """One kind of molecule, its beads by name."""
+
     def names(beads) -> list[str]:
         return [m.molecule.beads[k] for k in beads]
 
@@ -157,7 +161,7 @@ def _named(value):
 def _residue(name: str, topology: Topology) -> str:
     """The first residue of the topology that the map has a table for; `mapping.load` says what is wrong if there is none."""
     try:
-        known = tomllib.loads(map_text(name)).get("residues", {}).keys() - CAPS
+        residues = tomllib.loads(map_text(name)).get("residues", {}).keys() - CAPS
     except (FileNotFoundError, tomllib.TOMLDecodeError):
-        known = set()
-    return next((r for r in topology.residues if r in known), topology.residues[0])
+        residues = set()
+    return next((r for r in topology.residues if r in residues), topology.residues[0])

@@ -1,6 +1,7 @@
 """The doctor on molecules made by hand and on the reference sets, where the answers are known."""
 
 import json
+import re
 from dataclasses import replace
 
 import doctoring
@@ -16,11 +17,13 @@ from cgcore.analysis.surface import reflected, symmetry_bound
 from cgcore.cli import app
 from cgcore.doctor import DoctorError, examine, findings, headline, map_text, proposal, to_dict, verdict
 from cgcore.doctor.distances import lengths
+from cgcore.doctor.findings import LEVELS, TEXTS
 from cgcore.doctor.groups import describe, stereocentres, symmetries
 from cgcore.doctor.molecule import kinds
 from cgcore.doctor.species import typing
 from cgcore.doctor.stereo import KEPT, LOST, PATH
 from cgcore.doctor.symmetry import floor, forced_free_energy, least_divergence
+from cgcore.potentials import priors
 from cgcore.reference import sets
 from cgcore.units import kT
 
@@ -289,6 +292,16 @@ def test_the_error_rate_is_that_of_the_frames_made_by_hand(tmp_path):
 
 
 LABELLED = '[typings.labelled]\ndescription = "A B"\nlabels = { A = "A", B = "B" }\n'
+
+
+# What is said
+
+
+def test_every_case_has_a_level_and_every_prior_that_is_advised_has_a_name():
+    cases = [case for kind in TEXTS.values() for case in kind.values() if isinstance(case, dict) and "what" in case]
+    assert len(cases) > 20 and {case["level"] for case in cases} == set(LEVELS)
+    advised = set(re.findall(r'prior="(\w+)"', str(TEXTS)))
+    assert advised == {*priors.PRIORS, "barrier"}
 
 
 # Bad input and the command
