@@ -183,9 +183,9 @@ def doctor(
     """Say which artefacts a model trained with a mapping will have, from reference frames, before any training."""
 
     def execute():
-        from cgcore.doctor import report
+        from cgcore.doctor import as_json, diagnose, verdict, write
 
-        diagnosis = report.diagnose(
+        examination = diagnose(
             mapping,
             trajectory,
             typing=typing,
@@ -195,9 +195,9 @@ def doctor(
             stride=stride,
             temperature_K=temperature_k,
         )
-        typer.echo(report.as_json(diagnosis) if json else report.verdict(diagnosis.examination))
+        typer.echo(as_json(examination) if json else verdict(examination))
         if out is not None:
-            for path in report.write(diagnosis, out):
+            for path in write(examination, mapping, out):
                 typer.echo(path, err=json)
 
     _run(execute)

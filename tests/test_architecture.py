@@ -17,7 +17,7 @@ LAYERS = [
     "frames profiles",
     "geometry store",
     "io neighbors smarts map_files",
-    "mapping",
+    "mapping unsampled",
     "data potentials force_maps",
     "trainer train_splines simulate",
     "train",
@@ -47,6 +47,7 @@ def allowed(room: str) -> set[str]:
     if level is None:
         raise AssertionError(f"cgcore.{room} has no place yet: give it one in {Path(__file__).name}")
     beside = {"analysis"} if room in [*rows[-1], "train", "train_splines", "simulate"] else set()
+    beside |= {"reference"} if room == "doctor" else set()  # it reads the sets that it is asked about
     return {name for row in rows[:level] for name in row} | {room} | beside
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cgcore import mapping
-from cgcore.book import doctor_cases, doctor_observed, doctor_table
+from cgcore.book import doctor_cases, doctor_table
 from cgcore.book.own_molecule import without_hydrogens_of_phe
 from cgcore.book.results import Result
-from cgcore.doctor.noise import noise, pair_residual
+from cgcore.doctor.forces import noise, pair_residual
 from cgcore.frames import Frames
 from cgcore.units import MEV_PER_ANGSTROM
 
@@ -35,7 +35,7 @@ def test_agreement_counts_only_what_was_observed_and_barriers_are_not_seen_in_pl
 
 def test_a_threshold_is_fitted_on_one_half_and_judged_on_the_other():
     rows = [
-        (None, {"separation": s, "switch_observed": seen, "mirror_observed": "–", "agrees": "yes"})
+        {"separation": s, "switch_observed": seen, "mirror_observed": "–", "agrees": "yes"}
         for s, seen in ((0.8, "yes"), (0.9, "yes"), (1.6, "no"), (1.5, "no"), (1.25, "no"), (1.1, "no"))
     ]
     found = doctor_table.calibration(rows)
@@ -51,7 +51,7 @@ def write(path, table, manifest):
 
 
 def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
-    assert doctor_observed.own(tmp_path) == {}
+    assert doctor_cases.own(tmp_path) == {}
     data = {"residue": "ala", "map": "core", "typing": "study"}
     surface = {"point_symmetry": 0.01, "point_symmetry_floor": 0.007, "point_symmetry_error": 0.002}
     for name in ("chain_symmetry", "mirror_chain_symmetry"):
@@ -70,7 +70,7 @@ def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
     ):
         table = {} if low is None else {"switch_rate_low": low}
         write(tmp_path / f"hexane/{name}.json", table, {"setting": {"map": map, "potential": "mace", "extras": extras}})
-    assert doctor_observed.own(tmp_path) == {
+    assert doctor_cases.own(tmp_path) == {
         ("ala", "core", "study"): {"mirror": "yes", "direction": "no"},
         ("ala", "core_beta", "single"): {"mirror": "no", "direction": "yes"},
         ("hex", "two_site", "study"): {"switch": "yes"},
@@ -81,14 +81,14 @@ def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
 def test_whose_observation_it_is_stands_beside_it():
     case = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_study")
     key = ("hex", "two_site", "study")
-    assert doctor_observed.seen(case, {}, "switch") == ("yes", "yes (study)")
-    assert doctor_observed.seen(case, {key: {"switch": "yes"}}, "switch") == ("yes", "yes (both)")
-    assert doctor_observed.seen(case, {key: {"switch": "no"}}, "switch") == ("no", "no (ours), yes (study)")
-    assert doctor_observed.seen(case, {}, "inversion") == (None, "–")
+    assert doctor_cases.seen_by(case, {}, "switch") == ("yes", "yes (study)")
+    assert doctor_cases.seen_by(case, {key: {"switch": "yes"}}, "switch") == ("yes", "yes (both)")
+    assert doctor_cases.seen_by(case, {key: {"switch": "no"}}, "switch") == ("no", "no (ours), yes (study)")
+    assert doctor_cases.seen_by(case, {}, "inversion") == (None, "–")
     labelled = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_labelled")
-    assert doctor_observed.seen(labelled, {(*key[:2], "labelled"): {"switch": "no"}}, "switch") == ("no", "no (ours)")
+    assert doctor_cases.seen_by(labelled, {(*key[:2], "labelled"): {"switch": "no"}}, "switch") == ("no", "no (ours)")
     control = doctor_cases.CONTROLS[1]
-    assert doctor_observed.seen(control, {("ala", "core", "study"): {"mirror": "no"}}, "mirror") == (None, "–")
+    assert doctor_cases.seen_by(control, {("ala", "core", "study"): {"mirror": "no"}}, "mirror") == (None, "–")
 
 
 def test_words_stand_in_a_table_as_they_are():
@@ -127,11 +127,11 @@ def test_a_liquid_has_a_lower_limit_of_noise_and_says_that_it_has_no_upper_one(t
     beads = doctoring.mapped(tmp_path, atoms, {"X": ["C0", "C1"]}, "single")
     found = noise(beads, atoms, frames, mapping.apply(beads, frames), gap_ps=10.0)
     assert found.floor is None and found.reason == "40 beads: no two frames are nearly alike"
-    assert (found.rms_plain, found.rms_optimal) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
+    assert (found.rms, found.rms_optimised) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
     assert abs(found.at_least.value - 30) < 4 * found.at_least.error < 1
     assert abs(found.saved.value - 900 / 1300) < 4 * found.saved.error < 0.05
     none = noise(beads, atoms, None, mapping.apply(beads, frames), gap_ps=10.0)
-    assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimal
+    assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimised
 
 
 def test_the_tutorial_molecule_is_whole_and_left_handed():

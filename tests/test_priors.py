@@ -1,16 +1,15 @@
-"""Priors: numbers of the distributions they are read off, walls where the reference never was."""
+"""Priors: the springs of the distributions they are read off, and what they bar."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import doctoring
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from cgcore import geometry, io, mapping
-from cgcore.config import SplineConfig
 from cgcore.frames import Frames
 from cgcore.potentials import priors
 from cgcore.potentials.base import add
@@ -22,7 +21,6 @@ T = 300.0
 BOND = Term("bond", "bond", np.array([[0, 1]]))
 ANGLE = Term("angle", "angle", np.array([[0, 1, 2]]))
 DIHEDRAL = Term("dihedral", "dihedral", np.array([[0, 1, 2, 3]]))
-PAIR = Term("pair", "pair", np.array([[0, 3]]))
 VACUUM = np.full(3, np.inf)
 N = 40_000
 ALA2 = Path(__file__).parents[1] / "notebooks" / "data" / "ala2"
@@ -66,76 +64,11 @@ def test_harmonic_terms_give_the_spring_back(term, k, q0, jacobian):
     frames = chain(**{term.kind: q})
     prior = priors.harmonic(term, frames, T)
     error = np.sqrt(kT(T) / k / N)
-    assert prior.k == pytest.approx(k, rel=4 * np.sqrt(2 / N))
-    assert prior.q0 == pytest.approx(q0, abs=4 * error)
+    assert prior.k[0] == pytest.approx(k, rel=4 * np.sqrt(2 / N))
+    assert prior.q0[0] == pytest.approx(q0, abs=4 * error)
     assert abs(np.mean(q) - q0) > 8 * error
     energy = prior.energy(frames.position[0], VACUUM)
-    assert energy == pytest.approx(0.5 * prior.k * (q[0] - prior.q0) ** 2)
-
-
-@pytest.mark.physics
-@pytest.mark.parametrize("kind", ["bond", "angle", "dihedral"])
-def test_boltzmann_inversion_gives_the_potential_back(kind):
-    """A double well, known to a tenth of kT where it is well sampled; sampled with the volume element."""
-    term, middle, width, jacobian = {
-        "bond": (BOND, 0.3, 0.05, np.square),
-        "angle": (ANGLE, 2.0, 0.4, np.sin),
-        "dihedral": (DIHEDRAL, 0.0, np.pi, np.ones_like),
-    }[kind]
-
-    def well(q):
-        if kind == "dihedral":
-            return 2.0 * np.cos(2 * q) + 1.5 * np.sin(q)
-        return 3.0 * (((q - middle) / width) ** 2 - 1) ** 2 + 1.5 * (q - middle) / width
-
-    reach = width if kind == "dihedral" else 1.9 * width
-    q = drawn(well, middle - reach, middle + reach, jacobian)
-    config = SplineConfig(bond_step_nm=0.01, angle_step_rad=0.1, dihedral_step_rad=0.3, min_samples=200)
-    prior = priors.inverted(term, chain(**{kind: q}), T, config)
-    x = np.linspace(prior.spline.knots[1], prior.spline.knots[-2], 40)
-    found = np.asarray(prior.spline.energy(jnp.asarray(prior.coefficients), jnp.asarray(x)))
-    error = found - well(x)
-    assert_allclose(error - np.average(error, weights=np.exp(-well(x) / kT(T))), 0, atol=0.1 * kT(T))
-    assert np.ptp(well(x)) > 4.0
-
-
-def test_inversion_is_for_bonded_terms():
-    with pytest.raises(PriorError, match="pair: want a bond, an angle or a dihedral"):
-        priors.inverted(PAIR, chain(dihedral=np.linspace(0, 1, 9)), T, SplineConfig())
-
-
-@pytest.mark.physics
-def test_fourier_series_is_recovered():
-    """a_n, b_n of the potential that was sampled, to 0.1 kJ/mol; a barrier that no sample crossed stays finite."""
-    a, b = np.array([1.5, -1.0, 2.0]), np.array([0.7, 0.0, -0.4])
-    order = np.arange(1, 4)
-    q = drawn(lambda x: np.cos(np.outer(x, order)) @ a + np.sin(np.outer(x, order)) @ b, -np.pi, np.pi)
-    prior = priors.fourier(DIHEDRAL, chain(dihedral=q), T, order=3)
-    assert_allclose(prior.a, a, atol=0.1)
-    assert_allclose(prior.b, b, atol=0.1)
-    narrow = priors.fourier(DIHEDRAL, chain(dihedral=0.1 * q), T)
-    assert np.abs(np.concatenate([narrow.a, narrow.b])).max() < 30
-    with pytest.raises(PriorError, match="want dihedrals for a Fourier series, got a bond"):
-        priors.fourier(BOND, chain(), T)
-
-
-def test_repulsion_is_nothing_in_the_reference_and_a_wall_below():
-    frames = chain(dihedral=np.linspace(0.5, 3.0, 50))
-    r = np.asarray(geometry.distances(frames.position, PAIR.members, VACUUM))[:, 0]
-    prior = priors.repulsion(PAIR, frames, T)
-    assert prior.sigma == pytest.approx(r.min())
-    assert all(prior.energy(x, VACUUM) < 1e-20 for x in frames.position)
-
-    def two(distance):
-        position = np.zeros((4, 3))
-        position[3, 0] = distance
-        return position
-
-    x = 1 / 0.8
-    assert prior.energy(two(0.8 * prior.sigma), VACUUM) == pytest.approx(kT(T) * (x**6 - 1) ** 2)
-    assert jax.grad(prior.energy)(two(0.8 * prior.sigma), VACUUM)[3, 0] < 0
-    with pytest.raises(PriorError, match="want pairs for a repulsion, got a bond"):
-        priors.repulsion(BOND, frames, T)
+    assert energy == pytest.approx(0.5 * prior.k[0] * (q[0] - prior.q0[0]) ** 2)
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +79,16 @@ def alanine():
 
 
 def test_improper_bars_the_inversion_of_a_stereocentre(alanine):
-    """Core Beta keeps the chirality of alanine: a narrow improper, and a mirror image many kT above."""
+    """Core Beta keeps the handedness of alanine: a narrow improper, and a mirror image many kT above."""
     core_beta, frames = alanine
-    prior = priors.improper(core_beta, ("N", "CA", "CB", "C"), frames, T)
-    q = np.asarray(geometry.dihedrals(frames.position, prior.term.members, VACUUM.astype(np.float32)))
-    assert prior.q0 == pytest.approx(q.mean(), abs=1e-4)
-    assert prior.k == pytest.approx(kT(T) / q.var(), rel=1e-3)
-    energy = jax.jit(jax.vmap(lambda x: prior.energy(x, VACUUM)))
+    potential, table = priors.for_frames(("improper",), core_beta, frames, T)
+    (well,) = table["improper"]
+    assert (well["beads"], well["copies"]) == ("N-CA-CB-C", 1)
+    members = np.array([core_beta.indices("N", "CA", "CB", "C")])
+    q = np.asarray(geometry.dihedrals(frames.position, members, VACUUM.astype(np.float32)))
+    assert well["q0"] == pytest.approx(q.mean(), abs=1e-4)
+    assert well["k"] == pytest.approx(kT(T) / q.var(), rel=1e-3)
+    energy = jax.jit(jax.vmap(lambda x: potential.energy(({},), x, VACUUM)))
     assert np.mean(energy(frames.position)) == pytest.approx(kT(T) / 2, rel=1e-3)  # equipartition, by construction
     assert energy(-frames.position).min() > 20 * kT(T)
 
@@ -160,8 +96,36 @@ def test_improper_bars_the_inversion_of_a_stereocentre(alanine):
 def test_a_lost_stereocentre_is_refused(alanine):
     core_beta, frames = alanine
     both = replace(frames, position=np.concatenate([frames.position[:30], -frames.position[:10]]))
-    with pytest.raises(PriorError, match="want one sign in all frames, found a positive one in (25|75).0%"):
-        priors.improper(core_beta, ("N", "CA", "CB", "C"), both, T)
+    with pytest.raises(PriorError, match="want a bead that stays on one side of three bonded ones"):
+        priors.for_frames(("improper",), core_beta, both, T)
+
+
+def test_every_bond_is_held_by_half_kT(alanine):
+    core_beta, frames = alanine
+    potential, table = priors.for_frames(("bonds", "improper"), core_beta, frames, T)
+    assert [w["beads"] for w in table["bonds"]] == ["-".join(core_beta.beads[b] for b in p) for p in core_beta.bonds]
+    params = potential.init(jax.random.key(0))
+    energy = jax.jit(jax.vmap(lambda x: potential.energy(params, x, VACUUM)))(frames.position)
+    assert np.mean(energy) == pytest.approx((len(core_beta.bonds) + 1) * kT(T) / 2, rel=0.02)
+    with pytest.raises(PriorError, match="no prior .*'angles'.*; there are"):
+        priors.for_frames(("angles",), core_beta, frames, T)
+
+
+def test_copies_of_a_molecule_share_a_spring(tmp_path):
+    """Three dimers of springs of unlike length for unlike ends: one group, as the ends are at one place in each."""
+    atoms = doctoring.topology("C C O", "0-1 1-2", copies=3)
+    beads = doctoring.mapped(tmp_path, atoms, {"A": ["C0"], "B": ["C1"], "C": ["O2"]}, "single")
+    random = np.random.default_rng(0)
+    lengths = random.normal([0.15, 0.25], [0.004, 0.008], size=(4000, 3, 2))
+    x = np.zeros((4000, 3, 3, 3))
+    x[:, :, 1, 0], x[:, :, 2, 0] = lengths[..., 0], lengths.sum(-1)
+    x += 0.7 * np.arange(3)[:, None, None]
+    frames = doctoring.frames(x.reshape(4000, 9, 3) % 2.0, beads.beads, box=2.0)
+    _, table = priors.for_frames(("bonds",), beads, frames, T)
+    assert [w["copies"] for w in table["bonds"]] == [3, 3]
+    assert [w["q0"] for w in table["bonds"]] == pytest.approx([0.15, 0.25], rel=0.01)
+    springs = [kT(T) / 0.004**2, kT(T) / 0.008**2]
+    assert [w["k"] for w in table["bonds"]] == pytest.approx(springs, rel=4 * np.sqrt(2 / 12_000))
 
 
 def test_samples_that_do_not_spread_are_refused():
@@ -172,19 +136,18 @@ def test_samples_that_do_not_spread_are_refused():
 def test_harmonic_dihedrals_take_the_shorter_way_round():
     q = np.concatenate([np.pi - 0.1 * np.arange(1, 5), -np.pi + 0.1 * np.arange(1, 5)])
     prior = priors.harmonic(DIHEDRAL, chain(dihedral=q), T)
-    assert abs(prior.q0) == pytest.approx(np.pi, abs=1e-9)
-    assert prior.k == pytest.approx(kT(T) / np.mean((0.1 * np.arange(1, 5)) ** 2))
+    assert abs(prior.q0[0]) == pytest.approx(np.pi, abs=1e-9)
+    assert prior.k[0] == pytest.approx(kT(T) / np.mean((0.1 * np.arange(1, 5)) ** 2))
 
 
 def test_force_is_the_slope_of_the_energy_and_add_joins_them():
-    """All kinds at once, by central differences; priors have no parameters to train."""
+    """Several kinds at once, by central differences; priors have no parameters to train."""
     q = np.random.default_rng(1).normal(size=200)
     frames = chain(0.15 + 0.005 * q, 2.0 + 0.1 * q[::-1], q)
     made = [
         priors.harmonic(BOND, frames, T),
-        priors.inverted(ANGLE, frames, T, SplineConfig(angle_step_rad=0.1)),
-        priors.fourier(DIHEDRAL, frames, T),
-        replace(priors.repulsion(PAIR, frames, T), sigma=0.5),
+        priors.harmonic(ANGLE, frames, T),
+        priors.harmonic(DIHEDRAL, frames, T),
     ]
     joined = add(priors.build(*made), priors.build(made[0]))
     params = joined.init(jax.random.key(0))

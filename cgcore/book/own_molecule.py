@@ -13,15 +13,25 @@ import openmm as mm
 from openmm import app, unit
 
 from cgcore import store
-from cgcore.book import doctor_page, provenance
+from cgcore.book import provenance
+from cgcore.doctor import diagnose, verdict
 from cgcore.frames import Frames
 from cgcore.io import write_packed
 from cgcore.reference import build
 
 PHI, PSI = -75.0, 145.0
 RING_NM = 0.1395
+RING = (
+    ("CG", ("N", "CA", "CB"), 0.151, 113.8, -65.0),
+    ("CD1", ("CA", "CB", "CG"), RING_NM, 120.0, 90.0),
+    ("CD2", ("CA", "CB", "CG"), RING_NM, 120.0, -90.0),
+    ("CE1", ("CB", "CG", "CD1"), RING_NM, 120.0, 180.0),
+    ("CE2", ("CB", "CG", "CD2"), RING_NM, 120.0, 180.0),
+    ("CZ", ("CG", "CD1", "CE1"), RING_NM, 120.0, 0.0),
+)
+"""Atoms of phenylalanine's side chain: name, the three before it, bond in nm, angle and dihedral in degrees."""
 SHARED = ("N", "CA", "CB", "C", "O")
-RING_BONDS = "CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ"
+BONDS = "CB-CG CG-CD1 CG-CD2 CD1-CE1 CD2-CE2 CE1-CZ CE2-CZ"
 DT_PS, STEPS_PER_FRAME, HYDROGEN_MASS = 0.003, 500, 4.0
 EQUILIBRATION_PS = 60.0
 FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
@@ -33,27 +43,21 @@ def without_hydrogens_of_phe() -> tuple[app.Topology, np.ndarray]:
     """ACE-THR-PHE-NME, phenylalanine put on the frame of a second threonine, its hydrogens missing; positions in nm."""
     made = build.peptide(("THR", "THR"), (PHI, PSI))
     names = list(zip(made.topology.residue_index, made.topology.names, strict=True))
-    at = dict(zip(names, made.position, strict=True))
-    ring = {name: at[2, name] for name in SHARED}
-    ring["CG"] = build.place(ring["N"], ring["CA"], ring["CB"], 0.151, 113.8, -65.0)
-    ring["CD1"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, 90.0)
-    ring["CD2"] = build.place(ring["CA"], ring["CB"], ring["CG"], RING_NM, 120.0, -90.0)
-    ring["CE1"] = build.place(ring["CB"], ring["CG"], ring["CD1"], RING_NM, 120.0, 180.0)
-    ring["CE2"] = build.place(ring["CB"], ring["CG"], ring["CD2"], RING_NM, 120.0, 180.0)
-    ring["CZ"] = build.place(ring["CG"], ring["CD1"], ring["CE1"], RING_NM, 120.0, 0.0)
-    topology, position, atoms = app.Topology(), [], {}
+    position = {name: x for name, x in zip(names, made.position, strict=True) if name[0] != 2 or name[1] in SHARED}
+    for name, before, *where in RING:
+        position[2, name] = build.place(*(position[2, b] for b in before), *where)
+    topology = app.Topology()
     chain = topology.addChain()
-    for number, code in enumerate(("ACE", "THR", "PHE", "NME")):
-        residue = topology.addResidue(code, chain)
-        for name, x in ring.items() if code == "PHE" else ((n, x) for (k, n), x in at.items() if k == number):
-            atoms[number, name] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residue)
-            position.append(x)
+    residues = [topology.addResidue(code, chain) for code in ("ACE", "THR", "PHE", "NME")]
+    atoms = {}
+    for number, name in sorted(position, key=lambda place: place[0]):
+        atoms[number, name] = topology.addAtom(name, app.Element.getBySymbol(name[0]), residues[number])
     pairs = [(names[i], names[j]) for i, j in made.topology.bonds.tolist()]
-    pairs += [((2, a), (2, b)) for a, b in (bond.split("-") for bond in RING_BONDS.split())]
+    pairs += [tuple((2, name) for name in bond.split("-")) for bond in BONDS.split()]
     for a, b in pairs:
         if a in atoms and b in atoms:
             topology.addBond(atoms[a], atoms[b])
-    return topology, np.array(position)
+    return topology, np.array([position[place] for place in atoms])
 
 
 def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
@@ -95,24 +99,25 @@ def make(folder: Path, length_ps: float, seed: int = 1) -> tuple[Path, Path]:
 
 def verdicts(folder: Path, out: Path) -> list[Path]:
     """The verdict on each map of the page, as text, and what it was made of, as JSON; folder: of `make`."""
+    out.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, map in MAPS.items():
-        file = Path(__file__).parent / "doctor_maps" / f"{map}.toml"
-        said = doctor_page.diagnose(str(file), str(folder / TRAJECTORY), topology=folder / TOPOLOGY)
+    for name, stem in MAPS.items():
+        files = Path(__file__).parent / "doctor_maps" / f"{stem}.toml", folder / TOPOLOGY, folder / TRAJECTORY
+        examination = diagnose(str(files[0]), str(files[2]), topology=files[1])
         written += [out / f"{name}.txt", out / f"{name}.json"]
-        out.mkdir(parents=True, exist_ok=True)
-        written[-2].write_text(doctor_page.verdict(said.examination) + "\n", encoding="utf-8")
-        inputs = {
-            p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (file, folder / TOPOLOGY, folder / TRAJECTORY)
+        written[-2].write_text(verdict(examination) + "\n", encoding="utf-8")
+        made = {
+            "frames": examination.n_frames,
+            "temperature_K": examination.temperature_K,
+            "sha256": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
+            "code": provenance.code_hash(),
+            "commit": provenance.commit(),
         }
-        made = {"sha256": inputs, "code": provenance.code_hash(), "commit": provenance.commit()}
-        store.write_json(
-            written[-1], {"frames": said.examination.n_frames, "temperature_K": said.examination.temperature_K, **made}
-        )
+        store.write_json(written[-1], made)
     return written
 
 
-def main():
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--length-ps", type=float, default=2000.0)
@@ -120,7 +125,3 @@ def main():
     given = parser.parse_args()
     for path in verdicts(given.folder, given.verdicts) if given.verdicts else make(given.folder, given.length_ps):
         print(path)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,17 @@
 """What will go wrong with this mapping, said before training: `examine`, then `verdict`, `to_dict`, `proposal`."""
 
-from cgcore.doctor.errors import DoctorError
 from cgcore.doctor.examine import Examination, examine
 from cgcore.doctor.findings import Finding, findings
-from cgcore.doctor.report import headline, to_dict, verdict
+from cgcore.doctor.inputs import DoctorError
+from cgcore.doctor.report import as_json, diagnose, headline, to_dict, verdict, write
 from cgcore.doctor.species import map_text, proposal
 
 __all__ = [
     "DoctorError",
     "Examination",
     "Finding",
+    "as_json",
+    "diagnose",
     "examine",
     "findings",
     "headline",
@@ -17,4 +19,5 @@ __all__ = [
     "proposal",
     "to_dict",
     "verdict",
+    "write",
 ]

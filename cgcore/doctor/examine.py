@@ -5,21 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgcore.analysis.blocks import inefficiency
-from cgcore.doctor import observables as look
-from cgcore.doctor.depth import Depth, depths
-from cgcore.doctor.errors import DoctorError
+from cgcore.doctor.distances import Lengths, lengths, unsampled
+from cgcore.doctor.forces import Noise, PmfError, noise, optimised, pmf_errors
 from cgcore.doctor.groups import Element, Symmetries, describe, symmetries
 from cgcore.doctor.inputs import check
-from cgcore.doctor.lengths import Lengths, lengths
 from cgcore.doctor.molecule import Molecule, kinds
-from cgcore.doctor.noise import Noise, noise
+from cgcore.doctor.observables import Observable, measure, observables
 from cgcore.doctor.species import Typing, typing
-from cgcore.doctor.stereo import Hands, Retention, blocks, hands, retention
+from cgcore.doctor.stereo import Handedness, Retention, handedness, obstacle, retention
 from cgcore.doctor.symmetry import Bound, bound_of
-from cgcore.doctor.unsampled import Unsampled, unsampled
 from cgcore.doctor.vibrations import Vibration, fastest
 from cgcore.frames import Frames, Topology
 from cgcore.mapping import Mapping, apply
+from cgcore.unsampled import UnsampledRange
 
 BLOCKS = 20
 GAP_PS = 10.0
@@ -41,23 +39,23 @@ class Broken:
     @property
     def worst(self) -> Bound | None:
         """The observable that suffers most, beyond noise."""
-        return max(self.bounds, key=lambda b: b.excess, default=None)
+        # the two halves of a chain that is reversed tie but for rounding: the first of them counts
+        return max(self.bounds, key=lambda b: round(b.excess, 9), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OfMolecule:
-    """What was found for one kind of molecule; together: the bounds for all open symmetries at once."""
+    """What was found for one kind of molecule."""
 
     molecule: Molecule
-    looks: tuple[look.Observable, ...]
+    observables: tuple[Observable, ...]
     symmetries: Symmetries
-    hands: Hands
+    handedness: Handedness
     broken: tuple[Broken, ...]
-    together: tuple[Bound, ...]
     stereo: tuple[Retention, ...]
     typing: Typing
     vibration: Vibration | None
-    depths: tuple[Depth, ...]
+    pmf_errors: tuple[PmfError, ...]
     independent: float  # frames, after correlation in time
 
 
@@ -66,95 +64,80 @@ class Examination:
     """All that was found: per kind of molecule, of the whole system, and of the forces where there are any."""
 
     mapping: Mapping
+    beads: Frames
     temperature_K: float
-    n_frames: int
     molecules: tuple[OfMolecule, ...]
     lengths: tuple[Lengths, ...]
-    unsampled: tuple[Unsampled, ...]
+    unsampled: tuple[UnsampledRange, ...]
     noise: Noise | None
 
+    @property
+    def n_frames(self) -> int:
+        return self.beads.n_frames
 
-def examine(
-    mapping: Mapping,
-    topology: Topology,
-    frames: Frames,
-    *,
-    temperature_K: float = 300.0,
-    observables: dict[str, tuple[tuple[str, ...], ...]] | None = None,
-) -> Examination:
+
+def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature_K: float = 300.0) -> Examination:
     """Which artefacts a model of positions and species trained with this mapping must or may have.
 
-    frames: of the atoms, with forces or without, or of the beads (then the hands of stereocentres are not known, nor is
-    what a better force map would save); one trajectory, or replicas one after another. observables: name -> one or two
-    tuples of beads, such as {"phi, psi": (("C_ace", "N", "CA", "C"), ("N", "CA", "C", "N_nme"))}; by default the map's
-    dihedrals, or those along its backbone. Raises DoctorError for too few frames or a bond graph that the distances
-    contradict, MappingError for frames that do not fit the map.
+    frames: of the atoms, with forces or without, or of the beads (then the handedness of stereocentres is not known, nor
+    what a better force map would save); one trajectory, or replicas one after another. Raises DoctorError for too few frames
+    or a bond graph that the distances contradict, MappingError for frames that do not fit the map.
     """
     check(topology, frames)
-    mapped = frames.names == mapping.beads
-    beads = frames if mapped else apply(mapping, frames)
+    atoms, beads = (None, frames) if frames.names == mapping.beads else (frames, apply(mapping, frames))
+    position, box = np.asarray(beads.position), np.asarray(frames.box, float)
     cuts = np.array_split(np.arange(frames.n_frames), BLOCKS)
-    position = np.asarray(beads.position)
-    found = tuple(
-        _of_molecule(mapping, topology, m, beads, None if mapped else frames, cuts, temperature_K, observables)
-        for m in kinds(mapping, topology)
-    )
+    better = (None, "") if frames.force is None else optimised(mapping, topology, atoms, frames.n_frames)
     return Examination(
         mapping=mapping,
+        beads=beads,
         temperature_K=temperature_K,
-        n_frames=frames.n_frames,
-        molecules=found,
-        lengths=lengths(mapping, [position[c] for c in cuts], np.asarray(frames.box, float)),
-        unsampled=unsampled(mapping, position, np.asarray(frames.box, float)),
-        noise=None
-        if frames.force is None
-        else noise(mapping, topology, None if mapped else frames, beads, gap_ps=GAP_PS),
+        molecules=tuple(
+            _of_molecule(mapping, molecule, beads, atoms, better, cuts, temperature_K)
+            for molecule in kinds(mapping, topology)
+        ),
+        lengths=lengths(mapping, [position[c] for c in cuts], box),
+        unsampled=unsampled(mapping, position, box),
+        noise=None if frames.force is None else noise(mapping, topology, atoms, beads, gap_ps=GAP_PS),
     )
 
 
-def _of_molecule(mapping, topology, molecule: Molecule, beads, atoms, cuts, temperature_K, chosen) -> OfMolecule:
-    x = molecule.select(np.asarray(beads.position))
-    hand = hands(molecule, None if atoms is None else molecule.select_atoms(atoms.position))
-    kept = retention(molecule, hand, x)
-    group = symmetries(molecule, hand.relative)
-    looks = look.defaults(mapping, molecule) if chosen is None else look.chosen(chosen, mapping, molecule)
-    if chosen is not None and not looks:
-        raise DoctorError("no observable lies within one molecule of this kind; want beads of one molecule in each")
-    g = _inefficiency(looks, x)
+def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temperature_K) -> OfMolecule:
+    x = molecule.select(beads.position)
+    of_atoms = handedness(molecule, None if atoms is None else np.asarray(atoms.position)[:, molecule.atom_copies])
+    kept = retention(molecule, of_atoms, x)
+    group = symmetries(molecule, of_atoms.relative)
+    shown = observables(mapping, molecule)
+    g = _inefficiency(shown, x)
     pieces = [x[c].reshape(-1, *x.shape[2:]) for c in cuts]
     some = x.reshape(-1, *x.shape[2:])[:: max(1, x.shape[0] * x.shape[1] // SAMPLED)]
-    how = {"temperature_K": temperature_K, "inefficiency": g}
-    broken = tuple(
-        Broken(
-            element=element,
-            name=describe(element, molecule),
-            path=blocks(element, kept, some),
-            bounds=tuple(bound_of(o, pieces, [element], **how) for o in looks),
-        )
-        for element in group.cosets
-    )
-    everything = [b.element for b in broken if b.path is None]
-    together = tuple(bound_of(o, pieces, everything, **how) for o in looks) if len(everything) > 1 else ()
     return OfMolecule(
         molecule=molecule,
-        looks=looks,
+        observables=shown,
         symmetries=group,
-        hands=hand,
-        broken=broken,
-        together=together,
+        handedness=of_atoms,
+        broken=tuple(
+            Broken(
+                element=element,
+                name=describe(element, molecule),
+                path=obstacle(element, kept, some),
+                bounds=tuple(bound_of(o, pieces, element, temperature_K=temperature_K, inefficiency=g) for o in shown),
+            )
+            for element in group.cosets
+        ),
         stereo=kept,
         typing=typing(molecule, group),
         vibration=fastest(molecule, mapping.mass[molecule.copies[0]], [x[c] for c in cuts], temperature_K),
-        depths=() if beads.force is None else depths(mapping, topology, molecule, looks, beads, atoms),
+        pmf_errors=() if beads.force is None else pmf_errors(molecule, shown, beads, *better),
         independent=x.shape[0] * x.shape[1] / g,
     )
 
 
-def _inefficiency(looks, x: np.ndarray) -> float:
+def _inefficiency(shown, x: np.ndarray) -> float:
     """Frames worth one independent frame, by the slowest coordinate that is looked at; copies count as chains."""
     worst = 1.0
-    for beads in {c for o in looks for c in o.coordinates}:
-        values = look.measure(x, beads).T
+    for beads in {c for o in shown for c in o.coordinates}:
+        values = measure(x, beads).T
         for series in (np.sin(values), np.cos(values)) if len(beads) == 4 else (values,):
             if np.ptp(series):
                 worst = max(worst, inefficiency(series))

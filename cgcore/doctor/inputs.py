@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgcore.doctor.errors import DoctorError
+from cgcore.errors import CgcoreError
 from cgcore.frames import Frames, Topology
 from cgcore.geometry import displacement
 
@@ -18,6 +18,10 @@ LEAST_FRAMES = 20
 """With fewer there is not even a block of two frames for an error bar."""
 CHECKED = 20
 """Frames, and residues, in which missing bonds are looked for."""
+
+
+class DoctorError(CgcoreError, ValueError):
+    """Input that no verdict can rest on, with what was wanted, what was found and the likely slip."""
 
 
 def check(topology: Topology, frames: Frames):
@@ -43,39 +47,36 @@ def check(topology: Topology, frames: Frames):
 
 
 def _check_bonds(topology: Topology, frames: Frames):
+    """Compare mean distances with covalent radii: of bonds, and within residues of atoms that are not bonded."""
     radius = np.array([RADII_NM.get(e, OTHER_NM) for e in topology.elements])
-    picked = np.asarray(frames.position)[:: max(1, frames.n_frames // CHECKED)]
-    box = np.asarray(frames.box, dtype=picked.dtype)
+    some = np.asarray(frames.position)[:: max(1, frames.n_frames // CHECKED)]
+    box = np.asarray(frames.box, dtype=some.dtype)
 
-    def mean_distance(i, j):
-        return np.linalg.norm(np.asarray(displacement(picked[:, i], picked[:, j], box)), axis=-1).mean(0)
+    def compared(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean distance of each pair of atoms, nm, and the sum of their radii."""
+        i, j = pairs.T
+        return np.linalg.norm(displacement(some[:, i], some[:, j], box), axis=-1).mean(0), radius[i] + radius[j]
 
-    i, j = topology.bonds.T
-    ratio = mean_distance(i, j) / (radius[i] + radius[j])
-    if len(ratio) and ratio.max() > LONG:
-        k = ratio.argmax()
+    def names(pair) -> list[str]:
+        return [f"{topology.residues[atom]}:{topology.names[atom]}" for atom in pair]
+
+    distance, radii = compared(topology.bonds)
+    if (distance > LONG * radii).any():
+        k = np.argmax(distance / radii)
         raise DoctorError(
-            f"the bond {_name(topology, i[k])}–{_name(topology, j[k])} is {mean_distance(i[[k]], j[[k]])[0]:.3f} nm long in "
-            f"the frames, at most {LONG * (radius[i[k]] + radius[j[k]]):.3f} nm were wanted; the bonds contradict the "
-            "distances. Are the atoms of the trajectory in the order of the topology, and its lengths in nm?"
+            f"the bond {'–'.join(names(topology.bonds[k]))} is {distance[k]:.3f} nm long in the frames, at most "
+            f"{LONG * radii[k]:.3f} nm were wanted; the bonds contradict the distances. Are the atoms of the trajectory in the "
+            "order of the topology, and its lengths in nm?"
         )
-    residues, bonded = np.asarray(topology.residue_index), {tuple(b) for b in topology.bonds.tolist()}
+    residues, bonded = np.asarray(topology.residue_index), {tuple(sorted(b)) for b in topology.bonds.tolist()}
     for residue in np.unique(residues)[:CHECKED]:
         members = np.flatnonzero(residues == residue)
-        i, j = (members[k] for k in np.triu_indices(len(members), 1))
-        keep = [k for k, pair in enumerate(zip(i.tolist(), j.tolist(), strict=True)) if pair not in bonded]
-        i, j = i[keep], j[keep]
-        if not len(i):
-            continue
-        ratio = mean_distance(i, j) / (radius[i] + radius[j])
-        if ratio.min() < SHORT:
-            k = ratio.argmin()
+        pairs = np.array(np.triu_indices(len(members), 1)).T
+        pairs = np.array([p for p in members[pairs].tolist() if tuple(p) not in bonded], int).reshape(-1, 2)
+        distance, radii = compared(pairs)
+        if (distance < SHORT * radii).any():
+            k = np.argmin(distance / radii)
             raise DoctorError(
-                f"{_name(topology, i[k])} and {_name(topology, j[k])} are {mean_distance(i[[k]], j[[k]])[0]:.3f} nm apart in "
-                "the frames and not bonded in the topology; is a bond missing (CONECT records), or are the atoms in "
-                "another order?"
+                f"{' and '.join(names(pairs[k]))} are {distance[k]:.3f} nm apart in the frames and not bonded in the "
+                "topology; is a bond missing (CONECT records), or are the atoms in another order?"
             )
-
-
-def _name(topology: Topology, atom: int) -> str:
-    return f"{topology.residues[atom]}:{topology.names[atom]}"

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcore import geometry
-from cgcore.doctor.errors import DoctorError
-from cgcore.doctor.groups import Element, longest_path
+from cgcore.doctor.groups import Element, backbone
 from cgcore.doctor.molecule import Molecule
 from cgcore.mapping import Mapping
 
 BINS = {1: 36, 2: 12}
 """Bins of each axis by the number of axes: 10 and 30 degrees for dihedrals. Coarse bins keep the bound valid."""
+SPAN_FRAMES = 100
+"""Frames, evenly spread, from which the range of a distance is taken."""
 MEASURES = {2: geometry.distances, 3: geometry.angles, 4: geometry.dihedrals}
 NO_BOX = np.full(3, np.inf)
 
@@ -24,61 +25,39 @@ class Observable(NamedTuple):
     coordinates: tuple[tuple[int, ...], ...]
 
 
-def defaults(mapping: Mapping, molecule: Molecule) -> tuple[Observable, ...]:
+def observables(mapping: Mapping, molecule: Molecule) -> tuple[Observable, ...]:
     """The map's own dihedrals where it names some, else those along the backbone, two neighbours at a time.
 
     A molecule too short for dihedrals is seen by its angles, then its bonds.
     """
     local = {int(bead): k for k, bead in enumerate(molecule.copies[0])}
-    named = [(name, four) for name, four in mapping.dihedrals.items() if all(b in local for b in four)]
-    if named:
-        return _in_pairs([(name, tuple(local[b] for b in four)) for name, four in named])
-    path = longest_path(molecule)
+    coordinates = {
+        n: tuple(local[b] for b in four) for n, four in mapping.dihedrals.items() if local.keys() >= set(four)
+    }
+    path = backbone(molecule)
     for length in (4, 3, 2):
-        windows = [tuple(path[k : k + length]) for k in range(len(path) - length + 1)]
-        if windows:
-            words = [("–".join(molecule.beads[b] for b in w), w) for w in windows]
-            return tuple(Observable(name, (w,)) for name, w in words) if length == 2 else _in_pairs(words)
-    return ()
-
-
-def chosen(observables: dict[str, tuple[tuple[str, ...], ...]], mapping: Mapping, molecule: Molecule):
-    """Observables by bead names: name -> one or two tuples of two to four beads. Raises DoctorError for a wrong shape."""
-    local = {int(bead): k for k, bead in enumerate(molecule.copies[0])}
-    found = []
-    for name, coordinates in observables.items():
-        if not 1 <= len(coordinates) <= 2 or any(len(c) not in MEASURES for c in coordinates):
-            raise DoctorError(
-                f"observable {name!r}: want one or two coordinates of two, three or four beads, got {coordinates}"
-            )
-        beads = [tuple(local.get(i) for i in mapping.indices(*c)) for c in coordinates]
-        if all(None not in b for b in beads):
-            found.append(Observable(name, tuple(beads)))
-    return tuple(found)
+        if not coordinates:
+            windows = [tuple(path[k : k + length]) for k in range(len(path) - length + 1)]
+            coordinates = {"–".join(molecule.beads[b] for b in window): window for window in windows}
+    named = list(coordinates.items())
+    if len(named) == 1 or (named and len(named[0][1]) == 2):
+        return tuple(Observable(name, (beads,)) for name, beads in named)
+    return tuple(Observable(f"{a}, {b}", (first, second)) for (a, first), (b, second) in pairwise(named))
 
 
 def edges(observable: Observable, x: np.ndarray) -> list[np.ndarray]:
     """Bin edges of each coordinate; those of distances from the frames x (K, n, 3) nm."""
     n = BINS[len(observable.coordinates)]
-    found = []
-    for c in observable.coordinates:
-        if len(c) == 4:
-            found.append(np.linspace(-np.pi, np.pi, n + 1))
-        elif len(c) == 3:
-            found.append(np.linspace(0, np.pi, n + 1))
-        else:
+    bins = []
+    for beads in observable.coordinates:
+        if len(beads) == 2:
             # A symmetric histogram needs one range for a distance and for what a symmetry makes of it.
-            some = x[:: max(1, len(x) // 100)]
-            everything = some[:, :, None] - some[:, None]
-            top = float(np.sqrt(np.max(np.einsum("kijd,kijd->kij", everything, everything))))
-            found.append(np.linspace(0, top * (1 + 1e-9), 10 * n + 1))
-    return found
-
-
-def counts(observable: Observable, x: np.ndarray, element: Element, bins: list[np.ndarray]) -> np.ndarray:
-    """Histogram (M,) of the observable of g x over frames x (K, n, 3) nm; two axes flattened, the second runs faster."""
-    size = int(np.prod([len(edge) - 1 for edge in bins]))
-    return np.bincount(place(observable, x, element, bins), minlength=size)
+            some = x[:: max(1, len(x) // SPAN_FRAMES)]
+            span = float(np.linalg.norm(some[:, :, None] - some[:, None], axis=-1).max())
+            bins.append(np.linspace(0, span * (1 + 1e-9), 10 * n + 1))
+        else:
+            bins.append(np.linspace(-np.pi if len(beads) == 4 else 0, np.pi, n + 1))
+    return bins
 
 
 def place(observable: Observable, x: np.ndarray, element: Element, bins: list[np.ndarray]) -> np.ndarray:
@@ -101,9 +80,3 @@ def measure(x: np.ndarray, beads: tuple[int, ...]) -> np.ndarray:
     # The beads are taken out first: one shape, and one compilation, for all maps of a trajectory.
     picked = np.asarray(x)[..., list(beads), :]
     return np.asarray(MEASURES[len(beads)](picked, np.arange(len(beads))[None], NO_BOX), dtype=float)[..., 0]
-
-
-def _in_pairs(named: list[tuple[str, tuple[int, ...]]]) -> tuple[Observable, ...]:
-    if len(named) == 1:
-        return (Observable(named[0][0], (named[0][1],)),)
-    return tuple(Observable(f"{a[0]}, {b[0]}", (a[1], b[1])) for a, b in pairwise(named))

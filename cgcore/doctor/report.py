@@ -1,31 +1,71 @@
-"""An examination as text for the terminal, and as JSON."""
+"""`cgcore doctor`: from a map and a trajectory to an examination, as text for the terminal, as JSON, and as files."""
 
-import numpy as np
+import json
+import tomllib
+from pathlib import Path
 
-from cgcore.doctor.examine import Examination, OfMolecule
-from cgcore.doctor.findings import ARTEFACT, BARRIER, CLEAR, MARKS, NOTE, UNKNOWN, findings, level_of
+from cgcore import mapping as maps
+from cgcore import store
+from cgcore.config import ConfigError
+from cgcore.doctor.examine import Examination, OfMolecule, examine
+from cgcore.doctor.findings import CLEAR, LEVELS, NOTE, Finding, findings, level_of
+from cgcore.doctor.species import map_text, proposal
+from cgcore.frames import Topology
+from cgcore.io import read, read_topology
+from cgcore.map_files import CAPS
+from cgcore.reference import sets
+from cgcore.store.files import plain
 
-ORDER = (ARTEFACT, UNKNOWN, BARRIER, NOTE, CLEAR)
-HEADLINES = {
-    ARTEFACT: "a model of positions and species will be wrong here",
-    UNKNOWN: "too few frames for a verdict",
-    BARRIER: "sound as long as no barrier is crossed",
-    CLEAR: "no artefact to be expected",
-}
+
+def diagnose(
+    name: str,
+    trajectory: str,
+    *,
+    typing: str = "study",
+    residue: str | None = None,
+    topology: Path | None = None,
+    frame_ps: float | None = None,
+    stride: int = 1,
+    temperature_K: float = 300.0,
+) -> Examination:
+    """Read, map and examine.
+
+    Args:
+        name: a bundled map, or a TOML file.
+        trajectory: a set of `cgcore sets`, a folder of `cgcore reference`, or a trajectory file; then topology is needed.
+        residue: one of the map's; the first that the topology has by default.
+        frame_ps: spacing of frames, for files without times.
+
+    Raises what `mapping.load`, the readers and `examine` raise, which explain themselves.
+    """
+    if topology is not None:
+        atoms = read_topology(topology)
+        frames = read(trajectory, atoms, stride=stride, frame_ps=frame_ps)
+    elif Path(trajectory).is_file():
+        raise ConfigError(f"{trajectory}: want the topology of a trajectory file as well: --topology FILE.pdb")
+    else:
+        atoms, frames = sets.load(trajectory, stride=stride)
+    mapping = maps.load(name, atoms, typing=typing, residue=residue or _residue(name, atoms))
+    return examine(mapping, atoms, frames, temperature_K=temperature_K)
 
 
-def headline(found: Examination) -> str:
+def headline(examination: Examination) -> str:
     """The worst level of all findings."""
-    levels = {f.level for f in findings(found)} - {NOTE}
-    return next(level for level in ORDER if level in levels | {CLEAR})
+    levels = {f.level for f in findings(examination)} - {NOTE} | {CLEAR}
+    return next(level for level in LEVELS if level in levels)
 
 
-def verdict(found: Examination) -> str:
+def worst_first(examination: Examination) -> list[Finding]:
+    """All findings in the order in which a person should read them."""
+    return sorted(findings(examination), key=lambda f: list(LEVELS).index(f.level))
+
+
+def verdict(examination: Examination) -> str:
     """What a person reads in ten seconds: one line each, the worst first."""
-    mapping = found.mapping
-    lines = [f"{mapping.name}, typing {mapping.typing}, {found.n_frames} frames: {HEADLINES[headline(found)]}"]
-    for f in sorted(findings(found), key=lambda f: ORDER.index(f.level)):
-        lines.append(f"{MARKS[f.level]} {f.kind}: {f.what}")
+    mapping, worst = examination.mapping, LEVELS[headline(examination)]["headline"]
+    lines = [f"{mapping.name}, typing {mapping.typing}, {examination.n_frames} frames: {worst}"]
+    for f in worst_first(examination):
+        lines.append(f"{LEVELS[f.level]['mark']} {f.kind}: {f.what}")
         if f.level not in (CLEAR, NOTE):
             lines.append(f"    sure: {f.sure}")
         if f.do != "nothing" and f.level == NOTE:
@@ -35,28 +75,54 @@ def verdict(found: Examination) -> str:
     return "\n".join(lines)
 
 
-def to_dict(found: Examination) -> dict:
+def to_dict(examination: Examination) -> dict:
     """Plain values for JSON; NaN and infinity become None."""
-    return _plain(
-        {
-            "map": found.mapping.name,
-            "typing": found.mapping.typing,
-            "n_frames": found.n_frames,
-            "temperature_K": found.temperature_K,
-            "verdict": headline(found),
-            "findings": [f._asdict() for f in findings(found)],
-            "molecules": [_molecule(m) for m in found.molecules],
-            "lengths": [{**x._asdict(), "closest": x.closest, "separation": x.separation} for x in found.lengths],
-            "unsampled": [{**x._asdict(), "closing": x.closing} for x in found.unsampled],
-            "noise": found.noise._asdict() if found.noise else None,
-        }
+    return plain(
+        _named(
+            {
+                "map": examination.mapping.name,
+                "typing": examination.mapping.typing,
+                "n_frames": examination.n_frames,
+                "temperature_K": examination.temperature_K,
+                "verdict": headline(examination),
+                "findings": findings(examination),
+                "molecules": [_molecule(m) for m in examination.molecules],
+                "lengths": [
+                    x._asdict() | {"closest": x.closest, "separation": x.separation} for x in examination.lengths
+                ],
+                "unsampled": [x._asdict() | {"closing": x.closing} for x in examination.unsampled],
+                "noise": examination.noise,
+            }
+        )
     )
 
 
+def as_json(examination: Examination) -> str:
+    """What `to_dict` returns as text."""
+    return json.dumps(to_dict(examination), indent=1, ensure_ascii=False)
+
+
+def write(examination: Examination, name: str, folder: Path) -> list[Path]:
+    """Write every number as JSON, and for one kind of molecule the map file with proposed typings; name: of the map."""
+    stem = Path(folder) / Path(name).stem
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    numbers, proposed = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}_doctor.toml")
+    store.write_json(numbers, to_dict(examination))
+    if len(examination.molecules) > 1:
+        return [numbers]
+    (m,) = examination.molecules
+    proposed.write_text(proposal(map_text(name), examination.mapping, m.molecule, m.typing), encoding="utf-8")
+    return [numbers, proposed]
+
+
 def _molecule(m: OfMolecule) -> dict:
-    names = m.molecule.beads
+    """One kind of molecule, its beads by name."""
+
+    def names(beads) -> list[str]:
+        return [m.molecule.beads[k] for k in beads]
+
     return {
-        "beads": names,
+        "beads": m.molecule.beads,
         "copies": len(m.molecule.copies),
         "independent_frames": m.independent,
         "symmetries_of_model": len(m.symmetries.model),
@@ -64,35 +130,38 @@ def _molecule(m: OfMolecule) -> dict:
         "broken": [
             {
                 "name": b.name,
-                "permutation": [names[k] for k in b.element.permutation],
+                "permutation": names(b.element.permutation),
                 "parity": b.element.parity,
                 "path": b.path or "open",
                 "level": level_of(b, m.independent),
-                "bounds": [x._asdict() for x in b.bounds],
+                "bounds": b.bounds,
             }
             for b in m.broken
         ],
-        "together": [x._asdict() for x in m.together],
         "vibration": m.vibration,
-        "depths": [d._asdict() for d in m.depths],
-        "rarer_hand": m.hands.left_over,
-        "stereocentres": [{**s._asdict(), "beads": [names[k] for k in s.beads]} for s in m.stereo],
-        "orbits": [[names[k] for k in orbit] for orbit in m.typing.orbits],
-        "typed_orbits": [[names[k] for k in orbit] for orbit in m.typing.typed_orbits],
-        "proposed_species": dict(zip(names, m.typing.proposed, strict=True)),
-        "coarsest_species": dict(zip(names, m.typing.coarsest, strict=True)),
+        "pmf_errors": m.pmf_errors,
+        "rarer_handedness": m.handedness.rarer,
+        "stereocentres": [s._asdict() | {"beads": names(s.beads)} for s in m.stereo],
+        "orbits": [names(orbit) for orbit in m.typing.orbits],
+        "typed_orbits": [names(orbit) for orbit in m.typing.typed_orbits],
+        "proposed_species": dict(zip(m.molecule.beads, m.typing.proposed, strict=True)),
+        "coarsest_species": dict(zip(m.molecule.beads, m.typing.coarsest, strict=True)),
     }
 
 
-def _plain(value):
+def _named(value):
+    """Nested values with dictionaries in place of named tuples."""
     if hasattr(value, "_asdict"):
-        return _plain(value._asdict())
+        value = value._asdict()
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
+        return {k: _named(v) for k, v in value.items()}
+    return [_named(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _residue(name: str, topology: Topology) -> str:
+    """The first residue of the topology that the map has a table for; `mapping.load` says what is wrong if there is none."""
+    try:
+        residues = tomllib.loads(map_text(name)).get("residues", {}).keys() - CAPS
+    except (FileNotFoundError, tomllib.TOMLDecodeError):
+        residues = set()
+    return next((r for r in topology.residues if r in residues), topology.residues[0])

@@ -3,15 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import rel_entr
 
 from cgcore.analysis.blocks import Estimate, filled, jackknife
+from cgcore.analysis.surface import symmetry_bound
 from cgcore.doctor.groups import Element
 from cgcore.doctor.observables import Observable, edges, place
 from cgcore.units import kT
 
 DRAWS = 40
-UNSEEN = 3.0
+RULE_OF_THREE = 3.0
 """Events that a Poisson variable of so large a mean gives at least one of, with 95 %."""
 
 
@@ -41,65 +41,34 @@ class Bound(NamedTuple):
 
 
 def bound_of(
-    observable: Observable,
-    blocks: list[np.ndarray],
-    images: list[Element],
-    *,
-    temperature_K: float,
-    inefficiency: float,
+    observable: Observable, blocks: list[np.ndarray], element: Element, *, temperature_K: float, inefficiency: float
 ) -> Bound:
-    """The bound in one observable for a group of which `images` are coset representatives besides the identity.
+    """The bound in one observable for one element of a coset.
 
     blocks: nearly independent sets of frames (t, n, 3) nm; inefficiency: frames that are worth one.
     """
-    identity = Element(tuple(range(len(blocks[0][0]))), 1)
+    identity = Element(tuple(range(blocks[0].shape[1])), 1)
     x, ends = np.concatenate(blocks), np.cumsum([len(b) for b in blocks])[:-1]
     bins = edges(observable, x)
     size = int(np.prod([len(edge) - 1 for edge in bins]))
-    places = [np.split(place(observable, x, g, bins), ends) for g in (identity, *images)]
-    table = np.array([[np.bincount(p, minlength=size) for p in block] for block in zip(*places, strict=True)])
-    used = table.sum((0, 1)) > 0
-    table = table[:, :, used]
-    free_energy, at_least = forced_free_energy(table[:, :2], temperature_K, inefficiency)
-    return Bound(observable.name, jackknife(least_divergence, table), floor(table), free_energy, at_least)
+    places = [np.split(place(observable, x, g, bins), ends) for g in (identity, element)]
+    counts = np.array([[np.bincount(p, minlength=size) for p in block] for block in zip(*places, strict=True)])
+    counts = counts[:, :, counts.any((0, 1))]
+    free_energy, at_least = forced_free_energy(counts, temperature_K, inefficiency)
+    return Bound(observable.name, jackknife(least_divergence, counts), floor(counts), free_energy, at_least)
 
 
 def least_divergence(rows: np.ndarray) -> float:
-    """min_Q mean_i JS(P_i, Q) in bit, for histograms P_i (k, M): of an observable of x, and of its images g_i x.
+    """min_Q (JS(P_1, Q) + JS(P_2, Q)) / 2 in bit, for histograms P_i (2, M): of an observable of x, and of its image g x.
 
-    A model with the symmetry gives all of them one distribution, the best being this Q. Setting the derivative under
-    sum Q = 1 to zero gives mean_i ln(2 Q / (P_i + Q)) = c in each bin, with one c; JS is convex in Q.
+    A model with the symmetry gives both of them one distribution, the best being this Q.
     """
-    P = rows / rows.sum(1, keepdims=True)
-    P = P[:, P.sum(0) > 0]
-    Q = _nearest(P)
-    M = (P + Q) / 2
-    return max(0.0, float((rel_entr(P, M) + rel_entr(Q, M)).sum() / (2 * np.log(2) * len(P))))
-
-
-def _nearest(P: np.ndarray) -> np.ndarray:
-    """The Q (M,) of `least_divergence`, by Newton's method for c and, inside, for the logarithms of Q."""
-    u, c = np.log(P.mean(0)), 0.0
-    for _ in range(50):
-        for _ in range(50):
-            q = np.exp(u)
-            residual = u + np.log(2) - np.log(P + q).mean(0) - c
-            slope = (P / (P + q)).mean(0)
-            step = residual / slope
-            u = u - np.clip(step, -1.0, 1.0)
-            if np.abs(residual).max() < 1e-13:
-                break
-        q = np.exp(u)
-        excess = q.sum() - 1
-        if abs(excess) < 1e-12:
-            break
-        # q grows without bound as c comes to ln 2, so no step may reach it
-        c = min(c - excess / (q / (P / (P + q)).mean(0)).sum(), 0.99 * np.log(2))
-    return q / q.sum()
+    # as halves of one distribution over both, which exchanging the halves must leave as it is
+    return max(0.0, symmetry_bound(rows / rows.sum(1, keepdims=True) / 2, lambda halves: halves[::-1]))
 
 
 def floor(table: np.ndarray, seed: int = 0) -> float:
-    """Mean of `least_divergence` if the system had the symmetry: each block's images (B, k, M) change places at random."""
+    """Mean of `least_divergence` if the system had the symmetry: each block's two histograms (B, 2, M) change places at random."""
     rng, table = np.random.default_rng(seed), filled(table)
     draws = [np.array([rng.permutation(block) for block in table]).sum(0) for _ in range(DRAWS)]
     return float(np.mean([least_divergence(rows) for rows in draws]))
@@ -109,7 +78,7 @@ def forced_free_energy(pair: np.ndarray, temperature_K: float, inefficiency: flo
     """kT ln(p(D) / p(gD)) in kJ/mol, with D where the reference prefers x to g x; a model with the symmetry gives zero.
 
     pair: counts (B, 2, M) of x and of g x. D is chosen for each block by all others, else noise alone would give a
-    preference. Where gD is never seen, the value is that of UNSEEN independent events, a lower bound (True).
+    preference. Where gD is never seen, the value is that of RULE_OF_THREE independent events, a lower bound (True).
     """
     pair = filled(pair)
     total = pair.sum(0)
@@ -121,5 +90,5 @@ def forced_free_energy(pair: np.ndarray, temperature_K: float, inefficiency: flo
     if not here:
         return Estimate(0.0, 0.0), False
     if not there:
-        return Estimate(kT(temperature_K) * float(np.log(max(1.0, here / inefficiency / UNSEEN))), 0.0), True
+        return Estimate(kT(temperature_K) * float(np.log(max(1.0, here / inefficiency / RULE_OF_THREE))), 0.0), True
     return jackknife(lambda n: kT(temperature_K) * float(np.log(max(n[0], 0.5) / max(n[1], 0.5))), inside), False

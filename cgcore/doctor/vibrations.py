@@ -9,7 +9,7 @@ from cgcore.doctor.molecule import Molecule
 from cgcore.units import FS_PER_PS, kT
 
 PART = 0.1
-"""A time step that is this part of the fastest period heats a molecule by some 10 K in 100 ps at constant energy: the study's
+"""A time step that is this part of the fastest period heats a molecule by some 10 K in 100 ps at constant energy: the paper's
 limits of 1 fs with hydrogens and 2 fs without, and what the book's runs with time steps show."""
 RIGID_NM = 5e-4
 """Standard deviation of a bond below which the reference held it fixed, or wrote it with too few digits; that of a triple
@@ -65,11 +65,11 @@ def fastest(molecule: Molecule, mass: np.ndarray, blocks: list[np.ndarray], temp
         return 2 * np.pi * FS_PER_PS / np.sqrt(modes(sums)[0].real.max())
 
     each = np.array([_sums(x, bonds) for x in samples if len(x)])
-    found = jackknife(period, each)
+    period_fs = jackknife(period, each)
     squares, shapes = modes(each.sum(0))
     a, b = bonds[np.abs(shapes[:, squares.real.argmax()]).argmax()]
     name = f"{molecule.beads[a]}–{molecule.beads[b]}"
-    return Vibration(name, found, PART * found.value, rigid)
+    return Vibration(name, period_fs, PART * period_fs.value, rigid)
 
 
 def _sums(x: np.ndarray, bonds: np.ndarray) -> np.ndarray:

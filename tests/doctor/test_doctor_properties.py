@@ -13,16 +13,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from cgcore.doctor import examine, findings
+from cgcore.doctor.distances import lengths, unsampled
 from cgcore.doctor.groups import symmetries
-from cgcore.doctor.lengths import lengths
 from cgcore.doctor.molecule import kinds
 from cgcore.doctor.species import typing
-from cgcore.doctor.unsampled import unsampled
 from cgcore.frames import Frames
 
 BEADS = ("N0", "C1", "C2", "O3", "F4")
 BONDS = "0-1 1-2 2-3 1-4 1-5"
-LOOKS = {"turn": (("N0", "C1", "C2", "O3"), ("F4", "C1", "C2", "O3")), "bend": (("N0", "C1", "F4"),)}
+DIHEDRALS = """[dihedrals]
+turn_N = ["BN0", "BC1", "BC2", "BO3"]
+turn_F = ["BF4", "BC1", "BC2", "BO3"]
+"""
 HAND = -1.0
 """Of the frames as they are made: N, C2, F and H around C1."""
 N_FRAMES, BOX = 200, np.full(3, 1.5)
@@ -61,10 +63,10 @@ def folder(tmp_path_factory):
 
 def said(folder, order=BEADS, change=lambda x: x):
     atoms, frames = molecule()
-    beads = doctoring.mapped(folder, atoms, {f"B{name}": [name] for name in order}, "single")
-    looks = {name: tuple(tuple(f"B{b}" for b in c) for c in look) for name, look in LOOKS.items()}
+    table = {f"B{name}": [name] for name in order}
+    beads = doctoring.mapped(folder, atoms, table, "single", doctoring.TYPINGS + DIHEDRALS)
     moved = replace(frames, position=change(np.asarray(frames.position)))
-    return examine(beads, atoms, moved, observables=looks)
+    return examine(beads, atoms, moved)
 
 
 def summary(found):
@@ -140,7 +142,7 @@ def test_turning_and_shifting_change_nothing_and_a_mirror_only_the_hand(folder, 
     sign = -1.0 if mirror else 1.0
     found = said(folder, change=lambda x: sign * x @ turn(quaternion).T + np.array(shift))
     assert_same(whole, summary(found))
-    assert np.unique(found.molecules[0].hands.sign).tolist() == [sign * HAND]
+    assert np.unique(found.molecules[0].handedness.sign).tolist() == [sign * HAND]
 
 
 @few(30)

@@ -7,9 +7,10 @@ from numpy.testing import assert_allclose
 
 from cgcore import mapping
 from cgcore.doctor import examine, findings, headline
-from cgcore.doctor.unsampled import GAP_NM, REACH_NM, unsampled
+from cgcore.doctor.distances import unsampled
 from cgcore.potentials import unseen
 from cgcore.reference import sets
+from cgcore.unsampled import unsampled_ranges
 
 BOX = np.full(3, 2.0)
 
@@ -36,7 +37,7 @@ def approach(distances):
 def test_a_range_between_bonds_and_strangers_is_found_across_the_boundary(tmp_path):
     (found,) = unsampled(dimers(tmp_path), approach(np.linspace(0.3, 0.4, 21)), BOX)
     assert_allclose((found.low, found.high), (0.15, 0.3), atol=1e-9)
-    assert found.on_the_way and found.others and found.frames == 21 and not found.closing
+    assert found.between and found.intermolecular and found.frames == 21 and not found.closing
 
 
 def test_no_range_where_strangers_come_as_near_as_partners(tmp_path):
@@ -64,12 +65,12 @@ def test_beads_that_bonds_hold_are_no_strangers(tmp_path):
     x = np.zeros((20, 5, 3))
     x[:, :, 0] = 0.1 * np.arange(5)  # 0.1, 0.2, 0.3 held; 0.4 a stranger
     found = unsampled(beads, x, np.full(3, np.inf))
-    assert [(round(u.low, 9), round(u.high, 9), u.on_the_way) for u in found] == [
+    assert [(round(u.low, 9), round(u.high, 9), u.between) for u in found] == [
         (0.1, 0.2, False),
         (0.2, 0.3, False),
         (0.3, 0.4, True),
     ]
-    assert not any(u.others for u in found)
+    assert not any(u.intermolecular for u in found)
 
 
 @pytest.mark.parametrize("name", ["two_site", "three_site", "four_site"])
@@ -77,11 +78,14 @@ def test_the_ranges_of_hexane_are_those_that_walls_are_put_into(hexane, name):
     topology, atoms = hexane
     beads = mapping.load(name, topology, residue="hex")
     frames = mapping.apply(beads, atoms)
-    assert (REACH_NM, GAP_NM) == (unseen.REACH_NM, unseen.GAP_NM)
+    position, box = np.asarray(frames.position), np.asarray(frames.box, float)
     walls = unseen.for_frames(beads.species, frames, liquid=True).ranges
-    theirs = [walls[a, b, k] for a in range(len(walls)) for b in range(a, len(walls)) for k in range(1, walls.shape[2])]
-    ours = [(u.low, u.high) for u in unsampled(beads, np.asarray(frames.position), np.asarray(frames.box, float))]
-    assert_allclose(sorted(ours), sorted(tuple(w) for w in theirs if np.isfinite(w).all()), atol=1e-6)
+    every = unsampled_ranges(beads.species, beads.bonds, position, box, from_zero=True)
+    for a, b in {r.pair for r in every}:
+        finite = walls[a, b][np.isfinite(walls[a, b]).all(1)]
+        assert_allclose([(r.low, r.high) for r in every if r.pair == (a, b)], finite, rtol=1e-12)
+    inner = [(r.low, r.high) for r in every if r.low]
+    assert [(r.low, r.high) for r in unsampled(beads, position, box)] == inner
 
 
 def test_the_verdict_names_the_range_and_the_remedy(hexane):
@@ -92,5 +96,5 @@ def test_the_verdict_names_the_range_and_the_remedy(hexane):
         found[name] = headline(said), next(f for f in findings(said) if f.kind == "unsampled")
     worst, finding = found["three_site"]
     assert worst == finding.level == "barrier"
-    assert "A–B 0.28" in finding.what and "in 22 frames" in finding.sure and 'prior="unseen"' in finding.do
+    assert "A–B 0.28" in finding.what and "in 22 frames" in finding.sure and 'prior="barrier"' in finding.do
     assert found["two_site"][0] == "artefact" and found["two_site"][1].level == "clear"
