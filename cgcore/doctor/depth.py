@@ -49,4 +49,4 @@ def depths(
 
 def _error(molecule: Molecule, beads: Frames, path: tuple[int, ...]) -> float:
     x, force = (molecule.select(np.asarray(a)) for a in (beads.position, beads.force))
-    return torsion.relief(*torsion.torques(x, force, path)).error_kJ_mol
+    return torsion.pmf_from_mean_torque(*torsion.optimised_torque(x, force, path)).error_kJ_mol
