@@ -104,7 +104,11 @@ def test_a_profile_has_a_gap_where_it_is_unknown_and_the_plane_in_its_middle(ax)
     F = 4.184 * np.where(np.abs(points) < 1, np.nan, 20 * np.sin(points) ** 2)
     plots.inversion(ax, points, F, np.zeros(200))
     degrees, drawn = ax.lines[0].get_xydata().T
-    assert degrees[0] == pytest.approx(0, abs=1e-9) and degrees[100] == pytest.approx(180) and drawn[100] == pytest.approx(0, abs=1e-9)
+    assert (
+        degrees[0] == pytest.approx(0, abs=1e-9)
+        and degrees[100] == pytest.approx(180)
+        and drawn[100] == pytest.approx(0, abs=1e-9)
+    )
     assert np.nanmax(drawn) == pytest.approx(20, rel=1e-3)
     assert np.isnan(drawn[(degrees < 57) | (degrees > 303)]).all()
     assert np.isfinite(drawn[(degrees > 60) & (degrees < 300)]).all()

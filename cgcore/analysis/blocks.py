@@ -56,6 +56,12 @@ def jackknife(statistic: Callable, blocks: np.ndarray) -> Estimate:
     return Estimate(statistic(total), error if error.ndim else float(error))
 
 
+def ratio(numerators: np.ndarray, denominators: np.ndarray, function: Callable = lambda mean: mean) -> Estimate:
+    """A function of sum(numerators) / sum(denominators), such as a mean from sums and counts in blocks (B, ...) each."""
+    value, error = jackknife(lambda total: function(total[0] / total[1]), np.stack([numerators, denominators], axis=1))
+    return Estimate(value if np.ndim(value) else float(value), error)
+
+
 def block_mean(x: np.ndarray, n_blocks: int | None = None) -> Estimate:
     """Mean of x (C, T) and its standard error from blocks of equal length.
 
@@ -89,7 +95,7 @@ def autocorrelation(x: np.ndarray) -> np.ndarray:
 
 
 def inefficiency(x: np.ndarray, window: float = 5.0) -> float:
-    """Statistical inefficiency g = 1 + 2 sum_k rho(k) of x (C, T): so many frames are worth one independent frame.
+    """Statistical inefficiency g = 1 + 2 sum_k rho(k) of x (C, T), the number of frames that are worth one independent frame.
 
     The sum ends at the first lag k >= window * g / 2 (Sokal's self-consistent window). A trajectory shorter than some
     fifty correlation times gives too small a value.

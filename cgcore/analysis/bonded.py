@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from cgcore import geometry
-from cgcore.analysis.blocks import Estimate, filled, jackknife
+from cgcore.analysis.blocks import Estimate, filled, jackknife, ratio
 from cgcore.analysis.sample import Sample, wrapped
 from cgcore.analysis.surface import normalised
 
@@ -82,7 +82,7 @@ def histogram(blocks: list[np.ndarray], edges: np.ndarray) -> Density:
 
 def mean(blocks: list[np.ndarray]) -> Estimate:
     """Mean of values in blocks, each weighted by its size."""
-    return jackknife(lambda total: float(total[0] / total[1]), np.array([[b.sum(), b.size] for b in blocks]))
+    return ratio([b.sum() for b in blocks], [b.size for b in blocks])
 
 
 def gauche(blocks: list[np.ndarray]) -> Estimate:

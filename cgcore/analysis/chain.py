@@ -3,7 +3,7 @@
 import numpy as np
 
 from cgcore.analysis import chain_bonds
-from cgcore.analysis.blocks import Estimate, jackknife, row
+from cgcore.analysis.blocks import Estimate, ratio, row
 from cgcore.analysis.chain_series import of_reference, series
 from cgcore.analysis.stability import exclusions, survival
 from cgcore.analysis.surface import divergence, free_energy, normalised, symmetry
@@ -83,9 +83,8 @@ def numbers(measured: dict[str, np.ndarray]) -> dict:
 
 def mean_of(values: np.ndarray, counted: np.ndarray) -> Estimate:
     """Mean of values (B, T) over the frames that count, with its error over blocks; None where fewer than two have any."""
-    sums = np.stack([np.where(counted, values, 0.0).sum(1), counted.sum(1)], axis=1).astype(float)
-    sums = sums[sums[:, 1] > 0]
-    return jackknife(lambda m: float(m[0] / m[1]), sums) if len(sums) > 1 else Estimate(None, None)
+    sums, n = np.where(counted, values, 0.0).sum(1), counted.sum(1)
+    return ratio(sums[n > 0], n[n > 0]) if np.count_nonzero(n) > 1 else Estimate(None, None)
 
 
 def counts(measured: dict[str, np.ndarray], finer: int = 1) -> np.ndarray:
@@ -118,8 +117,7 @@ def _over_time(measured: dict, frame_ps: float) -> dict:
     early = np.arange(valid.shape[1]) < valid.shape[1] / 2
     changes = turns(np.where(valid, measured["chi"], np.nan))
     ns = valid.sum(1) * frame_ps / PS_PER_NS
-    per_ns = jackknife(lambda m: float(m[0] / m[1]), np.stack([changes, ns], axis=1)[ns > 0])
-    table = {**row("turns", per_ns), "n_turns": int(changes.sum())}
+    table = {**row("turns", ratio(changes[ns > 0], ns[ns > 0])), "n_turns": int(changes.sum())}
     shares = {"left_handed": measured["chi"] < 0} | {name: measured[name] for name in OF_RESIDUES if name in measured}
     for name, values in shares.items():
         table |= row(f"{name}_early", mean_of(values, valid & early))

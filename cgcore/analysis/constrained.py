@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcore.analysis.blocks import Estimate, jackknife
+from cgcore.analysis.blocks import Estimate, ratio
 from cgcore.data import DataError
 
 BLOCKS = 10
@@ -66,5 +66,4 @@ def model_error(sampled: ConstrainedForce, predicted: np.ndarray) -> Estimate:
 def over_beads(x: np.ndarray) -> Estimate:
     """The mean of (F, N, 3), such as the force noise, its error over groups of neighbouring beads of each frame."""
     parts = [part for frame in x for part in np.array_split(frame, min(GROUPS, len(frame)))]
-    value, error = jackknife(lambda total: total[0] / total[1], np.array([(part.sum(), part.size) for part in parts]))
-    return Estimate(float(value), float(error))
+    return ratio([part.sum() for part in parts], [part.size for part in parts])

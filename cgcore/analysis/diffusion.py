@@ -21,7 +21,7 @@ def diffusion(sample: Sample, *, from_ps: float = 5.0, to_ps: float = 20.0) -> t
 
         <|r(t) - r(0)|^2> = 6 D t + c
 
-    by least squares between two lags; what a bead moves inside its molecule is in c, whoever its partner is. The error is
+    by least squares between two lags; what a bead moves inside its molecule is in c, whatever it is bonded to. The error is
     over replicas, or over the pieces of a single trajectory; those shorter than twice the longest lag are left out.
     None where fewer than two remain. Also the arrays msd (L,) nm^2, mean over replicas, and msd_lag (L,) ps.
     """

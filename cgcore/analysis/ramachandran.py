@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgcore.analysis.blocks import between_halves, jackknife, pieces, row
+from cgcore.analysis.blocks import between_halves, jackknife, pieces, ratio, row
 from cgcore.analysis.surface import (
     basin_counts,
     counts1d,
@@ -90,8 +90,7 @@ def summary(phi: np.ndarray, psi: np.ndarray, valid: np.ndarray, *, frame_ps: fl
     for name, image in SYMMETRIES.items():
         table |= symmetry(name, counts, image)
     for name, inside in basin_counts(phi, psi, valid).items():
-        shares = np.stack([inside, valid.sum(1)], axis=1)
-        table |= row(name, jackknife(lambda n: float(n[0] / n[1]), shares))
+        table |= row(name, ratio(inside, valid.sum(1)))
     return table
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import Estimate, jackknife
+from .blocks import Estimate, ratio
 
 
 class PairCounts(NamedTuple):
@@ -24,8 +24,7 @@ class PairCounts(NamedTuple):
 
     def g(self) -> Estimate:
         """g(r) (M,) and its standard error over blocks (jackknife)."""
-        both = np.stack([self.counts, self.ideal], axis=-1)
-        return jackknife(lambda total: total[:, 0] / total[:, 1], both)
+        return ratio(self.counts, self.ideal)
 
     def spread(self) -> np.ndarray:
         """(M,) standard deviation of g over blocks."""
