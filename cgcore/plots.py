@@ -242,7 +242,7 @@ def inversion(ax: Axes, points: np.ndarray, F: np.ndarray, error: np.ndarray, la
         ax.legend()
 
 
-def waiting(
+def passage_time(
     ax: Axes, temperature_K: np.ndarray, log10_s: np.ndarray, error: np.ndarray, label: str | None = None, **line
 ) -> None:
     """Time to wait, (K,) as log10 of seconds with an error band, over temperature in K."""
@@ -256,7 +256,7 @@ def helix_series(ax: Axes, time_ns: np.ndarray, q: np.ndarray) -> None:
     ax.set(xlabel="Time, runs one after another (ns)", ylabel="Helicity Q", ylim=(0, 1), xlim=(0, time_ns[-1]))
 
 
-def hand_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
+def handedness_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
     """Handedness of replicas (C, T) nm^3 over time (T,) ps, drawn over ns; nan leaves a gap where a frame does not count.
 
     Colours go from left-handed to right-handed by each replica's mean.

@@ -141,7 +141,7 @@ def barriers(found: dict):
             plots.inversion(left, arrays["points"], *shown, label=which.label, color=colour)
             if np.isfinite(arrays["log10_wait_s"]).any():
                 waits = arrays["log10_wait_s"], arrays["log10_wait_s_error"]
-                plots.waiting(right, arrays["temperature_K"], *waits, color=colour)
+                plots.passage_time(right, arrays["temperature_K"], *waits, color=colour)
         left.get_legend().remove()  # above both panels, whose curves leave no room
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
