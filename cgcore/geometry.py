@@ -108,6 +108,16 @@ def pairs_apart(bonds: Array, n: int, separation: int) -> np.ndarray:
     return np.argwhere(np.triu(~near, 1))
 
 
+def superposition(moved: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """Rotations R (..., 3, 3) that lay centred positions `moved` (..., N, 3) nm on `onto` as moved @ R, by least squares.
+
+    Kabsch, Acta Cryst. A32, 922 (1976), doi:10.1107/S0567739476001873. Only proper rotations: a mirror image stays one.
+    """
+    u, _, vt = np.linalg.svd(np.einsum("...ni,...nj->...ij", moved, onto))
+    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[..., None]
+    return u @ vt
+
+
 def rotation(key: Array) -> Array:
     """A uniformly distributed proper rotation matrix (3, 3)."""
     q, r = jnp.linalg.qr(jax.random.normal(key, (3, 3)))

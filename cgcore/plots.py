@@ -13,8 +13,6 @@ from cgcore.units import KCAL, MEV_PER_ANGSTROM, PS_PER_NS
 
 PALETTE = sns.color_palette("colorblind")
 REFERENCE_COLOUR = "0.25"
-FLAT, MOST_FLAT = 1e-3, 0.05
-"""Within which part of its range a free energy is flat, and over which part of its points a summit may be."""
 SHORT_PS = 100.0
 """Times below are drawn in ps."""
 SURFACE_COLOURS = "viridis"
@@ -27,7 +25,8 @@ BASIN_LABELS = {
 }
 BONDED_LABELS = {"bond": "Bond", "angle": "Angle", "dihedral": "Dihedral", "nearest": "Nearest neighbour"}
 MODEL_COLOURS = {"spline": PALETTE[1], "mace": PALETTE[0], "nequip": PALETTE[2]}
-PHI, PSI = r"$\varphi$ (°)", r"$\psi$ (°)"
+PHI, PSI, CHI = r"$\varphi$ (°)", r"$\psi$ (°)", "Handedness χ (10⁻³ nm³)"
+ZERO = {"color": "0.6", "linewidth": 0.6, "linestyle": (0, (4, 4))}
 
 
 @contextmanager
@@ -69,19 +68,39 @@ def ramachandran(
 
     basins: name -> ((phi, phi), (psi, psi)) in degrees, outlined where given. Returns the mesh, for a shared colour bar.
     """
-    degrees = np.degrees(edges)
-    colours = mpl.colormaps[SURFACE_COLOURS].with_extremes(over="0.9", bad="white")
-    F = np.ma.masked_invalid(np.transpose(F))
-    mesh = ax.pcolormesh(degrees, degrees, F, cmap=colours, vmin=0, vmax=vmax, rasterized=True)
+    mesh = _surface(ax, np.degrees(edges), np.degrees(edges), F, vmax, colourbar)
     for zero in (ax.axhline, ax.axvline):
-        zero(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
+        zero(0, **ZERO)
     for name, ((left, right), (low, high)) in (basins or {}).items():
-        outline(ax, name, left, right, low, high)
+        _outline(ax, name, left, right, low, high)
     degree_axis(ax.xaxis, PHI)
     degree_axis(ax.yaxis, PSI)
     ax.set(aspect="equal", title=title)
-    for spine in ax.spines.values():
-        spine.set_visible(True)
+    ax.spines[:].set_visible(True)
+    return mesh
+
+
+def helix_surface(
+    ax: Axes,
+    F: np.ndarray,
+    chi_edges: np.ndarray,
+    q_edges: np.ndarray,
+    title: str = "",
+    vmax: float = 20.0,
+    colourbar: bool = True,
+):
+    """Free energy F (chi, Q) in kJ/mol over handedness in nm^3 and helicity; empty bins stay white. Returns the mesh."""
+    mesh = _surface(ax, chi_edges * 1000, q_edges, F, vmax, colourbar)
+    ax.axvline(0, **ZERO)
+    ax.set(xlabel=CHI, ylabel="Helicity Q", title=title)
+    return mesh
+
+
+def _surface(ax: Axes, x_edges: np.ndarray, y_edges: np.ndarray, F: np.ndarray, vmax: float, colourbar: bool):
+    """A mesh of F, x along its first axis, nan white, with a colour bar where wanted."""
+    colours = mpl.colormaps[SURFACE_COLOURS].with_extremes(over="0.9", bad="white")
+    F = np.ma.masked_invalid(np.transpose(F))
+    mesh = ax.pcolormesh(x_edges, y_edges, F, cmap=colours, vmin=0, vmax=vmax, rasterized=True)
     if colourbar:
         free_energy_bar(ax, mesh)
     return mesh
@@ -96,7 +115,7 @@ def free_energy_bar(axes, mesh):
     return bar
 
 
-def outline(ax: Axes, name: str, left: float, right: float, low: float, high: float) -> None:
+def _outline(ax: Axes, name: str, left: float, right: float, low: float, high: float) -> None:
     """A rectangle in degrees with its name; a part beyond 180 comes in again from below."""
     for shift in (0, 360) if high > 180 else (0,):
         ax.add_patch(
@@ -127,9 +146,9 @@ def training_history(
 
 def survival(ax: Axes, time_ps: np.ndarray, fraction: np.ndarray, label: str | None = None, color=None) -> None:
     """Fraction of replicas whose bonds are whole, (T,) over time in ps, drawn in percent from all at the start."""
-    time, told = times(np.append(0.0, time_ps))
+    time, label_of_time = times(np.append(0.0, time_ps))
     ax.plot(time, 100 * np.append(1.0, fraction), label=label, color=color, drawstyle="steps-post")
-    ax.set(xlabel=told, ylabel="Whole replicas (%)", ylim=(-2, 104))
+    ax.set(xlabel=label_of_time, ylabel="Whole replicas (%)", ylim=(-2, 104))
     if label:
         ax.legend(loc="lower left")
 
@@ -142,42 +161,10 @@ def heating(ax: Axes, step_fs: np.ndarray, kelvin: np.ndarray, error: np.ndarray
     ax.set_xticks([], minor=True)
 
 
-def bond_deviation(ax: Axes, time_ps: np.ndarray, deviation: np.ndarray, tolerance_nm: float) -> None:
-    """Largest bond deviation of each replica, (C, T) nm over (T,) ps; those that pass the limit once stand out.
-
-    The axis ends at 2.5 times the limit.
-    """
-    (time, told), deviation = times(time_ps), np.asarray(deviation)
-    broken = (deviation > tolerance_nm).any(1)
-    finite = np.where(np.isfinite(deviation), deviation, np.nan)
-    for rows, colour in ((finite[~broken], PALETTE[0]), (finite[broken], PALETTE[3])):
-        ax.plot(time, rows.T, color=colour, linewidth=0.5, alpha=0.4, rasterized=True)
-    ax.axhline(tolerance_nm, color="0.2", linewidth=1.2, linestyle="--")
-    note = f"limit {tolerance_nm:g} nm, passed by {broken.sum()} of {len(broken)} replicas"
-    place = {"xy": (0.02, tolerance_nm), "xycoords": ("axes fraction", "data"), "xytext": (0, 3)}
-    ax.annotate(note, **place, textcoords="offset points", fontsize="small")
-    ax.set(xlabel=told, ylabel="Largest bond deviation (nm)", ylim=(0, 2.5 * tolerance_nm))
-
-
-def compare_bars(
-    ax: Axes,
-    names: list[str],
-    values: np.ndarray,
-    errors: np.ndarray,
-    label: str,
-    reference: float | None = None,
-    reference_label: str = "reference",
-) -> None:
-    """One number of several runs as bars with standard errors; label: the quantity with its unit."""
-    x = np.arange(len(names))
-    colours = [PALETTE[i % len(PALETTE)] for i in range(len(names))]
-    ax.bar(x, values, yerr=errors, color=colours, width=0.6, capsize=4, error_kw={"elinewidth": 1.2, "ecolor": "0.2"})
-    if reference is not None:
-        ax.axhline(reference, color=REFERENCE_COLOUR, linewidth=1.2, linestyle="--", label=reference_label)
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    ax.set_xticks(x, names)
-    ax.set(ylabel=label, xlim=(-0.6, len(names) - 0.4))
-    ax.tick_params(axis="x", length=0)
+def band(ax: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, **line) -> None:
+    """A line y (M,) over x (M,) with its standard error as a band. line: colour, style, width and label of the line."""
+    (drawn,) = ax.plot(x, y, **{"linewidth": 1.4} | line)
+    ax.fill_between(x, y - error, y + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
 
 
 def marginals(
@@ -193,9 +180,7 @@ def marginals(
     if angle not in ("phi", "psi"):
         raise ValueError(f"angle: want 'phi' or 'psi', got {angle!r}")
     middle = np.degrees(edges[:-1] + edges[1:]) / 2
-    density, error = np.radians(density), np.radians(error)
-    (line,) = ax.plot(middle, density, label=label, color=color, linewidth=1.4)
-    ax.fill_between(middle, density - error, density + error, color=line.get_color(), alpha=0.25, linewidth=0)
+    band(ax, middle, np.radians(density), np.radians(error), label=label, color=color)
     degree_axis(ax.xaxis, PHI if angle == "phi" else PSI)
     ax.autoscale(axis="y")  # a limit set by an earlier curve would stay
     ax.set_ylim(bottom=0)
@@ -208,9 +193,8 @@ def rdf(
     ax: Axes, r_nm: np.ndarray, g: np.ndarray, error: np.ndarray, label: str | None = None, legend: bool = True, **line
 ) -> None:
     """g(r) (M,) over r in nm with its standard error as a band. line: colour, style and width of the line."""
-    (drawn,) = ax.plot(r_nm, g, label=label, **{"linewidth": 1.4} | line)
-    ax.fill_between(r_nm, g - error, g + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
-    ax.axhline(1, color="0.6", linewidth=0.8, linestyle=(0, (4, 4)))
+    band(ax, r_nm, g, error, label=label, **line)
+    ax.axhline(1, **ZERO)
     ax.set(xlabel="r (nm)", ylabel="g(r)", xlim=(0, r_nm[-1]))
     ax.set_ylim(bottom=0)
     if label and legend:
@@ -233,9 +217,7 @@ def density(
     angular = word in ("angle", "dihedral")
     scale = np.degrees(1.0) if angular else 1.0
     middle = (edges[:-1] + edges[1:]) / 2 * scale
-    values, error = values / scale, error / scale
-    (drawn,) = ax.plot(middle, values, label=label, **{"linewidth": 1.4} | line)
-    ax.fill_between(middle, values - error, values + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
+    band(ax, middle, values / scale, error / scale, label=label, **line)
     quantity = " ".join([BONDED_LABELS[word], "–".join(species)]).strip()
     unit = "°" if angular else "nm"
     ax.autoscale(axis="y")  # a limit set by an earlier curve would stay
@@ -249,17 +231,10 @@ def density(
 
 def inversion(ax: Axes, points: np.ndarray, F: np.ndarray, error: np.ndarray, label: str | None = None, **line) -> None:
     """Free energy F (M,) in kJ/mol with an error band along an improper dihedral at points (M,) rad, drawn in kcal/mol
-    from 0 to 360 degrees, so that the planar arrangement is in the middle.
-
-    Where no hill fell, F of metadynamics is flat at its top, which says nothing and is not drawn.
-    """
+    from 0 to 360 degrees, so that the planar arrangement is in the middle; nan leaves a gap."""
     degrees = np.degrees(points) % 360
     F, error = (np.asarray(a)[np.argsort(degrees)] / KCAL for a in (F, error))
-    degrees = np.sort(degrees)
-    flat = F.max() - FLAT * np.ptp(F) < F
-    F = np.where(flat, np.nan, F) if flat.mean() > MOST_FLAT else F
-    (drawn,) = ax.plot(degrees, F, label=label, **{"linewidth": 1.4} | line)
-    ax.fill_between(degrees, F - error, F + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
+    band(ax, np.sort(degrees), F, error, label=label, **line)
     degree_axis(ax.xaxis, "Improper dihedral N–CA–CB–C (°)", start=0)
     ax.set_ylabel("F (kcal/mol)")
     ax.set_ylim(bottom=0, auto=True)  # the top is still that of all curves
@@ -267,33 +242,12 @@ def inversion(ax: Axes, points: np.ndarray, F: np.ndarray, error: np.ndarray, la
         ax.legend()
 
 
-def waiting(
+def passage_time(
     ax: Axes, temperature_K: np.ndarray, log10_s: np.ndarray, error: np.ndarray, label: str | None = None, **line
 ) -> None:
     """Time to wait, (K,) as log10 of seconds with an error band, over temperature in K."""
-    (drawn,) = ax.plot(temperature_K, log10_s, label=label, **{"linewidth": 1.4} | line)
-    ax.fill_between(temperature_K, log10_s - error, log10_s + error, color=drawn.get_color(), alpha=0.25, linewidth=0)
+    band(ax, temperature_K, log10_s, error, label=label, **line)
     ax.set(xlabel="Temperature (K)", ylabel=r"$\log_{10}$ of the waiting time (s)")
-
-
-def helix_surface(
-    ax: Axes,
-    F: np.ndarray,
-    chi_edges: np.ndarray,
-    q_edges: np.ndarray,
-    title: str = "",
-    vmax: float = 20.0,
-    colourbar: bool = True,
-):
-    """Free energy F (chi, Q) in kJ/mol over handedness in nm^3 and helicity; empty bins stay white. Returns the mesh."""
-    colours = mpl.colormaps[SURFACE_COLOURS].with_extremes(over="0.9", bad="white")
-    masked = np.ma.masked_invalid(np.transpose(F))
-    mesh = ax.pcolormesh(chi_edges * 1000, q_edges, masked, cmap=colours, vmin=0, vmax=vmax, rasterized=True)
-    ax.axvline(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
-    ax.set(xlabel="Handedness χ (10⁻³ nm³)", ylabel="Helicity Q", title=title)
-    if colourbar:
-        free_energy_bar(ax, mesh)
-    return mesh
 
 
 def helix_series(ax: Axes, time_ns: np.ndarray, q: np.ndarray) -> None:
@@ -302,18 +256,18 @@ def helix_series(ax: Axes, time_ns: np.ndarray, q: np.ndarray) -> None:
     ax.set(xlabel="Time, runs one after another (ns)", ylabel="Helicity Q", ylim=(0, 1), xlim=(0, time_ns[-1]))
 
 
-def hand_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
+def handedness_series(ax: Axes, time_ps: np.ndarray, chi: np.ndarray) -> None:
     """Handedness of replicas (C, T) nm^3 over time (T,) ps, drawn over ns; nan leaves a gap where a frame does not count.
 
     Colours go from left-handed to right-handed by each replica's mean.
     """
-    (time, told), chi = times(time_ps), 1000 * np.asarray(chi)
+    (time, label_of_time), chi = times(time_ps), 1000 * np.asarray(chi)
     counted = np.isfinite(chi).any(1)
     order = np.flatnonzero(counted)[np.argsort(np.nanmean(chi[counted], axis=1))]
     for replica, colour in zip(order, sns.color_palette("vlag_r", len(order)), strict=True):
         ax.plot(time, chi[replica], color=colour, linewidth=0.7, rasterized=True)
-    ax.axhline(0, color="0.6", linewidth=0.6, linestyle=(0, (4, 4)))
-    ax.set(xlabel=told, ylabel="Handedness χ (10⁻³ nm³)")
+    ax.axhline(0, **ZERO)
+    ax.set(xlabel=label_of_time, ylabel=CHI)
 
 
 def times(time_ps: np.ndarray) -> tuple[np.ndarray, str]:

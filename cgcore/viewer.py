@@ -1,16 +1,25 @@
-"""Molecules and their beads on a page: a picture with alt text, and a 3-D view drawn over it where the browser can.
+"""Molecules and their beads: a live widget in a notebook, and on a page a picture with a 3-D view drawn over it.
 
-The picture needs neither JavaScript nor WebGL. The view is 3Dmol.js, from the book's own files on its pages and from a
-CDN in a notebook.
+In a Jupyter kernel with nglview the widget has beads as spheres over atoms as sticks, and a slider for trajectories.
+Elsewhere, as in notebooks that `cgcore run` executes for the book, the picture needs neither JavaScript nor WebGL. The view
+over it is 3Dmol.js, from the book's own files on its pages and from a CDN in a notebook.
 """
 
 import base64
 import html
 import json
+import os
 import uuid
 from importlib import resources
+from importlib.util import find_spec
 
 import numpy as np
+
+from cgcore.geometry import superposition
+from cgcore.poster import poster
+
+OFFLINE = "CGCORE_OFFLINE_VIEW"
+"""The environment variable of kernels whose notebooks nobody looks at while they run."""
 
 NM = 10.0
 """Å in a nm: 3Dmol and NGL count in Å."""
@@ -29,14 +38,16 @@ MAX_FRAMES = 60
 def show(
     position_atoms, elements, atom_bonds, position_beads, bead_species, bead_names, bead_bonds, *, alt: str, caption=""
 ):
-    """Atoms as sticks inside translucent beads: an `IPython.display.HTML`.
+    """Show atoms as sticks inside translucent beads: an nglview widget in a live notebook, else `IPython.display.HTML`.
 
-    position_atoms (A, 3) nm, elements A symbols, atom_bonds (P, 2); position_beads (N, 3) nm, bead_species N integers,
-    bead_names N strings, bead_bonds (Q, 2); alt: what the picture shows, for those who cannot see it.
+    Args:
+        position_atoms: (A, 3) nm; elements: A symbols; atom_bonds: (P, 2).
+        position_beads: (N, 3) nm; bead_species: N integers; bead_names: N strings; bead_bonds: (Q, 2).
+        alt: what the picture shows, for those who cannot see it.
     Raises ValueError for sizes that do not fit, and for an empty alt.
     """
     molecule, beads = scene(position_atoms, elements, atom_bonds, position_beads, bead_species, bead_names, bead_bonds)
-    return _page(molecule, beads, alt, caption)
+    return _view(molecule, beads, alt, caption)
 
 
 def scene(position_atoms, elements, atom_bonds, position_beads, bead_species, bead_names, bead_bonds):
@@ -48,34 +59,69 @@ def scene(position_atoms, elements, atom_bonds, position_beads, bead_species, be
 
 
 def show_trajectory(position_beads, bead_species, bead_names, bead_bonds, *, alt: str, caption="", frame_ps=None):
-    """A few dozen frames of beads, with a button that plays them and a slider: an `IPython.display.HTML`.
+    """Show a few dozen frames of beads with a slider, as `show`.
 
     position_beads (T, N, 3) nm, T at most 60; every frame is laid on the first (least squares), so that the molecule
-    neither drifts nor tumbles. frame_ps: time between frames, shown beside the slider.
+    neither drifts nor tumbles. frame_ps: time between frames, shown beside the slider of a page.
     """
     position = np.asarray(position_beads, float)
     if position.ndim != 3 or not 2 <= len(position) <= MAX_FRAMES:
-        raise ValueError(f"trajectory: want (T, N, 3) nm with 2 to {MAX_FRAMES} frames, got {position.shape}; thin it")
-    turn = upright(position[0])
-    beads = _beads(superpose(turn(position)), bead_species, bead_names, bead_bonds, BARE_BEAD_NM)
-    return _page(_molecule([], [], []), beads, alt, caption, frame_ps)
+        raise ValueError(
+            f"trajectory: want (T, N, 3) nm with 2 to {MAX_FRAMES} frames, got {position.shape}; take fewer frames"
+        )
+    position = upright(position[0])(position)
+    position -= position.mean(axis=1, keepdims=True)
+    laid = position @ superposition(position, position[0])
+    beads = _beads(laid, bead_species, bead_names, bead_bonds, BARE_BEAD_NM)
+    return _view(_molecule([], [], []), beads, alt, caption, frame_ps)
 
 
-def nglview(position_atoms, elements, atom_bonds, position_beads, bead_species, bead_names):
-    """The same picture as a live NGL widget for JupyterLab; needs the package nglview."""
-    import nglview as ngl
+def _view(molecule: dict, beads: dict, alt: str, caption: str, frame_ps: float | None = None):
+    """The one place that decides between widget and page."""
+    if not alt.strip():
+        raise ValueError("alt: want a sentence that says what the picture shows, got nothing")
+    return _widget(molecule, beads) if live() else _page(molecule, beads, alt, caption, frame_ps)
 
-    molecule = _molecule(position_atoms, elements, atom_bonds)
-    view = ngl.NGLWidget(ngl.TextStructure(_pdb(molecule), ext="pdb"))
-    view.clear_representations()
-    view.add_representation("licorice", radius=STICK_NM * NM)
-    beads = _beads(np.asarray(position_beads, float)[None], bead_species, bead_names, [])
-    for name, colour, centre in zip(beads["names"], beads["colours"], beads["frames"][0], strict=True):
-        rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        view.shape.add_sphere(centre, rgb, BEAD_NM * NM, name)
-    view.update_representation(component=1, opacity=0.5)
+
+def live() -> bool:
+    """Whether a widget can come to life: nglview is there, in a kernel that was not started with `OFFLINE` set."""
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel") and not os.environ.get(OFFLINE) and find_spec("nglview") is not None
+
+
+def _widget(molecule: dict, beads: dict):
+    """An nglview.NGLWidget: component 0 the beads, over all frames, component 1 the atoms where there are any."""
+    import nglview
+
+    carbons = ["C"] * len(beads["names"])
+    view = nglview.NGLWidget(_trajectory(beads["frames"], carbons, beads["bonds"]), default_representation=False)
+    opacity = 0.5 if molecule["elements"] else 1.0
+    for colour in dict.fromkeys(beads["colours"]):
+        chosen = ",".join(str(i) for i, c in enumerate(beads["colours"]) if c == colour)
+        look = dict(color=colour, opacity=opacity, radiusType="size", radiusSize=beads["radius"])
+        view.add_spacefill(f"@{chosen}", component=0, **look)
+    view.add_licorice("*", component=0, color="#9aa3ad", radius=beads["stick"])
+    if molecule["elements"]:
+        atoms = _trajectory([molecule["position"]], molecule["elements"], molecule["bonds"])
+        view.add_trajectory(atoms, default_representation=False)
+        view.add_licorice("*", component=1, radius=molecule["stick"])
     view.center()
     return view
+
+
+def _trajectory(frames: list, elements: list[str], bonds: list):
+    """Positions (T, N, 3) Å as nglview reads them."""
+    import mdtraj
+    import nglview
+
+    topology = mdtraj.Topology()
+    residue = topology.add_residue("MOL", topology.add_chain())
+    for symbol in elements:
+        topology.add_atom(symbol, mdtraj.element.get_by_symbol(symbol), residue)
+    for i, j in bonds:
+        topology.add_bond(topology.atom(i), topology.atom(j))
+    return nglview.MDTrajTrajectory(mdtraj.Trajectory(np.array(frames) / NM, topology))
 
 
 def upright(points: np.ndarray):
@@ -89,18 +135,6 @@ def upright(points: np.ndarray):
     if (points[0] - centre) @ axes[:, 0] > 0:  # begin at the left
         axes[:, [0, 2]] *= -1
     return lambda position: (position - centre) @ axes
-
-
-def superpose(position: np.ndarray) -> np.ndarray:
-    """Lay every frame on the first by the rotation of least squared distance (Kabsch): (T, N, 3) -> (T, N, 3) nm.
-
-    Only proper rotations: a mirror image stays one.
-    """
-    centred = position - position.mean(axis=1, keepdims=True)
-    u, _, vt = np.linalg.svd(np.einsum("tni,nj->tij", centred, centred[0]))
-    sign = np.sign(np.linalg.det(u @ vt))
-    u[:, :, 2] *= sign[:, None]
-    return np.einsum("tni,tij->tnj", centred, u @ vt)
 
 
 def _molecule(position, elements, bonds) -> dict:
@@ -142,14 +176,10 @@ def _pairs(name: str, bonds, n: int) -> list:
 def _page(molecule: dict, beads: dict, alt: str, caption: str, frame_ps: float | None = None):
     from IPython.display import HTML
 
-    from cgcore.poster import poster
-
-    if not alt.strip():
-        raise ValueError("alt: want a sentence that says what the picture shows, got nothing")
     png = base64.b64encode(poster(molecule, beads)).decode()
     scene = json.dumps({"molecule": molecule, "beads": beads, "framePs": frame_ps}).replace("</", "<\\/")
     template = resources.files("cgcore").joinpath("viewer.html").read_text(encoding="utf-8")
-    known = {
+    marks = {
         "@id@": f"molview-{uuid.uuid4().hex[:10]}",
         "@alt@": html.escape(alt),
         "@caption@": f"<p>{html.escape(caption)}</p>" if caption else "",
@@ -157,19 +187,10 @@ def _page(molecule: dict, beads: dict, alt: str, caption: str, frame_ps: float |
         "@png@": png,
         "@scene@": scene,
     }
-    for mark, text in known.items():
+    for mark, text in marks.items():
         template = template.replace(mark, text)
     return HTML(template)
 
 
 def _swatch(name: str, colour: str) -> str:
     return f'<li><span style="background:{colour}" aria-hidden="true"></span>{html.escape(name)}</li>'
-
-
-def _pdb(molecule: dict) -> str:
-    """A PDB text of the atoms in Å, bonds as CONECT records."""
-    atoms = [
-        f"HETATM{i:5d} {element:<4s} MOL A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {element:>2s}"
-        for i, (element, (x, y, z)) in enumerate(zip(molecule["elements"], molecule["position"], strict=True), start=1)
-    ]
-    return "\n".join([*atoms, *(f"CONECT{i + 1:5d}{j + 1:5d}" for i, j in molecule["bonds"]), "END"])

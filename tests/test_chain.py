@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from cgcore import data, mapping
 from cgcore.analysis import chain_bonds, helix
 from cgcore.analysis.blocks import between_halves
-from cgcore.analysis.chain import chain, counts, hand_symmetry, numbers, turns
+from cgcore.analysis.chain import chain, counts, numbers, reflected, turns
 from cgcore.analysis.chain_series import backbone, ca_beads, least_helical, of_reference, series
-from cgcore.analysis.surface import jensen_shannon
+from cgcore.analysis.surface import asymmetry, jensen_shannon
 from cgcore.frames import Ensemble, Frames
 from cgcore.reference import sets
 from cgcore.reference.build import CONFORMATIONS, peptide
@@ -173,7 +173,7 @@ def test_a_hand_counts_as_turned_when_it_is_clearly_the_other():
 
 def test_the_surface_of_both_hands_alike_is_its_own_mirror_image():
     n = np.random.default_rng(0).integers(1, 9, size=(24, 20))
-    assert hand_symmetry(n + n[::-1]) == 0 < hand_symmetry(n)
+    assert asymmetry(n + n[::-1], reflected) == 0 < asymmetry(n, reflected)
 
 
 # Bonds along the chain
@@ -224,7 +224,7 @@ def test_rates_and_ends_of_replicas_that_break_in_three_ways():
     torn[3:] += [0.3, 0, 0]
     lost = np.full_like(LINE, np.nan)
     runs = np.stack([np.stack([LINE] * 4 + [x] * 6) for x in (LINE, switched, torn, lost)])
-    table, found = chain_bonds.switching(runs, BONDS, 0.5, hold_ps=1.0)
+    table, found = chain_bonds.rearrangements(runs, BONDS, 0.5, hold_ps=1.0)
     exposure = (3 * 10 + 4) * 0.5e-3
     assert table["n_switches"] == table["n_replicas_switched"] == 1
     assert table["switch_rate"] == pytest.approx(1 / exposure)

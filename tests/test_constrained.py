@@ -5,7 +5,7 @@ import openmm as mm
 import pytest
 
 from cgcore import mapping
-from cgcore.analysis import conditional
+from cgcore.analysis import constrained
 from cgcore.config import ConfigError
 from cgcore.data import DataError
 from cgcore.reference import sets
@@ -39,7 +39,7 @@ def springs() -> mm.Context:
 
 def test_mean_force_and_noise_of_springs_are_those_of_gaussians(springs):
     config = ConstrainedConfig(length_ps=200.0, steps_per_sample=10, friction_per_ps=20.0)
-    found = conditional.of_samples(sample(springs, START, WEIGHTS, (WEIGHTS > 0).astype(float), config))
+    found = constrained.from_samples(sample(springs, START, WEIGHTS, (WEIGHTS > 0).astype(float), config))
     share, apart = WEIGHTS[0, 1], WEIGHTS[0] @ START - START[2]
     stiffness = INNER + BOND * share**2
     mean, noise = -BOND * apart * INNER / stiffness, (BOND * share) ** 2 * kT(300.0) / stiffness
@@ -75,20 +75,20 @@ def test_noise_of_a_peptide_is_the_scatter_of_the_references_forces_about_the_sa
     config, parts = ConstrainedConfig(length_ps=3.0), []
     for k in range(40):
         force = sample(system, atoms.position[k], beads.weights, beads.force_weights, config, frame=k)
-        parts.append(conditional.of_samples(force))
+        parts.append(constrained.from_samples(force))
     position = np.asarray(mapping.apply(beads, atoms[:40]).position, float)
-    found = conditional.MeanForce(position, *(np.stack([p[key] for p in parts]) for key in list(parts[0])))
+    found = constrained.ConstrainedForce(position, *(np.stack([p[key] for p in parts]) for key in list(parts[0])))
     theirs = np.asarray(mapping.apply(beads, atoms[:40]).force, float)
-    scatter, noise = conditional.model_error(found, theirs), conditional.noise(found)
+    scatter, noise = constrained.model_error(found, theirs), constrained.over_beads(found.noise)
     assert abs(scatter.value - noise.value) < 3 * np.hypot(scatter.error, noise.error)
     assert scatter.error < 0.1 * noise.value
-    assert conditional.size(found).value > 0.3 * noise.value
+    assert constrained.over_beads(found.mean**2 - found.error2).value > 0.3 * noise.value
 
 
 def test_what_cannot_be_sampled_is_refused(springs):
     force_weights = (WEIGHTS > 0).astype(float)
     with pytest.raises(DataError, match="want 40 samples"):
-        conditional.of_samples(np.zeros((39, 2, 3)))
+        constrained.from_samples(np.zeros((39, 2, 3)))
     with pytest.raises(ConfigError, match="length_ps"):
         ConstrainedConfig(length_ps=0.0)
     with pytest.raises(ReferenceRunError, match="flew apart"):
@@ -96,6 +96,6 @@ def test_what_cannot_be_sampled_is_refused(springs):
     springs.getSystem().addConstraint(0, 1, 0.1)
     with pytest.raises(ReferenceRunError, match="1 fixed distances"):
         sample(springs, START, WEIGHTS, force_weights, ConstrainedConfig())
-    found = conditional.MeanForce(*np.zeros((5, 2, 3, 3)))
+    found = constrained.ConstrainedForce(*np.zeros((5, 2, 3, 3)))
     with pytest.raises(DataError, match="got \\(2, 4, 3\\)"):
-        conditional.model_error(found, np.zeros((2, 4, 3)))
+        constrained.model_error(found, np.zeros((2, 4, 3)))

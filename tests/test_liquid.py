@@ -112,7 +112,7 @@ def test_rdf_of_replicas_leaves_out_molecules_and_frames_that_do_not_count(topol
     first, second = liquid.species_pairs(beads)["g_AB"]
     edges = liquid.rdf_edges(sample.box)
     assert len(edges) == 101 and edges[-1] == pytest.approx(1.0)
-    ours = rdf.block_counts(sample.blocks(), sample.box, molecule, first, second, edges)
+    ours = rdf.pair_counts(sample.blocks(), sample.box, molecule, first, second, edges)
     pairs = [(i, j) for i in first for j in second if molecule[i] != molecule[j]]
     kept = trajectory(np.concatenate([position[0], position[1, :7]]))
     r, g = mdtraj.compute_rdf(kept, pairs, r_range=(0, 1.0), n_bins=100)

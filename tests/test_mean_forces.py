@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cgcore import store
-from cgcore.analysis import conditional
+from cgcore.analysis import constrained
 from cgcore.book import mean_force_tables, mean_forces
 from cgcore.config import ConfigError, DataConfig
 from cgcore.reference.constrained import ConstrainedConfig
@@ -37,7 +37,7 @@ def test_a_killed_sampling_goes_on_with_the_frames_that_are_missing(tmp_path, mo
     assert run.manifest["results"] == {"frames": 3, "samples": 80}
     found = mean_forces.read(run)
     assert found.mean.shape == found.position.shape == (3, 200, 3)
-    assert abs(conditional.noise(found).value - 1) < 0.05
+    assert abs(constrained.over_beads(found.noise).value - 1) < 0.05
     assert mean_forces.sampled(CONFIG, tmp_path, progress=False).id == run.id
     assert len(asked) == 4
 
@@ -69,9 +69,10 @@ def test_what_cannot_be_done_is_refused_before_anything_is_sampled(tmp_path):
 @pytest.mark.parametrize("map", mean_force_tables.MAPS)
 def test_published_noise_is_that_of_the_published_arrays(map):
     arrays = store.read_npz(RESULTS / f"{map}.npz")
-    found = conditional.MeanForce(**{key: a.astype(float) for key, a in arrays.items()})
+    found = constrained.ConstrainedForce(**{key: a.astype(float) for key, a in arrays.items()})
     table = json.loads((RESULTS / f"{map}.json").read_text())["table"]
-    for key, square in (("noise_rmse", conditional.noise(found)), ("mean_force_rms", conditional.size(found))):
+    size = constrained.over_beads(found.mean**2 - found.error2)
+    for key, square in (("noise_rmse", constrained.over_beads(found.noise)), ("mean_force_rms", size)):
         assert table[key] == pytest.approx(mean_force_tables.rmse(key, square)[key], rel=1e-5)
 
 

@@ -1,7 +1,5 @@
 """Noise floors where the noise is known."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -80,18 +78,14 @@ def test_bad_input_is_named(molecule):
         noise_floor.from_neighbours(frames, frames.force[:5], gap_ps=1.0)
 
 
-def test_a_loss_stands_beside_what_can_be_had_of_its_floor(molecule):
+def test_both_estimates_agree_where_they_can_be_had_and_else_say_why_not(molecule):
     frames, mean_force = molecule
     curve = {n: Estimate(SIGMA**2 * (1 + 20 / n), 500.0) for n in (40, 200, 1000, 5000)}
     both = noise_floor.floors(frames, frames.force - mean_force, gap_ps=0.5, curve=curve)
-    text = noise_floor.beside(Estimate(1.02 * SIGMA**2, 500.0), both)
-    assert "they agree" in text and "kJ²/mol²/nm²" in text
-    assert re.search(r"noise is 9[5-9]\.\d % of the loss|noise is 100", text)
-    wrong = {n: Estimate(2 * e.value, e.error) for n, e in curve.items()}
-    text = noise_floor.beside(
-        Estimate(SIGMA**2, 500.0), noise_floor.floors(frames, frames.force - mean_force, gap_ps=0.5, curve=wrong)
-    )
-    assert "do not agree" in text
+    assert [floor.method for floor in both] == ["neighbours", "learning curve"]
+    (first, error), (second, other) = (floor.estimate for floor in both)
+    assert abs(first - second) < noise_floor.AGREE * np.hypot(error, other)
+    assert 0.95 < first / (1.02 * SIGMA**2) < 1.01
     alone = noise_floor.floors(frames, frames.force, gap_ps=1e6)
-    text = noise_floor.beside(Estimate(SIGMA**2, 500.0), alone)
-    assert text.count("not estimated") == 2 and "pairs of nearby frames" in text and "% of the loss" not in text
+    assert [floor.estimate for floor in alone] == [None, None]
+    assert "pairs of nearby frames" in alone[0].reason and "four or more trainings" in alone[1].reason

@@ -84,25 +84,6 @@ def test_heating_has_logarithmic_axes_with_its_steps(ax):
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.5", "2"]
 
 
-def test_bond_deviation_marks_what_broke(ax):
-    deviation = np.full((3, 4), 0.01)
-    deviation[1, 2], deviation[1, 3] = 0.06, np.inf
-    plots.bond_deviation(ax, [0.0, 1.0, 2.0, 3.0], deviation, 0.05)
-    *whole, broken, limit = ax.lines
-    assert [line.get_color() for line in whole] == [plots.PALETTE[0]] * 2 and broken.get_color() == plots.PALETTE[3]
-    assert np.isnan(broken.get_ydata()[3]) and set(limit.get_ydata()) == {0.05}
-    assert "passed by 1 of 3 replicas" in ax.texts[0].get_text() and ax.get_ylabel() == "Largest bond deviation (nm)"
-
-
-def test_bars_with_errors_and_reference(ax):
-    plots.compare_bars(ax, ["Core", "Core Beta"], [0.1, 0.9], [0.02, 0.01], "Point symmetry (bit)", reference=0.99)
-    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], [0.1, 0.9])
-    (whiskers,) = ax.collections
-    np.testing.assert_allclose([s[:, 1] for s in whiskers.get_segments()], [[0.08, 0.12], [0.89, 0.91]])
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["Core", "Core Beta"]
-    assert ax.get_ylabel() == "Point symmetry (bit)"
-
-
 def test_marginals_integrate_to_one_over_degrees(ax):
     e = edges(36)
     flat = np.full(36, 1 / (2 * np.pi))
@@ -118,14 +99,16 @@ def test_marginals_integrate_to_one_over_degrees(ax):
         plots.marginals(ax, e, flat, flat, "chi")
 
 
-def test_a_profile_is_not_drawn_where_no_hill_fell(ax):
-    points = np.linspace(-np.pi, np.pi, 201)
-    whole = 20 * np.sin(points) ** 2
-    plots.inversion(ax, points, whole, np.zeros(201))
-    assert np.isfinite(ax.lines[0].get_ydata()).all()
-    plots.inversion(ax, points, np.where(np.abs(points) < 1, 30.0, whole), np.zeros(201))
-    degrees, drawn = ax.lines[1].get_xydata().T
+def test_a_profile_has_a_gap_where_it_is_unknown_and_the_plane_in_its_middle(ax):
+    points = np.linspace(-np.pi, np.pi, 201)[:-1]
+    F = 4.184 * np.where(np.abs(points) < 1, np.nan, 20 * np.sin(points) ** 2)
+    plots.inversion(ax, points, F, np.zeros(200))
+    degrees, drawn = ax.lines[0].get_xydata().T
     assert (
-        np.isnan(drawn[(degrees < 50) | (degrees > 310)]).all()
-        and np.isfinite(drawn[(degrees > 60) & (degrees < 300)]).all()
+        degrees[0] == pytest.approx(0, abs=1e-9)
+        and degrees[100] == pytest.approx(180)
+        and drawn[100] == pytest.approx(0, abs=1e-9)
     )
+    assert np.nanmax(drawn) == pytest.approx(20, rel=1e-3)
+    assert np.isnan(drawn[(degrees < 57) | (degrees > 303)]).all()
+    assert np.isfinite(drawn[(degrees > 60) & (degrees < 300)]).all()

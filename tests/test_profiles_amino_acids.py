@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from cgcore.config import ConfigError, MACEConfig, NequIPConfig
-from cgcore.metadynamics.inversion import md_config
+from cgcore.config import ConfigError, MACEConfig, MDConfig, NequIPConfig
 from cgcore.profiles.amino_acids import LARGER, PROFILES, STUDIES, PeptideFitConfig, run_config
 from cgcore.reference import sets
 
@@ -32,7 +31,8 @@ def test_the_paper_profile_is_the_study():
     assert (nve.replicas, nve.length_ps, nve.ensemble) == (100, pytest.approx(100), "nve")
     for map, length_ps in (("core_beta", 5000.0), ("heavy_atom", 5000.0), ("atomistic", 2500.0)):
         md = run_config(profile="paper", study="inversion", map=map, seed=3).md
-        assert md == md_config(runs=4, length_ps=length_ps, seed=3)
+        n_frames = round(length_ps / 0.5)  # a frame and a hill every 500 steps of 1 fs
+        assert md == MDConfig(replicas=4, n_frames=n_frames, steps_per_frame=500, dt_ps=0.001, seed=3)
 
 
 @pytest.mark.parametrize("profile", ["quick", "laptop"])

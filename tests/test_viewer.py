@@ -6,13 +6,18 @@ import json
 import re
 import warnings
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 from matplotlib import image
 from matplotlib.colors import to_rgb
+from nbclient import NotebookClient
 
 from cgcore import viewer
+from cgcore.book.run import KERNEL
+from cgcore.geometry import superposition
 
 ATOMS = np.array([[0.0, 0, 0], [0.15, 0, 0], [0.2, 0.14, 0], [0.2, 0.2, 0.09], [0.1, -0.05, 0.09]])
 ELEMENTS = "CCNHH"
@@ -123,11 +128,11 @@ def test_a_trajectory_neither_drifts_nor_tumbles_and_stays_small():
 
 def test_superposing_never_makes_a_mirror_image_fit():
     mirrored = ATOMS * [1, 1, -1]
-    laid = viewer.superpose(np.stack([ATOMS, mirrored]))
-    assert np.sign(volume(laid[1])) == -np.sign(volume(laid[0]))
-    assert np.abs(laid[1] - laid[0]).max() > 0.01
-    again = viewer.superpose(np.stack([ATOMS, turned(ATOMS, 2.0) + 3]))
-    np.testing.assert_allclose(again[1], again[0], atol=1e-12)
+    centred, other, moved = (x - x.mean(0) for x in (ATOMS, mirrored, turned(ATOMS, 2.0) + 3))
+    laid = other @ superposition(other, centred)
+    assert np.sign(volume(laid)) == -np.sign(volume(centred))
+    assert np.abs(laid - centred).max() > 0.01
+    np.testing.assert_allclose(moved @ superposition(moved, centred), centred, atol=1e-12)
 
 
 def test_the_picture_shows_beads_in_their_colours_where_they_are():
@@ -165,14 +170,69 @@ def test_text_from_outside_is_escaped():
     assert text.count("</script>") == 1
 
 
-def test_nglview_draws_atoms_and_beads_live():
+@pytest.fixture
+def kernel(monkeypatch):
+    """As in a Jupyter kernel with nglview."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of nglview and what it imports
         pytest.importorskip("nglview")
-        view = viewer.nglview(ATOMS, ELEMENTS, ATOM_BONDS, BEADS, SPECIES, NAMES)
-    spheres = [m["args"][1][0] for m in view._ngl_msg_archive if m.get("methodName") == "addShape"]
-    assert [s[0] for s in spheres] == ["sphere"] * 3 and [s[4] for s in spheres] == NAMES
-    np.testing.assert_allclose([s[1] for s in spheres], 10 * BEADS, atol=0.01)
+        monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel=object()))
+        monkeypatch.delenv(viewer.OFFLINE, raising=False)
+        yield
+
+
+def given_widget(view, method: str) -> list[dict]:
+    """Kwargs of what was asked of a widget."""
+    return [m["kwargs"] for m in view._ngl_msg_archive if m.get("methodName") == method]
+
+
+def structures(view) -> list[str]:
+    """The lines of atoms and bonds of every component."""
+    return [m["args"][0]["data"] for m in view._ngl_msg_archive if m.get("methodName") == "loadFile"]
+
+
+def test_a_live_notebook_has_beads_as_spheres_over_atoms_as_sticks(kernel):
+    view = viewer.show(ATOMS, ELEMENTS, ATOM_BONDS, BEADS, SPECIES, NAMES, BONDS, alt="Beads over atoms")
+    beads, atoms = structures(view)
+    assert beads.count("ATOM ") == 3 and atoms.count("ATOM ") == 5
+    assert beads.count("CONECT") == 3 and atoms.count("CONECT") == 5, "every atom's bonds, however long"
+    spheres = [look for look in given_widget(view, "addRepresentation") if "radiusSize" in look]
+    assert [(s["sele"], s["color"]) for s in spheres] == list(zip(("@0,1", "@2"), viewer.SPECIES_COLOURS, strict=False))
+    assert {s["radiusSize"] for s in spheres} == {10 * viewer.BEAD_NM} and {s["opacity"] for s in spheres} == {0.5}
+    placed = np.array([[float(line[k : k + 8]) for k in (30, 38, 46)] for line in beads.splitlines() if "ATOM" in line])
+    np.testing.assert_allclose(pairwise(placed), pairwise(10 * BEADS), atol=0.02)
+
+
+def test_a_live_trajectory_has_a_slider_over_its_frames(kernel):
+    frames = np.stack([turned(BEADS, 0.3 * t) + 0.1 * t for t in range(6)])
+    view = viewer.show_trajectory(frames, SPECIES, NAMES, BONDS, alt="Beads that move")
+    assert view.max_frame == 5 and len(structures(view)) == 1
+
+
+def test_kernels_of_the_runner_and_processes_without_a_kernel_show_pages(kernel, monkeypatch):
+    assert viewer.live()
+    monkeypatch.setenv(viewer.OFFLINE, KERNEL[viewer.OFFLINE])
+    assert not viewer.live() and "molview" in shown()
+    monkeypatch.delenv(viewer.OFFLINE)
+    monkeypatch.setattr("IPython.get_ipython", lambda: None)
+    assert not viewer.live()
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setattr(viewer, "find_spec", lambda name: None)
+    assert not viewer.live()
+
+
+@pytest.mark.parametrize("runner, mime", [(False, "application/vnd.jupyter.widget-view+json"), (True, "text/html")])
+def test_what_a_kernel_shows(monkeypatch, runner, mime):
+    monkeypatch.delenv(viewer.OFFLINE, raising=False)
+    for name, value in KERNEL.items() if runner else ():
+        monkeypatch.setenv(name, value)
+    cell = f"from cgcore import viewer\nx = {BEADS.tolist()}\n"
+    cell += f"viewer.show(x, 'CCN', [], x, {SPECIES}, {NAMES}, {BONDS}, alt='Beads')"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the client
+        NotebookClient(notebook, kernel_name="python3").execute()
+    assert mime in notebook.cells[0].outputs[-1]["data"]
 
 
 def pairwise(x):

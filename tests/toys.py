@@ -5,7 +5,7 @@ import numpy as np
 
 from cgcore.config import MDConfig
 from cgcore.geometry import angles, dihedrals, distances
-from cgcore.metadynamics import Collective
+from cgcore.metadynamics import Variable
 from cgcore.metadynamics.grid import Axis
 from cgcore.potentials.base import Potential
 from cgcore.simulate import Molecule
@@ -22,8 +22,8 @@ def double_well(params, position, box):
 
 PARTICLE = Molecule(names=("A",), mass=np.array([10.0]), bonds=np.array([[0, 0]]), bond_length=np.zeros(1))
 WELLS = Potential(lambda key: jnp.array(1.0), double_well)
-X = Collective("x", lambda position, box: position[0, 0], 0.06, Axis(-1.0, 1.0, 166, False))
-Y = Collective("y", lambda position, box: position[0, 1], 0.08, Axis(-0.8, 0.8, 100, False))
+# The particle never gets to where the period ends, 108 kJ/mol up.
+X = Variable("x", lambda position, box: position[0, 0], 0.06, Axis(-1.0, 1.0, 166))
 
 NAMES = ("N", "CA", "CB", "C")
 STAR = np.array([[0, 1], [1, 2], [1, 3]])

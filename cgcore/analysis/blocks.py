@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
+from scipy.stats import chi2
 
 
 class Estimate(NamedTuple):
@@ -12,6 +13,11 @@ class Estimate(NamedTuple):
 
     value: float | np.ndarray
     error: float | np.ndarray
+
+
+def row(name: str, estimate: Estimate) -> dict:
+    """An estimate as two entries of a table: name and name_error."""
+    return {name: estimate.value, f"{name}_error": estimate.error}
 
 
 def pieces(x: np.ndarray, valid: np.ndarray, n_blocks: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +56,12 @@ def jackknife(statistic: Callable, blocks: np.ndarray) -> Estimate:
     return Estimate(statistic(total), error if error.ndim else float(error))
 
 
+def ratio(numerators: np.ndarray, denominators: np.ndarray, function: Callable = lambda mean: mean) -> Estimate:
+    """A function of sum(numerators) / sum(denominators), such as a mean from sums and counts in blocks (B, ...) each."""
+    value, error = jackknife(lambda total: function(total[0] / total[1]), np.stack([numerators, denominators], axis=1))
+    return Estimate(value if np.ndim(value) else float(value), error)
+
+
 def block_mean(x: np.ndarray, n_blocks: int | None = None) -> Estimate:
     """Mean of x (C, T) and its standard error from blocks of equal length.
 
@@ -83,7 +95,7 @@ def autocorrelation(x: np.ndarray) -> np.ndarray:
 
 
 def inefficiency(x: np.ndarray, window: float = 5.0) -> float:
-    """Statistical inefficiency g = 1 + 2 sum_k rho(k) of x (C, T): so many frames are worth one independent frame.
+    """Statistical inefficiency g = 1 + 2 sum_k rho(k) of x (C, T), the number of frames that are worth one independent frame.
 
     The sum ends at the first lag k >= window * g / 2 (Sokal's self-consistent window). A trajectory shorter than some
     fifty correlation times gives too small a value.
@@ -91,11 +103,6 @@ def inefficiency(x: np.ndarray, window: float = 5.0) -> float:
     g = 2 * np.cumsum(autocorrelation(x)) - 1
     ends = np.flatnonzero(np.arange(len(g)) >= window * g / 2)
     return float(max(1.0, g[ends[0] if ends.size else -1]))
-
-
-def correlation_time(x: np.ndarray, frame_ps: float) -> float:
-    """Integrated autocorrelation time in ps: g / 2 frames."""
-    return inefficiency(x) / 2 * frame_ps
 
 
 def between_halves(distance: Callable, blocks: np.ndarray, n_splits: int = 50, seed: int = 0) -> float:
@@ -123,9 +130,25 @@ def if_symmetric(statistic: Callable, image: Callable, blocks: np.ndarray, n_dra
     blocks = filled(blocks)
     rng = np.random.default_rng(seed)
     images = image(blocks)
-    return float(np.mean([statistic(np.where(coin, images, blocks).sum(0)) for coin in coins(rng, n_draws, blocks)]))
+    coins = rng.integers(2, size=(n_draws, len(blocks)) + (1,) * (blocks.ndim - 1)).astype(bool)
+    return float(np.mean([statistic(np.where(coin, images, blocks).sum(0)) for coin in coins]))
 
 
-def coins(rng: np.random.Generator, n_draws: int, blocks: np.ndarray) -> np.ndarray:
-    """Fair coins (n_draws, B, 1, ...), one per block."""
-    return rng.integers(2, size=(n_draws, len(blocks)) + (1,) * (blocks.ndim - 1)).astype(bool)
+def bootstrap(statistic: Callable, n_blocks: int, n_draws: int, seed: int = 0) -> list:
+    """What a statistic of block indices (B,) gives for blocks drawn with replacement, n_draws times."""
+    rng = np.random.default_rng(seed)
+    return [statistic(rng.integers(n_blocks, size=n_blocks)) for _ in range(n_draws)]
+
+
+def poisson_interval(n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact confidence interval of the mean of a Poisson variable seen as n. Garwood, Biometrika 28, 437 (1936)."""
+    tail = (1 - confidence) / 2
+    low = float(chi2.ppf(tail, 2 * n)) / 2 if n else 0.0
+    return low, float(chi2.ppf(1 - tail, 2 * n + 2)) / 2
+
+
+def event_rates(n_events: int, size: float, exposure: float) -> dict:
+    """The table of a rate from events of a mean size: switch_rate, with its exact 95 % interval _low and _high."""
+    low, high = poisson_interval(n_events)
+    per = size / exposure if exposure else float("nan")
+    return {"switch_rate": n_events * per, "switch_rate_low": low * per, "switch_rate_high": high * per}

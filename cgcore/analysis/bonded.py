@@ -6,9 +6,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from cgcore import geometry
-from cgcore.analysis.blocks import Estimate, filled, jackknife
+from cgcore.analysis.blocks import Estimate, filled, jackknife, ratio
 from cgcore.analysis.sample import Sample, wrapped
-from cgcore.analysis.surface import jensen_shannon, normalised
+from cgcore.analysis.surface import normalised
 
 GAUCHE_DEG = 120.0
 """A dihedral nearer to cis than this is gauche; the maxima of hexane's torsional potential lie there."""
@@ -30,12 +30,6 @@ class Density(NamedTuple):
         """(M,) standard deviation of the density over blocks."""
         return np.std([self._density(n) for n in filled(self.counts)], axis=0, ddof=1)
 
-    def distance(self, other: "Density") -> Estimate:
-        """Jensen-Shannon divergence in bit to another histogram on the same edges, errors of both in quadrature."""
-        a = jackknife(lambda n: jensen_shannon(n, other.counts.sum(0)), self.counts)
-        b = jackknife(lambda n: jensen_shannon(n, self.counts.sum(0)), other.counts)
-        return Estimate(a.value, float(np.hypot(a.error, b.error)))
-
     def _density(self, counts: np.ndarray) -> np.ndarray:
         return normalised(counts)[:-1] / np.diff(self.edges)
 
@@ -45,12 +39,12 @@ def kinds(species: tuple[str, ...], bonds: np.ndarray) -> dict[str, np.ndarray]:
 
     species: N names; a chain and its reverse are the same kind, named by the earlier in the alphabet.
     """
-    found: dict[str, list] = {}
+    by_name: dict[str, list] = {}
     for length, (word, _) in MEASURES.items():
         for path in geometry.paths(bonds, len(species), length):
             label = "".join(species[i] for i in path)
-            found.setdefault(f"{word}_{min(label, label[::-1])}", []).append(path)
-    return {name: np.array(paths) for name, paths in found.items()}
+            by_name.setdefault(f"{word}_{min(label, label[::-1])}", []).append(path)
+    return {name: np.array(paths) for name, paths in by_name.items()}
 
 
 def values(sample: Sample, paths: np.ndarray) -> list[np.ndarray]:
@@ -61,7 +55,11 @@ def values(sample: Sample, paths: np.ndarray) -> list[np.ndarray]:
 
 def nearest(sample: Sample) -> list[np.ndarray]:
     """Distance of each bead to the nearest other, whichever it is, as blocks (t, N) nm."""
-    return sample.per_frame(lambda frames: np.array([_nearest(x, sample.box) for x in frames]))
+
+    def distance(x):
+        return cKDTree(wrapped(x, sample.box), boxsize=sample.box).query(wrapped(x, sample.box), k=2)[0][:, 1]
+
+    return sample.per_frame(lambda frames: np.array([distance(x) for x in frames]))
 
 
 def edges_for(name: str, reference: list[np.ndarray]) -> np.ndarray:
@@ -84,13 +82,9 @@ def histogram(blocks: list[np.ndarray], edges: np.ndarray) -> Density:
 
 def mean(blocks: list[np.ndarray]) -> Estimate:
     """Mean of values in blocks, each weighted by its size."""
-    return jackknife(lambda total: float(total[0] / total[1]), np.array([[b.sum(), b.size] for b in blocks]))
+    return ratio([b.sum() for b in blocks], [b.size for b in blocks])
 
 
 def gauche(blocks: list[np.ndarray]) -> Estimate:
     """Fraction of dihedrals in blocks (t, M) rad that are gauche: nearer to cis (0) than GAUCHE_DEG."""
     return mean([(np.abs(b) < np.radians(GAUCHE_DEG)).astype(float) for b in blocks])
-
-
-def _nearest(x: np.ndarray, box: np.ndarray) -> np.ndarray:
-    return cKDTree(wrapped(x, box), boxsize=box).query(wrapped(x, box), k=2)[0][:, 1]

@@ -1,14 +1,12 @@
-"""The result of one run of a chain as one small table: helices and their hand beside the reference, every number with an
-error."""
+"""The result of one run of a chain as one small table: helices and their handedness beside the reference, all with errors."""
 
 import numpy as np
 
 from cgcore.analysis import chain_bonds
-from cgcore.analysis.blocks import Estimate, between_halves, if_symmetric, jackknife
+from cgcore.analysis.blocks import Estimate, ratio, row
 from cgcore.analysis.chain_series import of_reference, series
-from cgcore.analysis.ramachandran import row
 from cgcore.analysis.stability import exclusions, survival
-from cgcore.analysis.surface import free_energy, jensen_shannon, normalised, symmetry_bound
+from cgcore.analysis.surface import divergence, free_energy, normalised, symmetry
 from cgcore.frames import Ensemble, Frames
 from cgcore.mapping import Mapping
 from cgcore.units import PS_PER_NS
@@ -20,87 +18,80 @@ FINER = 2
 HELICAL = 0.5
 """Q_hel from which a frame counts as helical."""
 TURNED_NM3 = 0.01
-"""A chain has changed its hand when chi has gone from beyond this to beyond its negative, or back."""
+"""A chain has changed its handedness when chi has gone from beyond this to beyond its negative, or back."""
 OF_RESIDUES = ("alpha", "mirror_alpha")
 LEAST_FRAMES = 10
-"""Where fewer count, or those of one replica alone, there is nothing to say but that."""
+"""Where fewer count, or those of one replica alone, only their number is given."""
 
 
 def chain(
     run: Ensemble, reference: Frames, beads: Mapping, *, temperature_K: float, hold_ps: float = 1.0
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """A run's helices beside the reference's: a table of plain numbers, and the arrays to draw.
+    """Compare a run's helices with the reference's: a table of plain numbers, and the arrays to draw.
 
     run: replicas (C, T, N, 3) nm; reference: mapped frames of one trajectory. Frames from first_bad on do not count,
-    but switches of bonds are looked for in all: they are a way to fail. With standard errors over replicas, or over
+    but rearrangements of bonds are looked for in all: they are a way to fail. With standard errors over replicas, or over
     contiguous blocks of the reference:
 
     - exclusions of `stability.exclusions`; n_whole, n_switched, n_stretched, n_not_finite, how the replicas ended
-      (`chain_bonds.endings`); switches of `chain_bonds.switching`;
+      (`chain_bonds.endings`); the table of `chain_bonds.rearrangements`;
     - helicity, handedness (10^-3 nm^3), radius_nm, ends_nm, alpha, mirror_alpha (`chain_series.series`), and the shares of
-      frames that are helical (Q > 0.5), left_handed (chi < 0) and both, left_handed_helical; left_of_helical, the
-      left-handed share of the helical frames; left_handed_early and left_handed_late, in either half of the run, and
-      likewise of alpha and mirror_alpha;
-    - hand_symmetry: Jensen-Shannon divergence in bit of P(chi, Q) and P(-chi, Q), with _floor, its mean if the model were
-      symmetric, and _bound, the smallest divergence of any symmetric surface to this one; turns, how often a replica
-      changes its hand in a nanosecond;
-    - js_reference, the divergence from the reference's P(chi, Q), with _floor, what noise alone would give.
+      frames that are helical (Q > 0.5), left_handed (chi < 0) and both, left_handed_helical; left_of_helical,
+      P(left | helical); left_handed_early and left_handed_late, in either half of the run, and likewise of alpha and
+      mirror_alpha;
+    - hand_symmetry: the `surface.symmetry` of P(chi, Q) and P(-chi, Q); turns, how often a replica changes its handedness in
+      a nanosecond;
+    - js_reference, the `surface.divergence` from the reference's P(chi, Q).
 
-    "reference" holds the reference's own. A run of which too few frames count has only exclusions, endings and switches.
-    Arrays: F (chi, Q) kJ/mol with chi_edges (nm^3) and q_edges, reference_F; q, chi and where there are any alpha and
-    mirror_alpha (C, T), nan where a frame does not count; time (T,) ps and survival (T,).
+    "reference" holds the reference's own. A run of which too few frames count has only exclusions, endings and
+    rearrangements. Arrays: F (chi, Q) kJ/mol with chi_edges (nm^3) and q_edges, reference_F; q, chi and where there are any
+    alpha and mirror_alpha (C, T), nan where a frame does not count; time (T,) ps and survival (T,).
     """
     position, valid, time = np.asarray(run.position), run.valid, np.asarray(run.time)
     frame_ps = float(time[0] if len(time) == 1 else np.median(np.diff(time)))
-    switches, found = chain_bonds.switching(position, beads.bonds, frame_ps, hold_ps=hold_ps)
-    ends = chain_bonds.endings(run.first_bad, position, found, within=round(10 * hold_ps / frame_ps))
+    bonds, replicas = chain_bonds.rearrangements(position, beads.bonds, frame_ps, hold_ps=hold_ps)
+    endings = chain_bonds.endings(run.first_bad, position, replicas, within=round(10 * hold_ps / frame_ps))
     theirs = of_reference(reference, beads)
     table = exclusions(run.first_bad, position.shape[1], frame_ps)
-    table |= {f"n_{kind}": ends.count(kind) for kind in chain_bonds.ENDINGS} | switches
+    table |= {f"n_{kind}": endings.count(kind) for kind in chain_bonds.ENDINGS} | bonds
     table["reference"] = numbers(theirs)
     arrays = {"time": time, "survival": survival(run.first_bad, position.shape[1])}
     if valid.sum() < LEAST_FRAMES or valid.any(1).sum() < 2:
         return table, arrays
     ours = series(position, valid, beads)
-    table |= numbers(ours) | _over_time(ours, frame_ps) | _beside(counts(ours), counts(theirs))
-    surfaces = {"F": _surface(ours, temperature_K), "reference_F": _surface(theirs, temperature_K)}
-    kept = [name for name in ("q", "chi", *OF_RESIDUES) if name in ours]
-    each = {name: np.where(valid, ours[name], np.nan).astype(np.float32) for name in kept}
-    return table, arrays | edges(FINER) | surfaces | each
+    table |= numbers(ours) | _over_time(ours, frame_ps) | divergence("js_reference", counts(ours), counts(theirs))
+    for name, source in (("F", ours), ("reference_F", theirs)):
+        arrays[name] = free_energy(normalised(counts(source, FINER).sum(0)), temperature_K)
+    for name in ("q", "chi", *OF_RESIDUES):
+        if name in ours:
+            arrays[name] = np.where(valid, ours[name], np.nan).astype(np.float32)
+    return table, arrays | edges(FINER)
 
 
-def numbers(found: dict[str, np.ndarray]) -> dict:
+def numbers(measured: dict[str, np.ndarray]) -> dict:
     """Means and shares of a series with errors over its blocks, and the symmetry of its surface."""
-    valid, left, helical = found["valid"], found["chi"] < 0, found["q"] > HELICAL
-    means = {"helicity": found["q"], "handedness": 1000 * found["chi"], "helical": helical, "left_handed": left}
+    valid, left, helical = measured["valid"], measured["chi"] < 0, measured["q"] > HELICAL
+    means = {"helicity": measured["q"], "handedness": 1000 * measured["chi"], "helical": helical, "left_handed": left}
     means |= {"left_handed_helical": left & helical}
-    means |= {name: found[name] for name in ("radius_nm", "ends_nm", *OF_RESIDUES) if name in found}
+    means |= {name: measured[name] for name in ("radius_nm", "ends_nm", *OF_RESIDUES) if name in measured}
     table = {}
     for name, values in means.items():
         table |= row(name, mean_of(values, valid))
     table |= row("left_of_helical", mean_of(left, helical & valid))
-    n = counts(found)
-    return table | {
-        **row("hand_symmetry", jackknife(hand_symmetry, n)),
-        "hand_symmetry_floor": if_symmetric(hand_symmetry, reflected, n),
-        **row("hand_symmetry_bound", jackknife(lambda m: symmetry_bound(m, reflected), n)),
-    }
+    return table | symmetry("hand_symmetry", counts(measured), reflected)
 
 
 def mean_of(values: np.ndarray, counted: np.ndarray) -> Estimate:
-    """Mean of values (B, T) over the frames that count, with its error over blocks; None where fewer than two blocks have
-    any."""
-    sums = np.stack([np.where(counted, values, 0.0).sum(1), counted.sum(1)], axis=1).astype(float)
-    sums = sums[sums[:, 1] > 0]
-    return jackknife(lambda m: float(m[0] / m[1]), sums) if len(sums) > 1 else Estimate(None, None)
+    """Mean of values (B, T) over the frames that count, with its error over blocks; None where fewer than two have any."""
+    sums, n = np.where(counted, values, 0.0).sum(1), counted.sum(1)
+    return ratio(sums[n > 0], n[n > 0]) if np.count_nonzero(n) > 1 else Estimate(None, None)
 
 
-def counts(found: dict[str, np.ndarray], finer: int = 1) -> np.ndarray:
+def counts(measured: dict[str, np.ndarray], finer: int = 1) -> np.ndarray:
     """Frames that count in each bin, block by block: (B, M, K) over chi and Q; the outermost bins hold all beyond."""
-    chi_edges, q_edges = edges(finer).values()
-    chi = np.clip(found["chi"], *CHI_RANGE)
-    blocks = zip(chi, found["q"], found["valid"], strict=True)
-    return np.array([np.histogram2d(c[v], q[v], (chi_edges, q_edges))[0] for c, q, v in blocks])
+    chi = np.clip(measured["chi"], *CHI_RANGE)
+    blocks = zip(chi, measured["q"], measured["valid"], strict=True)
+    return np.array([np.histogram2d(c[v], q[v], tuple(edges(finer).values()))[0] for c, q, v in blocks])
 
 
 def edges(finer: int = 1) -> dict[str, np.ndarray]:
@@ -114,44 +105,21 @@ def reflected(P: np.ndarray) -> np.ndarray:
     return P[..., ::-1, :]
 
 
-def hand_symmetry(P: np.ndarray) -> float:
-    """JS of P(chi, Q) and P(-chi, Q) in bit: 0 for a chain that does not know left from right, 1 for no overlap."""
-    return jensen_shannon(P, reflected(P))
-
-
 def turns(chi: np.ndarray) -> np.ndarray:
-    """How often each replica changes its hand, chi (C, T) nm^3 -> (C,); nan does not count."""
-    found = []
-    for x in chi:
-        hand = np.sign(x[np.abs(x) > TURNED_NM3])  # nan is in no range
-        found.append(np.count_nonzero(np.diff(hand)))
-    return np.array(found)
+    """How often each replica changes its handedness, chi (C, T) nm^3 -> (C,); nan does not count."""
+    signs = (np.sign(x[np.abs(x) > TURNED_NM3]) for x in chi)  # nan is in no range
+    return np.array([np.count_nonzero(np.diff(sign)) for sign in signs])
 
 
-def _over_time(found: dict, frame_ps: float) -> dict:
-    """Either half of the run, and the changes of hand."""
-    valid, left = found["valid"], found["chi"] < 0
+def _over_time(measured: dict, frame_ps: float) -> dict:
+    """Either half of the run, and the changes of handedness."""
+    valid = measured["valid"]
     early = np.arange(valid.shape[1]) < valid.shape[1] / 2
-    changed = turns(np.where(valid, found["chi"], np.nan))
+    changes = turns(np.where(valid, measured["chi"], np.nan))
     ns = valid.sum(1) * frame_ps / PS_PER_NS
-    per_ns = jackknife(lambda m: float(m[0] / m[1]), np.stack([changed, ns], axis=1)[ns > 0])
-    table = {**row("turns", per_ns), "n_turns": int(changed.sum())}
-    shares = {"left_handed": left} | {name: found[name] for name in OF_RESIDUES if name in found}
+    table = {**row("turns", ratio(changes[ns > 0], ns[ns > 0])), "n_turns": int(changes.sum())}
+    shares = {"left_handed": measured["chi"] < 0} | {name: measured[name] for name in OF_RESIDUES if name in measured}
     for name, values in shares.items():
         table |= row(f"{name}_early", mean_of(values, valid & early))
         table |= row(f"{name}_late", mean_of(values, valid & ~early))
     return table
-
-
-def _beside(ours: np.ndarray, theirs: np.ndarray) -> dict:
-    """The divergence of two surfaces from their counts in blocks."""
-    js = jackknife(lambda n: jensen_shannon(n, theirs.sum(0)), ours)
-    js_reference = jackknife(lambda n: jensen_shannon(n, ours.sum(0)), theirs)
-    return {
-        **row("js_reference", Estimate(js.value, float(np.hypot(js.error, js_reference.error)))),
-        "js_reference_floor": sum(between_halves(jensen_shannon, n) for n in (ours, theirs)) / 4,
-    }
-
-
-def _surface(found: dict, temperature_K: float) -> np.ndarray:
-    return free_energy(normalised(counts(found, FINER).sum(0)), temperature_K)

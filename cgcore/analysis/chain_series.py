@@ -24,7 +24,7 @@ def series(position: np.ndarray, valid: np.ndarray, beads: Mapping) -> dict[str,
     x = np.where(valid[..., None, None], position, 0.0)
     ca = x[:, :, ca_beads(beads)]
     centred = ca - ca.mean(-2, keepdims=True)
-    found = {
+    measured = {
         "valid": valid,
         "q": helix.helicity(ca),
         "chi": helix.handedness(ca),
@@ -37,8 +37,8 @@ def series(position: np.ndarray, valid: np.ndarray, beads: Mapping) -> dict[str,
         phi, psi = np.moveaxis(angles.reshape(*valid.shape, -1, 2), -1, 0)
         for name, sign in (("alpha", 1), ("mirror_alpha", -1)):
             inside = [(sign * a > low) & (sign * a < high) for a, (low, high) in zip((phi, psi), ALPHA, strict=True)]
-            found[name] = np.logical_and(*inside).mean(-1)
-    return found
+            measured[name] = np.logical_and(*inside).mean(-1)
+    return measured
 
 
 def of_reference(frames: Frames, beads: Mapping) -> dict[str, np.ndarray]:
@@ -50,7 +50,7 @@ def of_reference(frames: Frames, beads: Mapping) -> dict[str, np.ndarray]:
 
 
 def least_helical(position: np.ndarray, n: int, *, among: int = 100) -> np.ndarray:
-    """Indices (n,) of frames to start replicas from, of CA positions (T, N, 3) nm: the study's rule.
+    """Indices (n,) of frames to start replicas from, of CA positions (T, N, 3) nm: the paper's rule.
 
     Frames are ranked by |chi Q|, and of the `among` lowest n are taken, evenly over the ranks; the n lowest if n is more.
     Raises ValueError for fewer frames than n.
@@ -64,19 +64,19 @@ def least_helical(position: np.ndarray, n: int, *, among: int = 100) -> np.ndarr
 
 def ca_beads(beads: Mapping) -> list[int]:
     """The CA beads along the chain. Raises ValueError where the map has fewer than four."""
-    found = [i for i, name in enumerate(beads.beads) if name.split("_")[0] == "CA"]
-    if len(found) < 4:
-        raise ValueError(f"chain: want a map with four CA beads or more, {beads.name!r} has {len(found)}")
-    return found
+    ca = [i for i, name in enumerate(beads.beads) if name.split("_")[0] == "CA"]
+    if len(ca) < 4:
+        raise ValueError(f"chain: want a map with four CA beads or more, {beads.name!r} has {len(ca)}")
+    return ca
 
 
 def backbone(beads: Mapping) -> np.ndarray:
     """(R, 2, 4) beads of phi and psi of each residue that has them, in a chain between caps; none for CA alone."""
-    at, found = {name: i for i, name in enumerate(beads.beads)}, []
+    at, quads = {name: i for i, name in enumerate(beads.beads)}, []
     last = len(ca_beads(beads))
     for k in range(1, last + 1):
         before, own = (f"C_{k - 1}" if k > 1 else "C_ace"), [f"{atom}_{k}" for atom in ("N", "CA", "C")]
         after = f"N_{k + 1}" if k < last else "N_nme"
         if all(name in at for name in (before, *own, after)):
-            found.append([[at[name] for name in four] for four in ((before, *own), (*own, after))])
-    return np.array(found, int).reshape(-1, 2, 4)
+            quads.append([[at[name] for name in four] for four in ((before, *own), (*own, after))])
+    return np.array(quads, int).reshape(-1, 2, 4)

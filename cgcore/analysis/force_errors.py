@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgcore.analysis.blocks import Estimate, jackknife
+from cgcore.analysis.blocks import Estimate, ratio, row
 from cgcore.data import DataError, ForceErrors, force_errors
 from cgcore.frames import Frames
 from cgcore.units import MEV_PER_ANGSTROM
@@ -53,11 +53,10 @@ def difference(first: np.ndarray, second: np.ndarray) -> Estimate:
 
 def _over_blocks(x: np.ndarray, function=lambda mean: mean) -> Estimate:
     """A function of the mean of x (T,); with a single frame the error is unknown, NaN."""
-    blocks = np.array([(part.sum(), len(part)) for part in np.array_split(x, min(BLOCKS, len(x)))])
+    blocks = np.array_split(x, min(BLOCKS, len(x)))
     if len(blocks) < 2:
         return Estimate(float(function(x.mean())), float("nan"))
-    value, error = jackknife(lambda total: function(total[0] / total[1]), blocks)
-    return Estimate(float(value), error)
+    return ratio([block.sum() for block in blocks], [len(block) for block in blocks], function)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,27 +65,15 @@ class HeldOut:
 
     held_out: np.ndarray
 
+    mae = property(lambda self: mae(self.held_out), doc="As `mae`.")
+    rmse = property(lambda self: rmse(self.held_out), doc="As `rmse`.")
+    loss = property(lambda self: loss(self.held_out), doc="As `loss`.")
+
     @property
     def errors(self) -> ForceErrors:
+        """Both errors without their error bars, meV/Å."""
         return ForceErrors(mae=self.mae.value, rmse=self.rmse.value)
-
-    @property
-    def mae(self) -> Estimate:
-        return mae(self.held_out)
-
-    @property
-    def rmse(self) -> Estimate:
-        return rmse(self.held_out)
-
-    @property
-    def loss(self) -> Estimate:
-        return loss(self.held_out)
 
     def table(self) -> dict:
         """The small numbers of a manifest."""
-        return {
-            "force_mae_meV_per_A": self.mae.value,
-            "force_mae_meV_per_A_error": self.mae.error,
-            "force_rmse_meV_per_A": self.rmse.value,
-            "force_rmse_meV_per_A_error": self.rmse.error,
-        }
+        return row("force_mae_meV_per_A", self.mae) | row("force_rmse_meV_per_A", self.rmse)

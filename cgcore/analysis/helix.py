@@ -1,4 +1,4 @@
-"""Order of a helical chain from its CA atoms: how helical, and which hand. Equations 8 and 9 of the study."""
+"""Order of a helical chain from its CA atoms: helicity and handedness. Equations 8 and 9 of the paper."""
 
 import numpy as np
 

@@ -3,54 +3,52 @@
 from itertools import combinations_with_replacement
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from cgcore.analysis import bonded, partners
-from cgcore.analysis.blocks import Estimate, between_halves, filled
+from cgcore.analysis import bonded, pair_bonds
+from cgcore.analysis.blocks import Estimate, filled, row
 from cgcore.analysis.diffusion import diffusion
-from cgcore.analysis.ramachandran import row
-from cgcore.analysis.rdf import PairCounts, block_counts
+from cgcore.analysis.rdf import pair_counts
 from cgcore.analysis.sample import Sample, of_ensemble, of_frames
 from cgcore.analysis.stability import exclusions
-from cgcore.analysis.surface import jensen_shannon
+from cgcore.analysis.surface import divergence
 from cgcore.frames import Ensemble, Frames
+from cgcore.geometry import molecules
 from cgcore.mapping import Mapping
 from cgcore.units import PS_PER_NS
 
 RDF_STEP_NM = 0.01
 MILLI = 1e3
-"""Table 1 of the study gives errors of g in units of 10^-3."""
+"""Table 1 of the paper gives errors of g in units of 10^-3."""
 INSIDE = 3.0
 """Standard errors within which two densities agree."""
 LEAST_FRAMES = 10
-"""Where fewer count, there is nothing to say but that."""
+"""Where fewer count, only their number is given."""
 
 
 def liquid(
     run: Ensemble, reference: Frames, beads: Mapping, box, *, skip_ps: float = 0.0, hold_ps: float = 1.0
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """A run's structure and motion beside the reference's: a table of plain numbers, and the arrays to draw.
+    """Compare a run's structure and motion with the reference's: a table of plain numbers, and the arrays to draw.
 
     run: replicas (C, T, N, 3) nm in a box (3,) nm, wrapped or not; reference: mapped frames of one trajectory. Blocks are
     the replicas, or pieces of a single one; frames from first_bad on, and the first skip_ps of each replica, do not
     count. With the species' names in place of A and B:
 
     - exclusions of `stability.exclusions`, and n_frames and ns after skip_ps;
-    - g_AB_mse, in 10^-3: mean over r of (g - g_ref)^2, mean over replicas as in table 1 of the study, with its standard
+    - g_AB_mse, in 10^-3: mean over r of (g - g_ref)^2, mean over replicas as in table 1 of the paper, with its standard
       error _error and standard deviation _sd over replicas; g_AB_mse_all of all replicas together, beside
       g_AB_mse_floor, what sampling noise alone would give there;
-    - bond_AB, angle_ABA, dihedral_ABBA: mean _mean (nm, rad) but for dihedrals; _js, Jensen-Shannon divergence in bit to
-      the reference, with _error and _floor (of noise alone); _inside, the part of the reference's density in bins where
-      both agree within three standard errors; gauche_ABBA; nearest, the same for the nearest other bead;
-    - stranger: fraction of bonds, seen from both ends, with a bead of another molecule, of the partner's species, nearer
-      than the partner; for molecules of two beads also the switching of bonds (`partners.switching`), where an
-      exchange counts when its old bonds have been longer than any in the reference;
+    - bond_AB, angle_ABA, dihedral_ABBA: mean _mean (nm, rad) but for dihedrals; _js, the `surface.divergence` from the
+      reference; _inside, the part of the reference's density in bins where both agree within three standard errors;
+      gauche_ABBA; nearest, the same for the nearest other bead;
+    - stranger: fraction of bonds, seen from both ends, with a non-bonded neighbour in another molecule, of the bonded bead's
+      species, nearer than that bead; for molecules of two beads also how bonds rearrange (`pair_bonds.rearrangements`),
+      which counts when the old bonds have been longer than any in the reference;
     - diffusion in nm^2/ns (`diffusion.diffusion`).
 
     A run of which fewer than LEAST_FRAMES frames count has only the exclusions, and no arrays.
     "reference" holds the reference's own numbers. Pairs in one molecule, bonded or not, are left out of every g, by the
-    initial bonds: the study says "bonded beads are excluded", which its published code does for whole molecules.
+    initial bonds: the paper says "bonded beads are excluded", which its published code does for whole molecules.
     Arrays: r, g_AB, _error, _sd over blocks; <quantity>_edges, <quantity> (1/nm or 1/rad), _error, _sd; msd, msd_lag;
     switched over time; the reference's with "reference_" before the name.
     """
@@ -63,33 +61,30 @@ def liquid(
     for name, (first, second) in species_pairs(beads).items():
         table |= _rdf(name, ours, theirs, molecule, first, second, arrays)
     labels = tuple(beads.species_names[s] for s in beads.species)
-    for name, paths in bonded.kinds(labels, beads.bonds).items():
-        blocks, reference_blocks = bonded.values(ours, paths), bonded.values(theirs, paths)
-        table |= _density(name, blocks, reference_blocks, arrays)
-        for into, values in ((table, blocks), (own, reference_blocks)):
-            into |= _own(name, values)
-    blocks, reference_blocks = bonded.nearest(ours), bonded.nearest(theirs)
-    table |= _density("nearest", blocks, reference_blocks, arrays)
-    for into, sample, values in ((table, ours, blocks), (own, theirs, reference_blocks)):
-        into |= _own("nearest", values) | _strangers(sample, beads, molecule)
+    measured = {
+        name: [bonded.values(sample, paths) for sample in (ours, theirs)]
+        for name, paths in bonded.kinds(labels, beads.bonds).items()
+    }
+    measured["nearest"] = [bonded.nearest(sample) for sample in (ours, theirs)]
+    for name, (values, reference_values) in measured.items():
+        table |= _density(name, values, reference_values, arrays) | _mean(name, values)
+        own |= _mean(name, reference_values)
     for into, sample, prefix in ((table, ours, ""), (own, theirs, "reference_")):
-        found, curves = diffusion(sample)
-        into |= row("diffusion", found or Estimate(None, None))
+        nearer = pair_bonds.nearer_neighbours(sample, beads.bonds, beads.species, molecule)
+        into |= row("stranger", bonded.mean([block.astype(float) for block in nearer]))
+        estimate, curves = diffusion(sample)
+        into |= row("diffusion", estimate or Estimate(None, None))
         arrays |= {prefix + key: value for key, value in curves.items()}
-    if partners.pairs_up(beads.bonds, len(beads.beads)):
-        known = bonded.values(theirs, np.asarray(beads.bonds))
-        options = dict(hold_ps=hold_ps, longest_nm=max(float(block.max()) for block in known))
-        # From the start, also where the rest skips it: switches are counted from the bonds that are known.
+    if pair_bonds.pairs_up(beads.bonds, len(beads.beads)):
+        lengths = bonded.values(theirs, np.asarray(beads.bonds))
+        options = dict(hold_ps=hold_ps, longest_nm=max(float(block.max()) for block in lengths))
+        # From the start, also where the rest skips it: rearrangements are counted from the bonds of the topology.
         for into, sample, prefix in ((table, of_ensemble(run, box), ""), (own, theirs, "reference_")):
-            found, arrays[f"{prefix}switched"] = partners.switching(sample, beads.bonds, beads.species, **options)
-            into |= found
+            rates, arrays[f"{prefix}switched"] = pair_bonds.rearrangements(
+                sample, beads.bonds, beads.species, **options
+            )
+            into |= rates
     return table | {"reference": own}, arrays
-
-
-def molecules(bonds: np.ndarray, n: int) -> np.ndarray:
-    """(n,) number of the molecule that each bead is in."""
-    i, j = np.asarray(bonds).T
-    return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
 
 
 def species_pairs(beads: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -103,21 +98,19 @@ def species_pairs(beads: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def rdf_edges(box: np.ndarray) -> np.ndarray:
-    """(M + 1,) nm: bins of 0.01 nm from zero to half the box, as in the study's published code."""
+    """(M + 1,) nm: bins of 0.01 nm from zero to half the box, as in the paper's published code."""
     bins = int(np.floor(min(box) / 2 / RDF_STEP_NM + 1e-9))
     return RDF_STEP_NM * np.arange(bins + 1)
 
 
 def _rdf(name, ours: Sample, theirs: Sample, molecule, first, second, arrays: dict) -> dict:
     edges = rdf_edges(np.minimum(ours.box, theirs.box))
-    counts = [block_counts(s.blocks(), s.box, molecule, first, second, edges) for s in (ours, theirs)]
-    arrays["r"] = counts[0].centres
-    for prefix, counted in zip(("", "reference_"), counts, strict=True):
-        estimate = counted.g()
-        arrays |= {f"{prefix}{name}": estimate.value, f"{prefix}{name}_error": estimate.error}
-        arrays[f"{prefix}{name}_sd"] = spread(counted)
-    (g, error), (g_ref, error_ref) = (c.g() for c in counts)
-    each = np.mean((counts[0].counts / counts[0].ideal - g_ref) ** 2, axis=1) * MILLI
+    both = [pair_counts(s.blocks(), s.box, molecule, first, second, edges) for s in (ours, theirs)]
+    arrays["r"] = both[0].centres
+    for prefix, counted in zip(("", "reference_"), both, strict=True):
+        arrays |= row(f"{prefix}{name}", counted.g()) | {f"{prefix}{name}_sd": counted.spread()}
+    (g, error), (g_ref, error_ref) = (counted.g() for counted in both)
+    each = np.mean((both[0].counts / both[0].ideal - g_ref) ** 2, axis=1) * MILLI
     return {
         **row(f"{name}_mse", Estimate(float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))))),
         f"{name}_mse_sd": float(each.std(ddof=1)),
@@ -126,36 +119,23 @@ def _rdf(name, ours: Sample, theirs: Sample, molecule, first, second, arrays: di
     }
 
 
-def spread(counted: PairCounts) -> np.ndarray:
-    """(M,) standard deviation of g over blocks."""
-    return np.std(counted.counts / counted.ideal, axis=0, ddof=1)
-
-
-def _density(name, blocks, reference_blocks, arrays: dict) -> dict:
-    edges = bonded.edges_for(name, reference_blocks)
-    ours, theirs = bonded.histogram(blocks, edges), bonded.histogram(reference_blocks, edges)
+def _density(name, values, reference_values, arrays: dict) -> dict:
+    edges = bonded.edges_for(name, reference_values)
+    ours, theirs = bonded.histogram(values, edges), bonded.histogram(reference_values, edges)
     arrays[f"{name}_edges"] = edges
     for prefix, histogram in (("", ours), ("reference_", theirs)):
-        density, error = histogram.density()
-        arrays |= {f"{prefix}{name}": density, f"{prefix}{name}_error": error, f"{prefix}{name}_sd": histogram.spread()}
+        arrays |= row(f"{prefix}{name}", histogram.density()) | {f"{prefix}{name}_sd": histogram.spread()}
     (p, error), (q, error_ref) = ours.density(), theirs.density()
     agree = np.abs(p - q) <= INSIDE * np.hypot(error, error_ref)
-    halves = [between_halves(jensen_shannon, h.counts) for h in (ours, theirs)]
     return {
-        **row(f"{name}_js", ours.distance(theirs)),
-        f"{name}_js_floor": sum(halves) / 4,
+        **divergence(f"{name}_js", ours.counts, theirs.counts),
         f"{name}_inside": float(np.sum(q[agree]) / np.sum(q)),
         f"{name}_outside_range": float(filled(ours.counts).sum(0)[-1] / ours.counts.sum()),
     }
 
 
-def _own(name: str, values: list[np.ndarray]) -> dict:
-    """Numbers of one ensemble alone."""
+def _mean(name: str, values: list[np.ndarray]) -> dict:
+    """The gauche fraction of dihedrals, and the mean of all else."""
     if name.startswith("dihedral"):
         return row(name.replace("dihedral", "gauche"), bonded.gauche(values))
     return row(f"{name}_mean", bonded.mean(values))
-
-
-def _strangers(sample: Sample, beads: Mapping, molecule: np.ndarray) -> dict:
-    found = partners.nearer_strangers(sample, beads.bonds, beads.species, molecule)
-    return row("stranger", bonded.mean([b.astype(float) for b in found]))

@@ -3,7 +3,7 @@
     <|F - U'|^2> = <|F - <F|R>|^2> + <|<F|R> - U'|^2>:  noise floor, and what the model has still to learn
 
 Two estimates that know nothing of each other: the limit of a learning curve, and the scatter of forces between frames
-that are nearly alike. A third, for which the atoms are simulated again, is in `conditional`. All per Cartesian component,
+that are nearly alike. A third, for which the atoms are simulated again, is in `constrained`. All per Cartesian component,
 kJ^2/mol^2/nm^2.
 """
 
@@ -13,9 +13,10 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
-from cgcore.analysis.blocks import Estimate
+from cgcore.analysis.blocks import Estimate, jackknife
 from cgcore.data import DataError
 from cgcore.frames import Frames
+from cgcore.geometry import superposition
 
 NEIGHBOURS = 12
 BINS = 12
@@ -31,46 +32,24 @@ class Floor(NamedTuple):
     estimate: Estimate | None
     reason: str = ""
 
-    def __str__(self) -> str:
-        if self.estimate is None:
-            return f"{self.method}: not estimated ({self.reason})"
-        value, error = self.estimate
-        return f"{self.method}: {value:.4g} ± {error:.2g} kJ²/mol²/nm²"
-
 
 def floors(frames: Frames, residual: np.ndarray, *, gap_ps: float, curve=None) -> tuple[Floor, Floor]:
     """Both estimates where they can be had: from neighbours, and from a learning curve.
 
     frames, residual, gap_ps: as `from_neighbours`; curve: number of training frames -> held-out loss with its error.
     """
-    found = []
+    curve = curve or {}
+    n = sorted(curve)
+    both = []
     for method, estimate in (
         ("neighbours", lambda: from_neighbours(frames, residual, gap_ps=gap_ps)),
-        ("learning curve", lambda: _of_curve(curve or {})),
+        ("learning curve", lambda: from_learning_curve(n, *np.array([curve[k] for k in n]).reshape(-1, 2).T)),
     ):
         try:
-            found.append(Floor(method, estimate()))
+            both.append(Floor(method, estimate()))
         except DataError as error:
-            found.append(Floor(method, None, str(error)))
-    return tuple(found)
-
-
-def beside(loss: Estimate, found: tuple[Floor, Floor]) -> str:
-    """A loss with the noise floor beside it, in words: what remains to be learned, and whether the estimates agree."""
-    lines = [f"held-out loss: {loss.value:.4g} ± {loss.error:.2g} kJ²/mol²/nm²", *map(str, found)]
-    known = [f.estimate for f in found if f.estimate]
-    if known:
-        lines.append(f"noise is {100 * known[0].value / loss.value:.1f} % of the loss")
-    if len(known) == 2:
-        apart = abs(known[0].value - known[1].value) / np.hypot(known[0].error, known[1].error)
-        verdict = "agree" if apart < AGREE else "do not agree: one of them is wrong"
-        lines.append(f"the two estimates are {apart:.1f} standard errors apart, they {verdict}")
-    return "\n".join(lines)
-
-
-def _of_curve(curve: dict[int, Estimate]) -> Estimate:
-    n = sorted(curve)
-    return from_learning_curve(n, [curve[k].value for k in n], [curve[k].error for k in n])
+            both.append(Floor(method, None, str(error)))
+    return tuple(both)
 
 
 def from_learning_curve(n_frames: np.ndarray, loss: np.ndarray, error: np.ndarray) -> Estimate:
@@ -115,53 +94,42 @@ def from_neighbours(frames: Frames, residual: np.ndarray, *, gap_ps: float) -> E
     if residual.shape != position.shape:
         raise DataError(f"noise from neighbours: want residuals {position.shape}, got {residual.shape}")
     first, second, distance2 = _pairs(position, frames.sampled_ps, gap_ps)
-    turn = _turns(position, first, second)
-    turned = np.einsum("pij,pnj->pni", turn, residual[second])
+    centred = position - position.mean(1, keepdims=True)
+    turned = residual[second] @ superposition(centred[second], centred[first])
     difference = np.mean(np.square(residual[first] - turned), axis=(1, 2)) / 2
     block = first * BLOCKS // len(position)
-    value = _at_zero(distance2, difference)
-    left_out = np.array([_at_zero(distance2[block != b], difference[block != b]) for b in range(BLOCKS)])
-    error = np.sqrt((BLOCKS - 1) / BLOCKS * np.sum((left_out - left_out.mean()) ** 2))
-    return Estimate(value, float(error))
+
+    def intercept(blocks):
+        kept = blocks[block] > 0
+        return _at_zero(distance2[kept], difference[kept])
+
+    return jackknife(intercept, np.eye(BLOCKS))
 
 
 def _pairs(position: np.ndarray, time: np.ndarray, gap_ps: float):
     """First and second frames (P,), and their squared distance in the space of all bead distances, nm^2."""
     i, j = np.triu_indices(position.shape[1], 1)
-    distances = np.linalg.norm(position[:, i] - position[:, j], axis=-1)
-    # Chirality is no distance: mirror images must not be neighbours.
-    hand = np.sign(_volume(position))[:, None] * 10.0 if position.shape[1] > 3 else np.zeros((len(position), 1))
-    features = np.concatenate([distances, hand], axis=1)
-    d, found = cKDTree(features).query(features, k=NEIGHBOURS + 1)
+    features = np.linalg.norm(position[:, i] - position[:, j], axis=-1)
+    if position.shape[1] > 3:
+        # Chirality is no distance: mirror images must not be neighbours. The signed volume of four beads tells them apart.
+        a, b, c = (position[:, k] - position[:, 0] for k in (1, 2, -1))
+        volume = np.einsum("td,td->t", a, np.cross(b, c))
+        features = np.concatenate([features, 10.0 * np.sign(volume)[:, None]], axis=1)
+    distance, near = cKDTree(features).query(features, k=NEIGHBOURS + 1)
     first = np.repeat(np.arange(len(position)), NEIGHBOURS)
-    second, d = found[:, 1:].ravel(), d[:, 1:].ravel()
+    second, distance = near[:, 1:].ravel(), distance[:, 1:].ravel()
     keep = np.abs(time[first] - time[second]) > gap_ps
     if keep.sum() < 10 * BINS:
         raise DataError(
             f"noise from neighbours: {keep.sum()} pairs of nearby frames more than {gap_ps} ps apart; want "
             f"{10 * BINS}, so a longer trajectory or a shorter gap"
         )
-    return first[keep], second[keep], d[keep] ** 2
-
-
-def _turns(position: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(P, 3, 3) proper rotations that lay the second frame best onto the first: Kabsch, Acta Cryst. A 34, 827 (1978)."""
-    centred = position - position.mean(axis=1, keepdims=True)
-    u, _, vt = np.linalg.svd(np.einsum("pni,pnj->pij", centred[first], centred[second]))
-    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[:, None]
-    return u @ vt
-
-
-def _volume(position: np.ndarray) -> np.ndarray:
-    """The signed volume of the first, second, third and last bead: one hand or the other."""
-    a, b, c = (position[:, k] - position[:, 0] for k in (1, 2, -1))
-    return np.einsum("td,td->t", a, np.cross(b, c))
+    return first[keep], second[keep], distance[keep] ** 2
 
 
 def _at_zero(x: np.ndarray, y: np.ndarray) -> float:
     """Intercept of a straight line through means of y in bins of equal numbers along x."""
-    order = np.argsort(x)
-    bins = np.array_split(order, BINS)
+    bins = np.array_split(np.argsort(x), BINS)
     centres, means = (np.array([v[b].mean() for b in bins]) for v in (x, y))
     # The nearest pairs count most: what curves, curves far away.
     _, intercept = np.polyfit(centres, means, 1, w=1 / np.sqrt(centres + centres[0]))

@@ -2,21 +2,19 @@
 
 import numpy as np
 
-from cgcore.analysis.blocks import Estimate, between_halves, if_symmetric, jackknife, pieces
+from cgcore.analysis.blocks import between_halves, jackknife, pieces, ratio, row
 from cgcore.analysis.surface import (
     basin_counts,
-    bin_index,
-    chain_symmetry,
+    counts1d,
     counts2d,
+    divergence,
     edges,
     exchanged,
     free_energy,
     jensen_shannon,
-    mirror_chain_symmetry,
     normalised,
-    point_symmetry,
     reflected,
-    symmetry_bound,
+    symmetry,
 )
 from cgcore.units import PS_PER_NS
 
@@ -24,11 +22,10 @@ BINS = 24  # 15 degrees, for the numbers
 SURFACE_BINS = 48  # 7.5 degrees, for the surface that is drawn
 MARGINAL_BINS = 72  # 5 degrees
 REFERENCE_BLOCKS = 10
-
-INDICES = {
-    "point_symmetry": (point_symmetry, reflected),
-    "chain_symmetry": (chain_symmetry, exchanged),
-    "mirror_chain_symmetry": (mirror_chain_symmetry, lambda P: exchanged(reflected(P))),
+SYMMETRIES = {
+    "point_symmetry": reflected,
+    "chain_symmetry": exchanged,
+    "mirror_chain_symmetry": lambda P: exchanged(reflected(P)),
 }
 
 
@@ -44,35 +41,25 @@ def ramachandran(
     reference_frame_ps: float,
     bins: int = BINS,
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """A run's surface beside the reference's: (C, T) rad and valid frames, (T',) rad -> table, arrays.
+    """Compare a run's surface with the reference's: (C, T) rad and valid frames, (T',) rad -> table, arrays.
 
-    The table is that of `summary`, with js_reference (bit), its error (jackknife over the run's replicas and over the
-    reference's contiguous blocks, in quadrature), js_reference_floor (what sampling noise alone would give), and the
+    The table is that of `summary`, with js_reference (bit, with error and floor as `surface.divergence`), and the
     reference's own summary as "reference". Arrays: P and F in kJ/mol (M, M) with edges (M + 1,) rad, on a finer grid
     than the table's; phi_density, phi_density_error and the same of psi (K,) 1/rad with marginal_edges (K + 1,) rad; the
     reference's with "reference_" before the name.
     """
     reference = blocked(reference_phi, reference_psi, np.ones(np.shape(reference_phi), bool))
     run = blocked(phi, psi, valid)
-    ours, theirs = counts2d(*run[:2], bins, run[2]), counts2d(*reference[:2], bins, reference[2])
-    js = jackknife(lambda n: jensen_shannon(n, theirs.sum(0)), ours)
-    js_r = jackknife(lambda n: jensen_shannon(n, ours.sum(0)), theirs)
-    halves = [between_halves(jensen_shannon, n) for n in (ours, theirs)]
-    table = summary(*run, frame_ps=frame_ps, bins=bins) | {
+    ours, theirs = (counts2d(*angles, bins, counted) for *angles, counted in (run, reference))
+    table = summary(*run, frame_ps=frame_ps, bins=bins) | divergence("js_reference", ours, theirs)
+    table |= {
         "n_frames_excluded": int(np.size(valid) - np.count_nonzero(valid)),
         "n_replicas": int(np.atleast_2d(valid).shape[0]),
-        "js_reference": js.value,
-        "js_reference_error": float(np.hypot(js.error, js_r.error)),
-        "js_reference_floor": sum(halves) / 4,
         "reference": summary(*reference, frame_ps=reference_frame_ps, bins=bins),
     }
-    arrays = surfaces(*run, temperature_K=temperature_K)
-    arrays |= {
-        f"reference_{name}": array
-        for name, array in surfaces(*reference, temperature_K=temperature_K).items()
-        if not name.endswith("edges")
-    }
-    return table, arrays
+    theirs = surfaces(*reference, temperature_K=temperature_K)
+    arrays = {f"reference_{name}": array for name, array in theirs.items() if not name.endswith("edges")}
+    return table, surfaces(*run, temperature_K=temperature_K) | arrays
 
 
 def blocked(phi, psi, valid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,16 +67,15 @@ def blocked(phi, psi, valid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     phi, psi, valid = np.atleast_2d(phi), np.atleast_2d(psi), np.atleast_2d(valid)
     if len(phi) > 1:
         return phi, psi, valid
-    pieces_phi, pieces_valid = pieces(phi[0], valid[0], REFERENCE_BLOCKS)
-    return pieces_phi, pieces(psi[0], valid[0], REFERENCE_BLOCKS)[0], pieces_valid
+    (phi, counted), (psi, _) = (pieces(angle[0], valid[0], REFERENCE_BLOCKS) for angle in (phi, psi))
+    return phi, psi, counted
 
 
 def summary(phi: np.ndarray, psi: np.ndarray, valid: np.ndarray, *, frame_ps: float, bins: int = BINS) -> dict:
     """Plain numbers of one surface from blocks (B, T) of frames.
 
-    For each symmetry index (bit): value, _error (jackknife over blocks), _floor (its mean if the system were symmetric,
-    from sampling noise alone) and _bound (smallest JS of any symmetric surface to this one); the population of each
-    basin and of phi > 0 with its _error (0 and 0 says never seen, not exactly zero); noise_floor, the mean JS in bit between random halves of the blocks.
+    Each symmetry index (bit) as `surface.symmetry`; the population of each basin and of phi > 0 with its _error (0 and 0
+    says never seen, not exactly zero); noise_floor, the mean JS in bit between random halves of the blocks.
     """
     counts = counts2d(phi, psi, bins, valid)
     n_frames = int(counts.sum())
@@ -101,18 +87,11 @@ def summary(phi: np.ndarray, psi: np.ndarray, valid: np.ndarray, *, frame_ps: fl
         "empty_bins": int(np.count_nonzero(counts.sum(0) == 0)),
         "noise_floor": between_halves(jensen_shannon, counts),
     }
-    for name, (index, image) in INDICES.items():
-        table |= row(name, jackknife(index, counts))
-        table[f"{name}_floor"] = if_symmetric(index, image, counts)
-        table |= row(f"{name}_bound", jackknife(lambda n, image=image: symmetry_bound(n, image), counts))
-    frames = valid.sum(1)
+    for name, image in SYMMETRIES.items():
+        table |= symmetry(name, counts, image)
     for name, inside in basin_counts(phi, psi, valid).items():
-        table |= row(name, jackknife(lambda n: float(n[0] / n[1]), np.stack([inside, frames], axis=1)))
+        table |= row(name, ratio(inside, valid.sum(1)))
     return table
-
-
-def row(name: str, estimate: Estimate) -> dict:
-    return {name: estimate.value, f"{name}_error": estimate.error}
 
 
 def surfaces(
@@ -122,13 +101,6 @@ def surfaces(
     P = normalised(counts2d(phi, psi, bins, valid).sum(0))
     arrays = {"P": P, "F": free_energy(P, temperature_K), "edges": edges(bins), "marginal_edges": edges(MARGINAL_BINS)}
     for name, angle in (("phi", phi), ("psi", psi)):
-        density = jackknife(lambda n: normalised(n) * (MARGINAL_BINS / (2 * np.pi)), marginal_counts(angle, valid))
-        arrays |= row(f"{name}_density", density)
+        counts = counts1d(angle, MARGINAL_BINS, valid)
+        arrays |= row(f"{name}_density", jackknife(lambda n: normalised(n) * (MARGINAL_BINS / (2 * np.pi)), counts))
     return arrays
-
-
-def marginal_counts(angle: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Frames per block and bin of one angle: (B, T) rad -> (B, MARGINAL_BINS)."""
-    block, frame = np.nonzero(valid)
-    flat = block * MARGINAL_BINS + bin_index(angle[block, frame], MARGINAL_BINS)
-    return np.bincount(flat, minlength=len(angle) * MARGINAL_BINS).reshape(-1, MARGINAL_BINS)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blocks import Estimate, jackknife
+from .blocks import Estimate, ratio
 
 
 class PairCounts(NamedTuple):
@@ -19,40 +19,19 @@ class PairCounts(NamedTuple):
 
     @property
     def centres(self) -> np.ndarray:
+        """(M,) nm, the middles of the bins."""
         return (self.edges[1:] + self.edges[:-1]) / 2
 
     def g(self) -> Estimate:
         """g(r) (M,) and its standard error over blocks (jackknife)."""
-        both = np.stack([self.counts, self.ideal], axis=-1)
-        return jackknife(lambda total: total[:, 0] / total[:, 1], both)
+        return ratio(self.counts, self.ideal)
+
+    def spread(self) -> np.ndarray:
+        """(M,) standard deviation of g over blocks."""
+        return np.std(self.counts / self.ideal, axis=0, ddof=1)
 
 
 def pair_counts(
-    position: np.ndarray,
-    box: np.ndarray,
-    molecule: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    r_max: float,
-    bins: int = 100,
-    blocks: int = 10,
-) -> PairCounts:
-    """Distances between beads `first` and `second` of different molecules, in contiguous blocks of frames.
-
-        g(r) = V / (n_pairs 4 pi r^2 dr) dn(r)
-
-    position (T, N, 3) nm in an orthorhombic box (3,) nm; molecule (N,) integers; first, second: bead indices, which may
-    be the same. n_pairs counts pairs of different molecules only, so that g -> 1 however many beads a molecule has.
-    Raises ValueError for r_max beyond half the box, or fewer frames than blocks.
-    """
-    if len(position) < blocks:
-        raise ValueError(f"rdf: want at least a frame for each of {blocks} blocks, got {len(position)}")
-    edges = np.linspace(0.0, r_max, bins + 1)
-    return block_counts(np.array_split(np.asarray(position), blocks), box, molecule, first, second, edges)
-
-
-def block_counts(
     blocks: list[np.ndarray],
     box: np.ndarray,
     molecule: np.ndarray,
@@ -60,14 +39,29 @@ def block_counts(
     second: np.ndarray,
     edges: np.ndarray,
 ) -> PairCounts:
-    """As `pair_counts`, for blocks of frames (t, N, 3) nm of any lengths, and equal bins from 0 with edges (M + 1,) nm."""
-    box, edges = np.asarray(box), np.asarray(edges)
+    """Count distances between beads `first` and `second` of different molecules, block by block.
+
+        g(r) = V / (n_pairs 4 pi r^2 dr) dn(r)
+
+    n_pairs counts pairs of different molecules only, so that g -> 1 however many beads a molecule has.
+
+    Args:
+        blocks: frames (t, N, 3) nm each, of any lengths; box: (3,) nm, orthorhombic.
+        molecule: (N,) integers; first, second: bead indices, which may be the same.
+        edges: (M + 1,) nm of equal bins from 0.
+    Raises ValueError for bins beyond half the box.
+    """
+    box, molecule, edges = np.asarray(box), np.asarray(molecule), np.asarray(edges)
     if not edges[-1] <= min(box) / 2:
         raise ValueError(f"rdf: want r_max up to half the box, {min(box) / 2:.3f} nm, got {edges[-1]}")
-    i, j = _pairs(np.asarray(molecule), np.asarray(first), np.asarray(second))
+    i, j = (index.ravel() for index in np.meshgrid(first, second, indexing="ij"))
+    keep = molecule[i] != molecule[j]
+    if np.array_equal(np.sort(first), np.sort(second)):
+        keep &= i < j
+    i, j = i[keep], j[keep]
     shell = 4 / 3 * np.pi * np.diff(edges**3) / np.prod(box) * len(i)
-    counts = [_counts(block, box, i, j, edges) for block in blocks]
-    return PairCounts(edges, np.array(counts), np.array([len(block) * shell for block in blocks]))
+    counts = np.array([_counts(block, box, i, j, edges) for block in blocks])
+    return PairCounts(edges, counts, np.array([len(block) * shell for block in blocks]))
 
 
 def _counts(frames: np.ndarray, box: np.ndarray, i: np.ndarray, j: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -82,12 +76,3 @@ def _counts(frames: np.ndarray, box: np.ndarray, i: np.ndarray, j: np.ndarray, e
         near = square[square < edges[-1] ** 2]
         total += np.bincount((np.sqrt(near) * scale).astype(int), minlength=len(total))[: len(total)]
     return total
-
-
-def _pairs(molecule, first, second):
-    """Index pairs of beads in different molecules, each unordered pair once."""
-    i, j = (index.ravel() for index in np.meshgrid(first, second, indexing="ij"))
-    keep = molecule[i] != molecule[j]
-    if np.array_equal(np.sort(first), np.sort(second)):
-        keep &= i < j
-    return i[keep], j[keep]

@@ -1,4 +1,4 @@
-"""The study's stability criteria; a bad frame and all later ones of its replica are excluded.
+"""The paper's stability criteria; a bad frame and all later ones of its replica are excluded.
 
 A molecule's frame is bad when a bonded distance is more than 0.05 nm off the mean of the reference (Fu et al., arXiv
 2210.07237), a liquid's when its thermal energy is not below 5 kJ/mol.
@@ -16,7 +16,7 @@ from cgcore.units import PS_PER_NS
 def bond_deviation(position: Array, bonds: Array, equilibrium: Array) -> Array:
     """Largest |bond length - equilibrium| of each frame: (..., T, N, 3) nm, (P, 2), (P,) nm -> (..., T) nm.
 
-    inf where a position is not finite. Molecules are whole, so no box.
+    inf where a position is not finite. Molecules are whole, so no box. Raises ValueError for no bonds, or as many lengths.
     """
     bonds, equilibrium = jnp.asarray(bonds).reshape(-1, 2), jnp.asarray(equilibrium)
     if equilibrium.shape != bonds.shape[:1]:
@@ -36,29 +36,15 @@ def thermal_energy(kinetic, n_beads: int):
 
 
 def energy_drift(total: np.ndarray, time_ps: np.ndarray, valid: np.ndarray) -> float:
-    """How fast total energies (C, T) kJ/mol go up or down at constant energy: kJ/mol/ns, the median over replicas.
-
-    The slope of a straight line through the frames that count, of replicas with three of them or more; else nan.
-    """
+    """How fast total energies (C, T) kJ/mol go up or down at constant energy: the median of `drifts`, nan without any."""
     slopes = drifts(total, time_ps, valid)
     return float(np.median(slopes)) if slopes.size else float("nan")
 
 
 def drifts(total: np.ndarray, time_ps: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """What `energy_drift` is the median of, of each replica that has three frames that count or more."""
+    """|slope|, kJ/mol/ns, of a straight line through the energies that count of each replica with three of them or more."""
     slopes = [np.polyfit(time_ps[v], e[v], 1)[0] for e, v in zip(total, valid, strict=True) if v.sum() >= 3]
     return np.abs(slopes) * PS_PER_NS
-
-
-def first_bad_frame(
-    position: np.ndarray, bonds: np.ndarray, equilibrium: np.ndarray, tolerance_nm: float = 0.05
-) -> np.ndarray:
-    """Index of the first frame with a bond off by more than the tolerance, T where there is none.
-
-    (..., T, N, 3) nm, (P, 2), (P,) nm -> (...) integers.
-    """
-    bad = bond_deviation(position, bonds, equilibrium) > tolerance_nm
-    return np.where(bad.any(-1), bad.argmax(-1), bad.shape[-1])
 
 
 def survival(first_bad: np.ndarray, n_frames: int) -> np.ndarray:
@@ -70,7 +56,7 @@ def exclusions(first_bad: np.ndarray, n_frames: int, frame_ps: float) -> dict:
     """What the criterion leaves of C replicas of T frames.
 
     stable_ps is the mean over replicas of the time before the first bad frame, at most the whole length, and
-    stable_ps_sd its standard deviation (the study's "stability").
+    stable_ps_sd its standard deviation (the paper's "stability").
     """
     first_bad = np.asarray(first_bad)
     total, counted = first_bad.size * n_frames, int(first_bad.sum())
@@ -86,14 +72,15 @@ def exclusions(first_bad: np.ndarray, n_frames: int, frame_ps: float) -> dict:
     }
 
 
-def nearer_than_trained(run: Ensemble, trained: Frames, box: np.ndarray) -> dict:
-    """How often two beads come nearer than in any frame of the training, where a network knows nothing.
+def extrapolating_frames(run: Ensemble, trained: Frames, box: np.ndarray) -> dict:
+    """Count the frames with two beads nearer than in any frame of the training, where a network extrapolates.
 
     box: (3,) nm, inf where not periodic. closest_trained_nm and closest_nm: shortest distances of the training and of
     the run's frames that count; n_frames_unseen: how many of the latter have a shorter one than the former. Between two
     frames beads may have been nearer.
     """
-    known = float(closest(np.asarray(trained.position), box).min())
-    found = closest(np.asarray(run.position)[run.valid], box)
-    nearest = float(found.min()) if len(found) else float("nan")
-    return {"closest_trained_nm": known, "closest_nm": nearest, "n_frames_unseen": int((found < known).sum())}
+    closest_trained = float(closest(np.asarray(trained.position), box).min())
+    shortest = closest(np.asarray(run.position)[run.valid], box)
+    nearest = float(shortest.min()) if len(shortest) else float("nan")
+    extrapolating = int((shortest < closest_trained).sum())
+    return {"closest_trained_nm": closest_trained, "closest_nm": nearest, "n_frames_unseen": extrapolating}

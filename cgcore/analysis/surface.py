@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import rel_entr
 
 from cgcore import units
+from cgcore.analysis.blocks import Estimate, between_halves, if_symmetric, jackknife, row
 from cgcore.frames import Ensemble, Frames
 from cgcore.geometry import dihedrals
 
@@ -63,17 +64,18 @@ def counts2d(phi: np.ndarray, psi: np.ndarray, bins: int, mask: np.ndarray | Non
     mask = np.ones(phi.shape, bool) if mask is None else np.atleast_2d(mask)
     if mask.shape != phi.shape:
         raise ValueError(f"mask: want the shape of phi, {phi.shape}, got {mask.shape}")
-    chain, frame = np.nonzero(mask)
-    phi, psi = phi[chain, frame], psi[chain, frame]
-    if bad := np.count_nonzero(~np.isfinite(phi + psi)):
-        raise ValueError(f"{bad} of {phi.size} counted frames have no finite dihedrals; pass the mask of valid frames")
-    flat = (chain * bins + bin_index(phi, bins)) * bins + bin_index(psi, bins)
-    return np.bincount(flat, minlength=mask.shape[0] * bins * bins).reshape(-1, bins, bins)
+    if bad := np.count_nonzero(~np.isfinite(phi + psi) & mask):
+        raise ValueError(
+            f"{bad} of {mask.sum()} counted frames have no finite dihedrals; pass the mask of valid frames"
+        )
+    chains = (bin_index(a[m], bins) * bins + bin_index(b[m], bins) for a, b, m in zip(phi, psi, mask, strict=True))
+    return np.array([np.bincount(flat, minlength=bins * bins).reshape(bins, bins) for flat in chains])
 
 
-def histogram2d(phi: np.ndarray, psi: np.ndarray, bins: int, mask: np.ndarray | None = None) -> np.ndarray:
-    """Probability of each bin over all chains: (C, T) rad twice -> (M, M), sum 1; bins as in `edges`."""
-    return normalised(counts2d(phi, psi, bins, mask).sum(0))
+def counts1d(angle: np.ndarray, bins: int, mask: np.ndarray) -> np.ndarray:
+    """Frames per bin and chain of one angle: (C, T) rad -> (C, M)."""
+    chains = zip(angle, mask, strict=True)
+    return np.array([np.bincount(bin_index(a[m], bins), minlength=bins) for a, m in chains])
 
 
 def normalised(weights: np.ndarray) -> np.ndarray:
@@ -116,22 +118,37 @@ def exchanged(P: np.ndarray) -> np.ndarray:
     return np.swapaxes(P, -1, -2)
 
 
-def point_symmetry(P: np.ndarray) -> float:
-    """JS of P(phi, psi) and P(-phi, -psi) in bit: 0 for a surface that does not know left from right, 1 for no overlap."""
-    return jensen_shannon(P, reflected(P))
+def divergence(name: str, ours: np.ndarray, theirs: np.ndarray) -> dict:
+    """Compare two histograms from their counts in blocks, (B, ...) and (B', ...): the Jensen-Shannon divergence, bit.
 
-
-def chain_symmetry(P: np.ndarray) -> float:
-    """JS of P(phi, psi) and P(psi, phi) in bit: 0 where the direction of the chain is lost, 1 for no overlap."""
-    return jensen_shannon(P, exchanged(P))
-
-
-def mirror_chain_symmetry(P: np.ndarray) -> float:
-    """JS of P(phi, psi) and P(-psi, -phi) in bit: 0 where neither hand nor direction is known, but the two together.
-
-    Beads of one species that keep a hand: read backwards they are of the other hand, whose mirror image is as good.
+    name, name_error (jackknife over the blocks of both, in quadrature) and name_floor, what sampling noise alone would give.
     """
-    return jensen_shannon(P, exchanged(reflected(P)))
+    js = jackknife(lambda n: jensen_shannon(n, theirs.sum(0)), ours)
+    other = jackknife(lambda n: jensen_shannon(n, ours.sum(0)), theirs)
+    noise = sum(between_halves(jensen_shannon, n) for n in (ours, theirs)) / 4
+    return row(name, Estimate(js.value, float(np.hypot(js.error, other.error)))) | {f"{name}_floor": noise}
+
+
+def asymmetry(P: np.ndarray, image: Callable) -> float:
+    """JS of P and its image in bit: 0 for a surface with this symmetry, 1 where the two do not overlap.
+
+    Of images, `reflected` tells left from right and `exchanged` the direction of the chain. Their product is that of beads
+    of one species that keep a hand: read backwards they are of the other hand, whose mirror image is as good.
+    """
+    return jensen_shannon(P, image(P))
+
+
+def symmetry(name: str, counts: np.ndarray, image: Callable) -> dict:
+    """Judge a symmetry from counts in blocks (B, ...): name, the `asymmetry` in bit, with name_error (jackknife).
+
+    name_floor is its mean if the system were symmetric, from sampling noise alone; name_bound, with an error, the smallest
+    divergence of any symmetric surface to this one.
+    """
+    return {
+        **row(name, jackknife(lambda n: asymmetry(n, image), counts)),
+        f"{name}_floor": if_symmetric(lambda n: asymmetry(n, image), image, counts),
+        **row(f"{name}_bound", jackknife(lambda n: symmetry_bound(n, image), counts)),
+    }
 
 
 def nearest_symmetric(P: np.ndarray, image: Callable) -> np.ndarray:

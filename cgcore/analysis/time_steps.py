@@ -50,7 +50,7 @@ def step_limit(
 
 
 def heating(drift: float, n_beads: int, length_ps: float = 100.0) -> float:
-    """By how many K a drift of the total energy, kJ/mol/ns, heats so many beads in so many ps; 100 ps are the study's.
+    """By how many K a drift of the total energy, kJ/mol/ns, heats so many beads in so many ps; 100 ps are the paper's.
 
     As if they were harmonic, kB for each of 3 N - 6 vibrations and kB / 2 for translations and rotations:
     dT = drift t / ((3 N - 3) kB).

@@ -1,31 +1,44 @@
-"""How well the forces of a set fix the free energy along a dihedral, before anything is fitted to them.
+"""Free energy along an angle or a dihedral from forces alone: what the forces of a set can tell, what a model has learnt.
 
-    dF/dq = -<torque>_q,   torque = sum_i c_i t_i,   t_i = f_i . (e x r_i),   c_last - c_first = 1
+    dF/dq = -<torque>_q - kT <div v>_q,   torque = f . v,   for any field of displacements v with v . grad q = 1
 
-t_i is the torque on bead i about the middle bond of the path, along e. Any field of displacements v with grad q . v = 1 has the
-mean torque of the free energy, -<f . v + kT div v>_q (Ciccotti, Kapral & Vanden-Eijnden, ChemPhysChem 6, 1809, 2005); turning
-each bead about the bond at its own rate c_i is one, div v = 0, and only the first and the last bead of the path change q. The
-rates with the least mean square are taken, which turn rigid parts together and leave alone what is only noise. Where the noise
-of the torque leaves kT open, forces leave the depths of valleys beside each other to chance.
+(Ciccotti, Kapral & Vanden-Eijnden, ChemPhysChem 6, 1809, 2005). Two fields are at hand. `end_torques` moves only the ends of
+the chain: about the middle bond for a dihedral, where div v = 0; in the plane of both bonds for an angle, where
+div v = cot q, the slope of ln sin q. `optimised_torque` turns every bead about the middle bond of a dihedral at its own rate,
+div v = 0, and takes the rates with the least mean square, which turn rigid parts together and leave alone what is only noise.
+Where the noise of the torque leaves kT open, forces leave the depths of valleys beside each other to chance.
 """
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from cgcore import geometry
+from cgcore.analysis.blocks import bootstrap
+from cgcore.analysis.bonded import GAUCHE_DEG
+from cgcore.analysis.surface import jensen_shannon
+from cgcore.data import DataError
+from cgcore.frames import Frames
 from cgcore.units import kT
 
-BINS = 72
+PMF_BINS = 72
+BINS = {3: 90, 4: 36}
+"""Of a `Profile`, for angles and dihedrals, 2 and 5 degrees: frames gather on the lower side of a bin and bias its torque."""
 BLOCKS = 50
-DRAWS = 300
+PMF_DRAWS, DRAWS = 300, 500
 RIDGE = 1e-10
 NO_FRAME = 1e-3
 """Frames of an empty bin, whose slope can be anything."""
 
 
-class Relief(NamedTuple):
-    """Free energy along a dihedral from the mean torque. centres (B,) rad; free_energy (B,) kJ/mol above its mean over the
-    frames; population (B,) of the frames; draws (D, B) of free_energy, from blocks of frames drawn with replacement."""
+class PMF(NamedTuple):
+    """Free energy along a dihedral, from -pi to pi, from the mean torque.
+
+    centres (B,) rad; free_energy (B,) kJ/mol above its mean over the frames; population (B,) of the frames; draws (D, B) of
+    free_energy, from blocks of frames drawn with replacement.
+    """
 
     centres: np.ndarray
     free_energy: np.ndarray
@@ -34,7 +47,7 @@ class Relief(NamedTuple):
 
     @property
     def error_kJ_mol(self) -> float:
-        """Standard error of the depth of a place, against all others, averaged over where the frames are."""
+        """Standard error of the free energy at a place, against all others, averaged over where the frames are."""
         return float(np.sqrt(self.draws.var(0) @ self.population))
 
     def share(self, low: float, high: float, temperature_K: float) -> tuple[float, float, float]:
@@ -45,10 +58,48 @@ class Relief(NamedTuple):
         return float(part[0]), *(float(v) for v in np.percentile(part[1:], [2.5, 97.5]))
 
 
-def torques(position: np.ndarray, force: np.ndarray, path: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+class Profile(NamedTuple):
+    """Free energy along q = angle or size of a dihedral, from 0 to pi, and what drawing blocks of frames makes of it.
+
+    centres (B,) rad; free_energy, error (B,) kJ/mol above the last bin of a dihedral (trans) and the lowest of an angle;
+    density (B,): probability of each bin, and draws (D, B) of it.
+    """
+
+    centres: np.ndarray
+    free_energy: np.ndarray
+    error: np.ndarray
+    density: np.ndarray
+    draws: np.ndarray
+
+    def gauche(self) -> tuple[float, float, float]:
+        """Fraction of dihedrals nearer to cis than `bonded.GAUCHE_DEG`, and its 95 % limits."""
+        bent = self.centres < np.radians(GAUCHE_DEG)
+        low, high = np.percentile(self.draws[:, bent].sum(1), [2.5, 97.5])
+        return float(self.density[bent].sum()), float(low), float(high)
+
+    def barrier(self) -> tuple[float, float]:
+        """Height of the highest point between 90 and 150 degrees over trans, and its standard error, kJ/mol."""
+        between = np.abs(self.centres - np.radians(GAUCHE_DEG)) < np.radians(30)
+        top = np.argmax(np.where(between, self.free_energy, -np.inf))
+        return float(self.free_energy[top]), float(self.error[top])
+
+    def mean(self) -> tuple[float, float]:
+        """Mean of q in rad, and its standard error."""
+        return float(self.density @ self.centres), float((self.draws @ self.centres).std())
+
+    def distance(self, other: "Profile") -> tuple[float, float]:
+        """Jensen-Shannon divergence to another's density, and the mean one of own draws to the own density, bit."""
+        noise = np.mean([jensen_shannon(draw, self.density) for draw in self.draws])
+        return jensen_shannon(self.density, other.density), float(noise)
+
+
+def optimised_torque(position: np.ndarray, force: np.ndarray, path: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Dihedral (...,) rad of the path of four beads, and the torque that would make it grow (...,) kJ/mol/rad.
 
-    position, force: (..., n, 3) of one whole molecule in nm and kJ/mol/nm, of far more samples than beads.
+        torque = sum_i c_i t_i,   t_i = f_i . (e x r_i),   c_last - c_first = 1,   <torque^2> least
+
+    t_i is the torque on bead i about the middle bond, along e. position, force: (..., n, 3) of one whole molecule in nm and
+    kJ/mol/nm, of far more samples than beads.
     """
     first, j, k, last = path
     x, force = np.asarray(position, float), np.asarray(force, float)
@@ -66,28 +117,104 @@ def torques(position: np.ndarray, force: np.ndarray, path: tuple[int, ...]) -> t
     return q, (each @ (rate / (turns @ rate))).reshape(q.shape)
 
 
-def relief(q: np.ndarray, torque: np.ndarray, seed: int = 0) -> Relief:
+def end_torques(frames: Frames, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Angles or sizes of dihedrals (T, M) rad, and the torques on their ends that would make them grow, kJ/mol/rad.
+
+    paths: (M, 3) or (M, 4) bead indices. Of a dihedral and its mirror image the torque is that of the size, so that only
+    achiral molecules are described. Raises DataError for frames without forces, and for paths of other lengths.
+    """
+    if frames.force is None:
+        raise DataError(
+            "mean torques: want frames with forces, these have none; were they read with require_forces=True?"
+        )
+    if np.ndim(paths) != 2 or np.shape(paths)[1] not in BINS:
+        raise DataError(f"mean torques: want paths of three or four beads, (M, 3) or (M, 4), got {np.shape(paths)}")
+    x, force, box = (np.asarray(a, float) for a in (frames.position, frames.force, frames.box))
+    first, *_, last = paths = np.asarray(paths).T
+    b = [geometry.displacement(x[:, i], x[:, j], box) for i, j in pairwise(paths)]
+    if len(paths) == 4:
+        phi = np.asarray(geometry.dihedrals(x, paths.T, box))
+        axis, q = np.where(phi < 0, -1, 1)[..., None] * b[1], np.abs(phi)
+    else:
+        axis, q = np.cross(b[1], b[0]), np.asarray(geometry.angles(x, paths.T, box))
+    e = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    return q, np.sum(np.cross(e, b[-1]) * force[:, last] + np.cross(e, b[0]) * force[:, first], axis=-1) / 2
+
+
+def pmf_from_mean_torque(q: np.ndarray, torque: np.ndarray, seed: int = 0) -> PMF:
     """Free energy from dihedrals and torques (T, ...) of one trajectory, or of trajectories one after another.
 
     The mean torque is summed up by the trapezoidal rule around the circle, where it must come to nothing. What it lacks is
     spread over the bins in proportion to their variance, that is to one over their frames, as least squares would: of the two
     ways from valley to valley the better known one counts, and a bin that no frame visits says nothing.
     """
-    place = np.minimum(((q + np.pi) / (2 * np.pi) * BINS).astype(int), BINS - 1)
-    blocks = np.array_split(np.arange(len(q)), min(BLOCKS, len(q)))
-    met = np.array([np.bincount(place[b].ravel(), minlength=BINS) for b in blocks])
-    total = np.array([np.bincount(place[b].ravel(), torque[b].ravel(), BINS) for b in blocks])
-    population = met.sum(0) / met.sum()
+    count, total = (_by_block(q, -np.pi, PMF_BINS, weights) for weights in (None, torque))
+    population = count.sum(0) / count.sum()
 
     def energy(chosen: np.ndarray) -> np.ndarray:
-        n = met[chosen].sum(0)
+        n = count[chosen].sum(0)
         slope = -total[chosen].sum(0) / np.maximum(n, 1)
         variance = 1 / np.maximum(n, NO_FRAME)
         slope -= slope.sum() * variance / variance.sum()
-        F = np.cumsum((slope + np.roll(slope, 1)) / 2) * 2 * np.pi / BINS
+        F = np.cumsum((slope + np.roll(slope, 1)) / 2) * 2 * np.pi / PMF_BINS
         return F - F @ population
 
-    random = np.random.default_rng(seed)
-    draws = np.array([energy(random.integers(len(blocks), size=len(blocks))) for _ in range(DRAWS)])
-    centres = -np.pi + (np.arange(BINS) + 0.5) * 2 * np.pi / BINS
-    return Relief(centres, energy(np.arange(len(blocks))), population, draws)
+    draws = np.array(bootstrap(energy, len(count), PMF_DRAWS, seed))
+    centres = -np.pi + (np.arange(PMF_BINS) + 0.5) * 2 * np.pi / PMF_BINS
+    return PMF(centres, energy(np.arange(len(count))), population, draws)
+
+
+def profile_from_forces(q: np.ndarray, torque: np.ndarray, beads: int, temperature_K: float, seed: int = 0) -> Profile:
+    """Profile from angles (beads = 3) or dihedrals (4) and their `end_torques`, each (T, M), of one trajectory.
+
+    The mean torque is summed up from pi by the trapezoidal rule, over bins that no frame visits as if it were zero; those
+    have no density. Errors are those of drawing contiguous blocks of frames again and again (bootstrap).
+    """
+    count, total = (_by_block(q, 0.0, BINS[beads], weights) for weights in (None, torque))
+    # kT ln of the volume at each q: that of an angle is sin q.
+    entropy = kT(temperature_K) * np.log(np.sin(_centres(beads))) if beads == 3 else 0.0
+
+    def energy(chosen):
+        n = count[chosen].sum(0)
+        mean = total[chosen].sum(0) / np.maximum(n, 1)
+        between = (mean[1:] + mean[:-1]) / 2 * np.pi / len(n)
+        return np.append(np.cumsum(between[::-1])[::-1], 0.0) - entropy, n > 0
+
+    return _profile(energy, len(count), beads, temperature_K, seed)
+
+
+def profile_from_positions(q: np.ndarray, beads: int, temperature_K: float, seed: int = 0) -> Profile:
+    """Profile from how often each angle (beads = 3) or dihedral (4) is met, F = -kT ln p; half a count where none is."""
+    count = _by_block(q, 0.0, BINS[beads])
+
+    def energy(chosen):
+        n = count[chosen].sum(0)
+        return -kT(temperature_K) * np.log(np.maximum(n, 0.5)), n > 0
+
+    return _profile(energy, len(count), beads, temperature_K, seed)
+
+
+def _centres(beads: int) -> np.ndarray:
+    return (np.arange(BINS[beads]) + 0.5) * np.pi / BINS[beads]
+
+
+def _by_block(q: np.ndarray, low: float, bins: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """(blocks, bins) counts of q from `low` to pi, or sums of weights, in contiguous blocks of frames."""
+    place = np.minimum(((q - low) / (np.pi - low) * bins).astype(int), bins - 1)
+    blocks = np.array_split(np.arange(len(q)), min(BLOCKS, len(q)))
+    return np.array([
+        np.bincount(place[b].ravel(), None if weights is None else weights[b].ravel(), bins) for b in blocks
+    ])  # fmt: skip
+
+
+def _profile(energy: Callable, n_blocks: int, beads: int, temperature_K: float, seed: int) -> Profile:
+    """energy: chosen blocks -> (B,) kJ/mol, and whether each bin is visited."""
+
+    def normalised(chosen):
+        F, visited = energy(chosen)
+        p = np.where(visited, np.exp(-(F - F[visited].min()) / kT(temperature_K)), 0.0)
+        return F - (F[-1] if beads == 4 else F[visited].min()), p / p.sum()
+
+    F, density = normalised(np.arange(n_blocks))
+    F_draws, draws = (np.array(part) for part in zip(*bootstrap(normalised, n_blocks, DRAWS, seed), strict=True))
+    return Profile(_centres(beads), F, np.std(F_draws, axis=0), density, draws)

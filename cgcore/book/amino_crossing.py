@@ -33,7 +33,7 @@ def write(runs: list[Path], folder: Path) -> list[Path]:
             continue
         positions, chi = (np.load(here / f"{name}.npy", mmap_mode="r") for name in ("position", "cv"))
         for position, angle in zip(positions, chi, strict=True):
-            if (frame := first_passage(angle[:, 0])) is not None:
+            if (frame := first_passage(angle.reshape(len(angle)))) is not None:
                 return [_write(folder / "inversion" / CROSSING, position, frame, which)]
     return []
 

@@ -8,6 +8,7 @@ import numpy as np
 from cgcore import plots
 from cgcore.book.amino_settings import REFERENCE, Setting
 from cgcore.book.amino_tables import load
+from cgcore.metadynamics.barrier import without_flat_top
 
 VMAX = 15.0
 """kJ/mol, the top of the colour scale."""
@@ -136,10 +137,11 @@ def barriers(found: dict):
     with plots.style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.6))
         for (which, arrays), colour in zip(shown.items(), plots.PALETTE, strict=False):
-            plots.inversion(left, arrays["points"], arrays["F"], arrays["F_error"], label=which.label, color=colour)
+            shown = without_flat_top(arrays["F"]), arrays["F_error"]
+            plots.inversion(left, arrays["points"], *shown, label=which.label, color=colour)
             if np.isfinite(arrays["log10_wait_s"]).any():
                 waits = arrays["log10_wait_s"], arrays["log10_wait_s_error"]
-                plots.waiting(right, arrays["temperature_K"], *waits, color=colour)
+                plots.passage_time(right, arrays["temperature_K"], *waits, color=colour)
         left.get_legend().remove()  # above both panels, whose curves leave no room
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 
 from cgcore import data, force_maps, mapping, plots, store
 from cgcore.analysis import torsion
-from cgcore.analysis.torsion import Relief
+from cgcore.analysis.torsion import PMF
 from cgcore.book.amino_settings import MAPS, OPTIMAL, Setting
 from cgcore.book.amino_tables import load
 from cgcore.profiles.amino_acids import run_config
@@ -35,7 +35,7 @@ def write(folder: Path) -> list[Path]:
     """forces/<system>_<forces>.json in the folder of collected runs: the share of alpha by forces and by positions; and
     forces.png, the free energy along psi by both, beside that of the models there are."""
     written, drawn = [], {}
-    made = {"versions": versions(), "git": git_state(), "device": device(), "seed": 0, "draws": torsion.DRAWS}
+    made = {"versions": versions(), "git": git_state(), "device": device(), "seed": 0, "draws": torsion.PMF_DRAWS}
     for order, which in enumerate(SYSTEMS):
         config = run_config(profile="laptop", residue=which.residue, map=which.map, reference=which.reference)
         topology, atoms = sets.load(config.reference)
@@ -45,7 +45,9 @@ def write(folder: Path) -> list[Path]:
         about = made | {"data": {config.reference: store.data_hash(part.position, part.force)}, "config": asdict(d)}
         for number, (name, words) in enumerate(FORCES.items()):
             mapped = mapping.apply(force_maps.optimised(beads, topology, part) if name == "optimal" else beads, part)
-            found = torsion.relief(*torsion.torques(mapped.position, mapped.force, beads.dihedrals["psi"]))
+            found = torsion.pmf_from_mean_torque(
+                *torsion.optimised_torque(mapped.position, mapped.force, beads.dihedrals["psi"])
+            )
             drawn[which, name] = found
             result = {"label": f"{_title(which)}, {words}", "order": 10 * order + number}
             result |= {"sampling": f"{part.n_frames} frames", "table": _table(found)}
@@ -58,14 +60,14 @@ def write(folder: Path) -> list[Path]:
     return [*written, folder / "forces.png"]
 
 
-def _table(found: Relief) -> dict:
+def _table(found: PMF) -> dict:
     inside = (found.centres > ALPHA[0]) & (found.centres < ALPHA[1])
     share = found.share(*ALPHA, TEMPERATURE_K)
     numbers = dict(zip(("alpha_forces", "alpha_low", "alpha_high"), share, strict=True))
     return numbers | {"alpha_positions": float(found.population[inside].sum()), "error_kJ_mol": found.error_kJ_mol}
 
 
-def _draw(drawn: dict[tuple[Setting, str], Relief], models: dict):
+def _draw(drawn: dict[tuple[Setting, str], PMF], models: dict):
     """Positions in grey, forces as bands of two standard errors, models that were trained on them as broken lines."""
     with plots.style():
         figure, axes = plt.subplots(1, len(SHOWN), figsize=(4.4 * len(SHOWN) + 0.6, 3.6), sharey=True, squeeze=False)
@@ -92,8 +94,8 @@ def _draw(drawn: dict[tuple[Setting, str], Relief], models: dict):
     return figure
 
 
-def _relative(density: np.ndarray, found: Relief, psi_deg: np.ndarray) -> np.ndarray:
-    """-kT ln of a density at psi (K,), nan where there is none, above its mean over the frames as `Relief` has it."""
+def _relative(density: np.ndarray, found: PMF, psi_deg: np.ndarray) -> np.ndarray:
+    """-kT ln of a density at psi (K,), nan where there is none, above its mean over the frames as `PMF` has it."""
     F = -kT(TEMPERATURE_K) * np.log(np.where(density > 0, density, np.nan))
     weight = np.interp(psi_deg, np.degrees(found.centres), found.population, period=360.0) * (density > 0)
     return F - np.nansum(F * weight) / weight.sum()

@@ -5,9 +5,9 @@ import numpy as np
 
 from cgcore import mapping
 from cgcore.book.amino_settings import SO3, Setting
-from cgcore.metadynamics.barrier import across, profile, waits
-from cgcore.metadynamics.inversion import STUDY, speeds
-from cgcore.metadynamics.variables import collectives
+from cgcore.metadynamics import dihedral
+from cgcore.metadynamics.barrier import passage_times, profile, transition
+from cgcore.metadynamics.inversion import PAPER, speeds
 from cgcore.profiles.amino_acids import mirror_symmetric, reference_set
 from cgcore.reference import sets
 
@@ -16,7 +16,7 @@ READ_BY = {"made_by": ["cgcore.metadynamics.barrier"]}
 
 
 def read_anew(which: Setting, table: dict, arrays: dict, md: dict) -> tuple[dict, dict]:
-    """Table and arrays with barrier and wait by `across`. md: the simulation's settings, for its temperature.
+    """Table and arrays with barrier and wait by `barrier.transition`. md: the simulation's settings, for its temperature.
 
     Runs of before the speed at the top was kept have it from the frame there that they kept.
     """
@@ -29,8 +29,8 @@ def read_anew(which: Setting, table: dict, arrays: dict, md: dict) -> tuple[dict
     points, F = arrays["points"], arrays["F_runs"]
     side = float(np.sign(points[F.mean(0).argmin()]))
     T = md["temperature_K"]
-    found = across(points, F, taken, known["speed"], T, side=side, symmetric=symmetric)
-    profiles = profile(F, taken, T, symmetric=symmetric) | waits(known | found, T)
+    found = transition(points, F, taken, known["speed"], T, side=side, symmetric=symmetric)
+    profiles = profile(F, taken, T, symmetric=symmetric) | passage_times(known | found, T)
     return table | {"speed": known["speed"]} | found, arrays | profiles
 
 
@@ -39,5 +39,4 @@ def _speed(which: Setting, arrays: dict) -> float:
         return float("nan")
     topology, _ = sets.load(reference_set(which.residue, which.reference), stride=1000)
     beads = mapping.load(which.map, topology, typing=which.typing, residue=which.residue)
-    (variable,) = collectives(STUDY, beads.beads)
-    return float(speeds(arrays["transition_state"][None], beads.mass, variable)[0])
+    return float(speeds(arrays["transition_state"][None], beads.mass, dihedral(PAPER, beads.beads))[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cgcore import mapping, store
-from cgcore.analysis import partners
+from cgcore.analysis import pair_bonds
 from cgcore.book.collect import manifests, parameters_of
 from cgcore.book.hexane_tables import Setting, setting
 from cgcore.config import FRAME_PS
@@ -36,7 +36,7 @@ def write(runs: list[Path], folder: Path) -> list[Path]:
     beads = mapping.load("two_site", topology, residue="hex")
     box, bonds = np.asarray(atoms.box, float), np.asarray(beads.bonds)
     for position in positions:
-        found = partners.follow(position, box, bonds, beads.species, hold=HOLD)
+        found = pair_bonds.follow(position, box, bonds, beads.species, hold=HOLD)
         for frame, taking_part in zip(found.frames, found.beads, strict=True):
             if len(taking_part) == 4:
                 return [_write(folder / EXCHANGE, position, box, frame, bonds[np.isin(bonds, taking_part).all(1)])]

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cgcore import data, force_maps, mapping, plots, store, train
-from cgcore.analysis import bonded, mean_force
+from cgcore.analysis import bonded, torsion
 from cgcore.book.collect import MODEL, manifests, parameters_of
 from cgcore.book.hexane_tables import MAPS, OPTIMAL, POTENTIALS, WALLS, WIDE_NM, Setting, setting
 from cgcore.frames import Frames
@@ -88,10 +88,10 @@ def _profiles(map: str, runs: dict[Path, Setting]) -> dict:
     frames = {name: mapping.apply(b, part, require_forces=True) for name, b in (("sum", beads), ("optimal", least))}
     paths = bonded.kinds(tuple(beads.species_names[s] for s in beads.species), beads.bonds)[QUANTITIES[map]]
     made = {"data": {"hexane": store.data_hash(part.position)}, "versions": versions(), "git": git_state()}
-    made |= {"device": device(), "seed": 0, "draws": mean_force.DRAWS}
+    made |= {"device": device(), "seed": 0, "draws": torsion.DRAWS}
     about = made | {"frames": f"{part.n_frames} frames"}
-    q, _ = mean_force.torques(frames["sum"], paths)
-    met = mean_force.from_positions(q, paths.shape[1], TEMPERATURE_K)
+    q, _ = torsion.end_torques(frames["sum"], paths)
+    met = torsion.profile_from_positions(q, paths.shape[1], TEMPERATURE_K)
     found = {"positions": (SOURCES["positions"], met, about)}
     found |= {name: (SOURCES[name], _of(frames[name], paths), about) for name in frames}
     for run, which in sorted(runs.items(), key=lambda item: (OPTIMAL in item[1].extras, item[1].potential)):
@@ -104,8 +104,8 @@ def _profiles(map: str, runs: dict[Path, Setting]) -> dict:
     return found
 
 
-def _of(frames: Frames, paths: np.ndarray) -> mean_force.Profile:
-    return mean_force.from_forces(*mean_force.torques(frames, paths), paths.shape[1], TEMPERATURE_K)
+def _of(frames: Frames, paths: np.ndarray) -> torsion.Profile:
+    return torsion.profile_from_forces(*torsion.end_torques(frames, paths), paths.shape[1], TEMPERATURE_K)
 
 
 def _with_forces_of(run: Path, learnt: Frames, beads: Mapping) -> Frames:

@@ -7,7 +7,7 @@ import numpy as np
 
 from cgcore import store
 from cgcore.analysis import force_errors
-from cgcore.analysis.ramachandran import row
+from cgcore.analysis.blocks import row
 from cgcore.book.collect import (
     FIT_KEYS,
     MODELS,

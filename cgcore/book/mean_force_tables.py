@@ -10,10 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cgcore import data, force_maps, mapping, plots, store, train, train_splines
-from cgcore.analysis import conditional, force_errors
-from cgcore.analysis.blocks import Estimate
-from cgcore.analysis.conditional import MeanForce
-from cgcore.analysis.ramachandran import row
+from cgcore.analysis import constrained, force_errors
+from cgcore.analysis.blocks import Estimate, row
+from cgcore.analysis.constrained import ConstrainedForce
 from cgcore.book.collect import MODEL, MODELS, OPTIMAL
 from cgcore.book.hexane_tables import Setting
 from cgcore.config import DataConfig, MACEConfig, SplineConfig
@@ -59,9 +58,9 @@ def write(d: DataConfig, folder: Path, hexane: Path, networks: Sequence[Path] = 
     loss_rmse differ. less_splines: by how much its mean square beside the mean force exceeds that of splines,
     10^3 (meV/Å)^2, with its paired error.
     """
-    found = MeanForce(**{key: a.astype(float) for key, a in store.read_npz(folder / f"{d.map}.npz").items()})
+    found = ConstrainedForce(**{key: a.astype(float) for key, a in store.read_npz(folder / f"{d.map}.npz").items()})
     made = store.read_json(folder / f"{d.map}.json")
-    noise = conditional.noise(found)
+    noise = constrained.over_beads(found.noise)
     topology, split, beads = reference(d)
     valid = mapping.apply(beads, split.valid, require_forces=True)
     held = replace(valid[: len(found.position)], position=found.position, force=found.mean)
@@ -70,14 +69,14 @@ def write(d: DataConfig, folder: Path, hexane: Path, networks: Sequence[Path] = 
     written = []
     for order, rival in enumerate(_rivals(d.map, topology, split, beads, hexane, networks)):
         forces = rival.forces(held)
-        error = conditional.model_error(found, forces)
+        error = constrained.model_error(found, forces)
         table = rmse("noise_rmse", noise) | rmse("error_rmse", error)
         total = Estimate(noise.value + error.value, float(np.hypot(noise.error, error.error)))
         table |= rmse("sum_rmse", total)
         if order == 0:
             splines_forces = forces
         else:
-            less = conditional.mean((forces - found.mean) ** 2 - (splines_forces - found.mean) ** 2)
+            less = constrained.over_beads((forces - found.mean) ** 2 - (splines_forces - found.mean) ** 2)
             table |= row("less_splines", Estimate(*(x / MEV_PER_ANGSTROM**2 / 1000 for x in less)))
         if rival.plain:
             loss = force_errors.loss(force_errors.by_frame(rival.forces(valid), valid))

@@ -10,8 +10,8 @@ import openmm as mm
 from tqdm import tqdm
 
 from cgcore import data, store
-from cgcore.analysis import conditional
-from cgcore.analysis.conditional import MeanForce
+from cgcore.analysis import constrained
+from cgcore.analysis.constrained import ConstrainedForce
 from cgcore.book import mean_force_tables as tables
 from cgcore.book.mean_force_tables import MAPS, REFERENCE, reference
 from cgcore.config import ConfigError, DataConfig, did_you_mean, positive
@@ -20,9 +20,9 @@ from cgcore.reference.engine_openmm import platform
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
 
-FEWEST = 4 * conditional.BLOCKS
+FEWEST = 4 * constrained.BLOCKS
 """Samples of one frame."""
-MADE_BY = ("cgcore.reference.constrained", "cgcore.analysis.conditional", "cgcore.mapping")
+MADE_BY = ("cgcore.reference.constrained", "cgcore.analysis.constrained", "cgcore.mapping")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +94,16 @@ def sampled(config: MeanForceConfig, root: Path, *, progress: bool = True) -> st
         for k in missing:
             start_at = np.asarray(frames.position[k], float)
             force = sample(context, start_at, beads.weights, beads.force_weights, s, frame=k, on_sample=bar.update)
-            found = conditional.of_samples(force)
+            found = constrained.from_samples(force)
             store.write_npz(_frame(run, k), position=beads.weights @ start_at, **found)
     run.finish({"frames": frames.n_frames, "samples": s.samples}, time.perf_counter() - start, data={REFERENCE: parent})
     return run
 
 
-def read(run: store.Run) -> MeanForce:
+def read(run: store.Run) -> ConstrainedForce:
     """The mean forces of a finished run, or of one whose frames are all there."""
     parts = [store.read_npz(path) for path in sorted(run.folder.glob("frame_*.npz"))]
-    return MeanForce(**{key: np.stack([part[key] for part in parts]) for key in MeanForce._fields})
+    return ConstrainedForce(**{key: np.stack([part[key] for part in parts]) for key in ConstrainedForce._fields})
 
 
 def _frame(run: store.Run, k: int) -> Path:
@@ -126,10 +126,13 @@ def _keep(run: store.Run, folder: Path, map: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{map}.npz", folder / f"{map}.json"]
     store.write_npz(paths[0], **{key: a.astype(np.float32) for key, a in found._asdict().items()})
-    known = {"mean_force_rms": conditional.size(found), "noise_rmse": conditional.mean(found.noise)}
+    known = {
+        "mean_force_rms": constrained.over_beads(found.mean**2 - found.error2),
+        "noise_rmse": constrained.over_beads(found.noise),
+    }
     known |= {
-        "noise_half_rmse": conditional.mean(found.noise_half),
-        "error_of_mean_rmse": conditional.mean(found.error2),
+        "noise_half_rmse": constrained.over_beads(found.noise_half),
+        "error_of_mean_rmse": constrained.over_beads(found.error2),
     }
     sampling = f"{made['results']['frames']} frames of {made['config']['sampling']['length_ps']:g} ps"
     table = {key: value for name, square in known.items() for key, value in tables.rmse(name, square).items()}

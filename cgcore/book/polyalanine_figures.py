@@ -66,7 +66,7 @@ def series(found: dict, wanted: list[Setting]):
         )
         for (above, below), which in zip(axes.T, shown, strict=True):
             arrays = found[which][1]
-            plots.hand_series(above, arrays["time"], arrays["chi"])
+            plots.handedness_series(above, arrays["time"], arrays["chi"])
             plots.survival(below, arrays["time"], arrays["survival"])
             above.set_title(which.label)
             for ax in (above, below):

@@ -6,10 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cgcore import mapping, plots, store
-from cgcore.analysis.blocks import between_halves
+from cgcore.analysis.blocks import between_halves, row
 from cgcore.analysis.chain import FINER, HELICAL, counts, edges, mean_of
 from cgcore.analysis.chain_series import of_reference
-from cgcore.analysis.ramachandran import row
 from cgcore.analysis.surface import free_energy, jensen_shannon, normalised
 from cgcore.reference import sets
 from cgcore.store.runs import git_state, versions

@@ -7,8 +7,7 @@ import numpy as np
 
 from cgcore import data, mapping, store
 from cgcore.analysis import force_errors
-from cgcore.analysis.blocks import Estimate
-from cgcore.analysis.ramachandran import row
+from cgcore.analysis.blocks import Estimate, row
 from cgcore.book.potential_runs import Task
 from cgcore.frames import Frames
 from cgcore.reference import sets

@@ -195,7 +195,7 @@ def _curve(task: Task, beads: mapping.Mapping, split: data.Split, run: store.Run
         if floor.estimate:
             table |= {key: floor.estimate.value, f"{key}_error": floor.estimate.error}
     arrays = {"n_frames": np.array(list(fits)), "errors": np.stack([fit.held_out for fit in fits.values()])}
-    return table | {"said": noise_floor.beside(loss[max(fits)], found)}, arrays
+    return table, arrays
 
 
 def potential(task: Task, beads: mapping.Mapping, split: data.Split):

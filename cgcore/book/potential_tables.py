@@ -9,9 +9,8 @@ import numpy as np
 
 from cgcore import plots, store
 from cgcore.analysis import force_errors
-from cgcore.analysis.blocks import Estimate
+from cgcore.analysis.blocks import Estimate, row
 from cgcore.analysis.noise_floor import AGREE
-from cgcore.analysis.ramachandran import row
 from cgcore.book import potential_comparisons as comparisons
 from cgcore.book.potential_comparisons import MAPS
 from cgcore.book.potential_runs import HELD_OUT, PUBLISHED, SEED, Task, fitted, tasks

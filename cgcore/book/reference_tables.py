@@ -7,19 +7,18 @@ import numpy as np
 
 from cgcore import plots, store
 from cgcore.analysis import helix, rdf
-from cgcore.analysis.blocks import Estimate, block_mean, jackknife
-from cgcore.analysis.ramachandran import BINS, row, summary, surfaces
+from cgcore.analysis.blocks import Estimate, block_mean, jackknife, row
+from cgcore.analysis.chain import FINER, HELICAL
+from cgcore.analysis.chain import edges as helix_edges
+from cgcore.analysis.ramachandran import BINS, summary, surfaces
 from cgcore.analysis.surface import backbone, counts2d, jensen_shannon
 from cgcore.reference import sets
 from cgcore.units import kT
 
 DIPEPTIDES, CHAINS, LIQUIDS = "dipeptides", "chains", "liquids"
 BLOCKS = 20
+RDF_BINS = 100
 TEMPERATURE_K = 300.0
-HELICAL = 0.5
-"""Q_hel from which a frame counts as helical in the tables."""
-Q_BINS, CHI_BINS = 40, 48
-CHI_RANGE = (-0.06, 0.06)  # nm^3
 VMAX = 20.0  # kJ/mol
 NAMES = {"ala2": "Ala", "gly2": "Gly", "pro2": "Pro", "thr2": "Thr", "ala15": "Ala₁₅", "hexane": "Hexane"}
 SOLVENTS = {"tip3p": "in TIP3P", "obc2": "in OBC2", "none": ""}
@@ -70,8 +69,8 @@ def chain(topology, frames) -> tuple[dict, dict]:
     ca = np.flatnonzero(np.array(topology.names) == "CA")
     position = np.asarray(frames.position)[:, ca]
     q, chi = helix.helicity(position), helix.handedness(position)
-    q_edges, chi_edges = np.linspace(0, 1, Q_BINS + 1), np.linspace(*CHI_RANGE, CHI_BINS + 1)
-    counts = np.histogram2d(chi, q, bins=(chi_edges, q_edges))[0]
+    edges = helix_edges(FINER)
+    counts = np.histogram2d(chi, q, bins=tuple(edges.values()))[0]
     with np.errstate(divide="ignore"):
         F = -kT(TEMPERATURE_K) * np.log(counts / counts.max())
     table = {}
@@ -83,7 +82,7 @@ def chain(topology, frames) -> tuple[dict, dict]:
         "left_handed_helical": ((chi < 0) & (q > HELICAL)).astype(float),
     }.items():
         table |= row(name, block_mean(blocks(series)))
-    return table, {"F": F, "chi_edges": chi_edges, "q_edges": q_edges, "q": q, "chi": chi, "time": frames.sampled_ps}
+    return table, {"F": F, **edges, "q": q, "chi": chi, "time": frames.sampled_ps}
 
 
 def liquid(topology, frames) -> tuple[dict, dict]:
@@ -96,7 +95,8 @@ def liquid(topology, frames) -> tuple[dict, dict]:
     centres = np.einsum("ma,tad->tmd", weight, np.asarray(frames.position, dtype=np.float64))
     box = np.asarray(frames.box, dtype=np.float64)
     everyone = np.arange(n)
-    counted = rdf.pair_counts(centres, box, everyone, everyone, everyone, r_max=float(min(box) / 2), blocks=BLOCKS // 2)
+    edges = np.linspace(0.0, float(min(box) / 2), RDF_BINS + 1)
+    counted = rdf.pair_counts(np.array_split(centres, BLOCKS // 2), box, everyone, everyone, everyone, edges)
     g, error = counted.g()
     peak = int(np.argmax(g))
     table = {

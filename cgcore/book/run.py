@@ -19,6 +19,8 @@ from cgcore.errors import CgcoreError
 from cgcore.store.runs import versions
 
 EXECUTED, FAILED = "executed.ipynb", "failed.ipynb"
+KERNEL = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "CGCORE_OFFLINE_VIEW": "1"}
+"""Environment of the kernels; the latter as `cgcore.viewer` reads it."""
 
 
 class NotebookFailed(CgcoreError, RuntimeError):
@@ -109,7 +111,7 @@ def _execute(template: Path, part: Path, parameters: dict, failed: Path):
     from papermill.exceptions import PapermillExecutionError
 
     try:
-        with _without_false_alarm(), _figures_in_cells():
+        with _without_false_alarm(), _kernel_environment():
             papermill.execute_notebook(
                 template,
                 part,
@@ -146,16 +148,17 @@ def _without_false_alarm():
 
 
 @contextmanager
-def _figures_in_cells():
-    """A backend set in the environment, as on many clusters, would keep a notebook's figures out of its cells."""
-    before = os.environ.get("MPLBACKEND")
-    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+def _kernel_environment():
+    """Keep figures in cells, whatever backend is set in the environment, as on many clusters; ask for views without widgets."""
+    before = {name: os.environ.get(name) for name in KERNEL}
+    os.environ.update(KERNEL)
     try:
         yield
     finally:
-        os.environ.pop("MPLBACKEND")
-        if before is not None:
-            os.environ["MPLBACKEND"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _portable(folder: Path) -> str:

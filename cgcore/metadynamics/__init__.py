@@ -1,28 +1,22 @@
-"""Well-tempered metadynamics of the replicas of a simulation.
+"""Well-tempered metadynamics of independent replicas along one periodic variable.
 
-`config` holds the settings; `variables` makes functions of positions out of names of beads; `grid` is the energy between
-the points of a grid; `bias` grows it; `hills` reads and writes what was added; `reweight` gets unbiased averages back;
-`walk` is what a run left of each frame; `inversion` is the study's barrier of chiral inversion.
+`config` holds the settings; `grid` is the energy between the points of a grid; `bias` grows it, and reads back what a
+run left of each frame; `barrier` finds the saddle of a free energy and the rate over it; `inversion` puts them together for
+the paper's barrier of chiral inversion.
 """
 
-from .bias import well_tempered
-from .config import BiasedConfig, MetadynamicsConfig, MetadynamicsError, Variable
-from .hills import Hills, hills_of, read_hills, write_hills
-from .variables import Collective, collectives
-from .walk import Walk, walk_of
+from .bias import BiasedTrajectory, Variable, dihedral, final_bias, read_trajectory, reweighting, well_tempered
+from .config import BiasedConfig, MetadynamicsConfig, MetadynamicsError
 
 __all__ = [
     "BiasedConfig",
-    "Collective",
-    "Hills",
+    "BiasedTrajectory",
     "MetadynamicsConfig",
     "MetadynamicsError",
     "Variable",
-    "Walk",
-    "collectives",
-    "hills_of",
-    "read_hills",
-    "walk_of",
+    "dihedral",
+    "final_bias",
+    "read_trajectory",
+    "reweighting",
     "well_tempered",
-    "write_hills",
 ]

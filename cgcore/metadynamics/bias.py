@@ -1,4 +1,4 @@
-"""A bias that grows where the replicas have been.
+"""A bias that grows where a replica has been, and what a run with it leaves of each frame.
 
 Every so often, each replica adds a Gaussian at its place s,
 
@@ -11,124 +11,151 @@ doi:10.1021/jp504920s) the offset of each moment is kept:
     c(t) = kT ln [ int exp(gamma / (gamma - 1) V / kT) ds / int exp(1 / (gamma - 1) V / kT) ds ].
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from ..config import MDConfig
+from ..config import MDConfig, did_you_mean
+from ..frames import Ensemble
+from ..geometry import dihedrals
 from ..potentials.base import Potential
 from ..simulate import Bias
+from ..store import Run
 from ..units import kT
 from . import grid
 from .config import MetadynamicsConfig, MetadynamicsError
-from .hills import Hills, total
-from .variables import Collective, values
 
 
-def well_tempered(
-    variables: tuple[Collective, ...],
-    config: MetadynamicsConfig,
-    md: MDConfig,
-    *,
-    before: Hills | None = None,
-    model: str | None = None,
-) -> Bias:
-    """The bias for `simulate.run`; kept of each frame are, before its hill is added,
+class Variable(NamedTuple):
+    """A periodic variable of one system: function(position (N, 3) nm, box (3,) nm) -> (), the hills' width, and its grid."""
 
-    cv (D,), where the replica is; bias (), V there, kJ/mol; offset (), c(t), kJ/mol; height (), of the hill, 0 where none
-    was added, as outside the bounds of the grid and from the first failed frame on, where cv is 0, too.
-
-    before: hills to begin with, which need the `simulate.model_id` of the model, for a bias holds for the one it grew on.
-    Raises MetadynamicsError for no variables, a width below the grid spacing, hills that do not come at the end of a
-    frame, and for hills to begin with of another model, other variables or other widths.
-    """
-    if not variables:
-        raise MetadynamicsError("want at least one collective variable, got none")
-    for v in variables:
-        if v.width < v.axis.step:
-            raise MetadynamicsError(
-                f"variable {v.name!r}: hills of width {v.width:g} are below the grid spacing {v.axis.step:g}"
-            )
-    every, potential = config.frames_per_hill(md), _potential(variables)
-    if before is not None:
-        _check(before, variables, config, model)
-        table = total(before, tuple(v.axis for v in variables))
-        potential = potential._replace(init=lambda key: _potential(variables).init(key) | dict(grid=jnp.asarray(table)))
-    kept = dict(cv=(len(variables),), bias=(), offset=(), height=())
-    update = _update(variables, config, kT(md.temperature_K), every)
-    return Bias(potential, update, kept, _identity(variables, config, md, before))
+    name: str
+    function: Callable
+    width: float
+    axis: grid.Axis
 
 
 @lru_cache(maxsize=16)
-def _potential(variables: tuple[Collective, ...]) -> Potential:
-    """The energy of a memory, and the memory of nothing. Cached, so that a program with it is compiled once."""
-    axes = tuple(v.axis for v in variables)
+def dihedral(config: MetadynamicsConfig, beads: tuple[str, ...]) -> Variable:
+    """Make the variable of a configuration, chi, for a molecule of these beads.
+
+    Cached, so that a program with it is compiled once. Raises MetadynamicsError where one of its four beads is not there.
+    """
+    for bead in config.beads:
+        if bead not in beads:
+            raise MetadynamicsError(
+                f"variable 'chi': no bead {bead!r}; the map has {list(beads)}{did_you_mean(bead, beads)}"
+            )
+    index = np.array([[beads.index(bead) for bead in config.beads]])
+    axis = grid.Axis(-math.pi, math.pi, config.bins)
+    return Variable("chi", lambda position, box: dihedrals(position, index, box)[0], config.width, axis)
+
+
+def well_tempered(variable: Variable, config: MetadynamicsConfig, md: MDConfig) -> Bias:
+    """Make the bias for `simulate.run`.
+
+    Kept of each frame are, before its hill is added: cv (), where the replica is; bias (), V there, and offset (), c(t),
+    kJ/mol; height () of the hill, kJ/mol, 0 where none was added, as from the first failed frame on, where cv is 0, too.
+    Raises MetadynamicsError for a width below the grid spacing, and hills that do not come at the end of a frame.
+    """
+    axis = variable.axis
+    if variable.width < axis.step:
+        raise MetadynamicsError(
+            f"variable {variable.name!r}: hills of width {variable.width:g} are below the grid spacing {axis.step:g}"
+        )
+    update = _update(variable, config, kT(md.temperature_K), config.frames_per_hill(md))
+    along = f"{variable.name} (width {variable.width:g}, {axis.bins} bins of {axis.low:g} to {axis.high:g})"
+    hills = f"{config.height_kJ_mol:g} kJ/mol every {config.pace} steps, bias factor {config.bias_factor:g}"
+    identity = f"along {along}; hills of {hills}, {md.temperature_K:g} K"
+    return Bias(_potential(variable), update, dict.fromkeys(("cv", "bias", "offset", "height"), ()), identity)
+
+
+@lru_cache(maxsize=16)
+def _potential(variable: Variable) -> Potential:
+    """The energy of a bias state, and the state without any hill; cached as `dihedral`."""
 
     def init(key):
         zero = jnp.zeros(())
-        memory = dict(cv=jnp.zeros(len(axes)), bias=zero, offset=zero, height=zero)
-        return memory | dict(grid=jnp.asarray(grid.empty(axes)), alive=jnp.ones((), bool))
+        empty = jnp.asarray(np.zeros((variable.axis.bins, 2)))
+        return dict(cv=zero, bias=zero, offset=zero, height=zero, grid=empty, alive=jnp.ones((), bool))
 
-    def energy(memory, position, box):
-        return grid.value(axes, memory["grid"], values(variables, position, box))
+    def energy(state, position, box):
+        return grid.value(variable.axis, state["grid"], variable.function(position, box))
 
     return Potential(init, energy)
 
 
 @lru_cache(maxsize=16)
-def _update(variables: tuple[Collective, ...], config: MetadynamicsConfig, thermal: float, every: int) -> Callable:
-    """How memories change after a frame."""
-    axes, widths = tuple(v.axis for v in variables), tuple(v.width for v in variables)
+def _update(variable: Variable, config: MetadynamicsConfig, thermal: float, every: int) -> Callable:
+    """How the bias states of C replicas change after a frame."""
     gain = config.deepening - 1  # 1 / (gamma - 1)
 
-    def look(memory, position, box, sound):
-        alive = memory["alive"] & sound
-        s = jnp.where(alive, values(variables, position, box), 0.0)
-        V = grid.value(axes, memory["grid"], s)
-        offset = level(grid.at_points(memory["grid"], len(axes)), config, thermal)
-        height = jnp.where(alive & grid.inside(axes, s), config.height_kJ_mol * jnp.exp(-V * gain / thermal), 0.0)
-        return memory | dict(cv=s, bias=V, offset=offset, height=height, alive=alive)
+    def observe(state, position, box, valid):
+        alive = state["alive"] & valid
+        s = jnp.where(alive, variable.function(position, box), 0.0)
+        V = grid.value(variable.axis, state["grid"], s)
+        height = jnp.where(alive, config.height_kJ_mol * jnp.exp(-V * gain / thermal), 0.0)
+        return state | dict(
+            cv=s, bias=V, offset=_offset(state["grid"][:, 0], config, thermal), height=height, alive=alive
+        )
 
-    def update(memory, position, box, sound, number):
-        memory = jax.vmap(look, (0, 0, None, 0))(memory, position, box, sound)
-        height = jnp.where(number % every == 0, memory["height"], 0.0)
-        added = jax.vmap(lambda h, s: h * grid.hill(axes, widths, s))(height, memory["cv"])
-        if config.shared:
-            added = jnp.broadcast_to(added.sum(0, keepdims=True), added.shape)
-        return memory | dict(height=height, grid=memory["grid"] + added)
+    def update(state, position, box, valid, number):
+        state = jax.vmap(observe, (0, 0, None, 0))(state, position, box, valid)
+        height = jnp.where(number % every == 0, state["height"], 0.0)
+        hills = height[:, None, None] * grid.hill(variable.axis, variable.width, state["cv"])
+        return state | dict(height=height, grid=state["grid"] + hills)
 
     return update
 
 
-def level(V: Array, config: MetadynamicsConfig, thermal: float) -> Array:
+def _offset(V: Array, config: MetadynamicsConfig, thermal: float) -> Array:
     """c(t), kJ/mol, of a bias at the points of its grid."""
-    points = V / thermal
-    return thermal * (logsumexp(config.deepening * points) - logsumexp((config.deepening - 1) * points))
+    reduced = V / thermal
+    return thermal * (logsumexp(config.deepening * reduced) - logsumexp((config.deepening - 1) * reduced))
 
 
-def _identity(variables, config: MetadynamicsConfig, md: MDConfig, before: Hills | None) -> str:
-    along = ", ".join(
-        f"{v.name} (width {v.width:g}, {v.axis.bins} bins of {v.axis.low:g} to {v.axis.high:g})" for v in variables
-    )
-    kind = "shared" if config.shared else "independent"
-    gamma = "no bias factor" if config.bias_factor is None else f"bias factor {config.bias_factor:g}"
-    hills = f"{config.height_kJ_mol:g} kJ/mol every {config.pace} steps, {gamma}, {md.temperature_K:g} K, {kind}"
-    return f"along {along}; hills of {hills}" + ("" if before is None else f", after {len(before.time)} hills")
+class BiasedTrajectory(NamedTuple):
+    """What a run with a bias left of C replicas and T frames, before each frame's hill.
+
+    cv (C, T) the variable; bias, offset c(t) and height of the hill (C, T) kJ/mol; valid (C, T) whether a frame counts.
+    """
+
+    cv: np.ndarray
+    bias: np.ndarray
+    offset: np.ndarray
+    height: np.ndarray
+    valid: np.ndarray
 
 
-def _check(before: Hills, variables: tuple[Collective, ...], config: MetadynamicsConfig, model: str | None):
-    for what, found, wanted in (
-        ("model", before.model, model),
-        ("variables", before.names, tuple(v.name for v in variables)),
-        ("widths", tuple(float(f"{w:.9g}") for w in before.widths), tuple(float(f"{v.width:.9g}") for v in variables)),
-        ("bias factor", before.bias_factor, config.bias_factor),
-    ):
-        if found != wanted or (what == "model" and found is None):
-            raise MetadynamicsError(
-                f"hills to begin with are of the {what} {found}, want {wanted}; a bias holds for the model and the "
-                "variables that it grew on"
-            )
+def read_trajectory(folder: Run, ensemble: Ensemble) -> BiasedTrajectory:
+    """Read back the biased trajectory of a run of `simulate.run`."""
+    arrays = (np.load(folder.path(f"{name}.npy")).astype(float) for name in BiasedTrajectory._fields[:4])
+    return BiasedTrajectory(*arrays, ensemble.valid)
+
+
+def final_bias(trajectory: BiasedTrajectory, variable: Variable) -> np.ndarray:
+    """Add up each replica's hills in double precision: the bias after the last frame, (C, n, 2) as tables of `grid`."""
+    return np.stack([
+        np.tensordot(height[height > 0], grid.hill(variable.axis, variable.width, cv[height > 0]), axes=1)
+        for cv, height in zip(trajectory.cv, trajectory.height, strict=True)
+    ])  # fmt: skip
+
+
+def reweighting(trajectory: BiasedTrajectory, temperature_K: float) -> np.ndarray:
+    """exp((V(s_t, t) - c(t)) / kT) of each frame (C, T), mean 1, 0 where a frame does not count (Tiwary & Parrinello).
+
+    Raises ValueError where no frame counts.
+    """
+    valid = trajectory.valid
+    if not valid.any():
+        raise ValueError("reweighting: want frames that count, got none")
+    exponent = (trajectory.bias - trajectory.offset) / kT(temperature_K)
+    weights = np.where(valid, np.exp(np.where(valid, exponent - exponent[valid].max(), 0.0)), 0.0)
+    return weights / weights[valid].mean()

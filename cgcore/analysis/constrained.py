@@ -1,4 +1,4 @@
-"""The mean force at fixed bead positions and its noise, from forces that were sampled there; how far a model is from it.
+"""The mean force of constrained dynamics, at fixed bead positions, and its noise; how far a model is from it.
 
     <|f + dU|^2> = noise + <|<f|R> + dU|^2>
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcore.analysis.blocks import Estimate, jackknife
+from cgcore.analysis.blocks import Estimate, ratio
 from cgcore.data import DataError
 
 BLOCKS = 10
@@ -18,10 +18,11 @@ GROUPS = 10
 """Of neighbouring beads in each frame, whose numbers count as independent."""
 
 
-class MeanForce(NamedTuple):
-    """At F frames of N beads: position (F, N, 3) nm; mean (F, N, 3) kJ/mol/nm of the mapped force; error2, its squared
-    standard error, noise, the variance of the force, and noise_half, that from the first half of the samples, (F, N, 3)
-    kJ^2/mol^2/nm^2.
+class ConstrainedForce(NamedTuple):
+    """Forces sampled at F frames of N beads that are held.
+
+    position (F, N, 3) nm; mean (F, N, 3) kJ/mol/nm of the mapped force; error2, its squared standard error, noise, the
+    variance of the force, and noise_half, that from the first half of the samples, (F, N, 3) kJ^2/mol^2/nm^2.
 
     What changes more slowly than the samples last is taken for a part of the mean: `noise` is then too small, and the error
     of any model too large by as much, but neither their sum nor the difference of two models.
@@ -34,8 +35,8 @@ class MeanForce(NamedTuple):
     noise_half: np.ndarray
 
 
-def of_samples(force: np.ndarray) -> dict[str, np.ndarray]:
-    """`MeanForce` but for the position, at one frame, from samples in time (S, N, 3) kJ/mol/nm.
+def from_samples(force: np.ndarray) -> dict[str, np.ndarray]:
+    """`ConstrainedForce` but for the position, at one frame, from samples in time (S, N, 3) kJ/mol/nm.
 
     Raises DataError for fewer than four samples a block.
     """
@@ -52,29 +53,17 @@ def _spread(force: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return error2, force.var(0) + error2
 
 
-def noise(found: MeanForce) -> Estimate:
-    """The noise floor, from all samples."""
-    return mean(found.noise)
-
-
-def size(found: MeanForce) -> Estimate:
-    """The mean square of the mean force: the error of predicting none."""
-    return model_error(found, np.zeros_like(found.mean))
-
-
-def model_error(found: MeanForce, predicted: np.ndarray) -> Estimate:
+def model_error(sampled: ConstrainedForce, predicted: np.ndarray) -> Estimate:
     """Mean square error of forces (F, N, 3) kJ/mol/nm beside the mean force, less that of the latter's own errors.
 
     Raises DataError for forces of other frames.
     """
-    if np.shape(predicted) != found.mean.shape:
-        raise DataError(f"want forces at {found.mean.shape} frames, beads and directions, got {np.shape(predicted)}")
-    return mean((predicted - found.mean) ** 2 - found.error2)
+    if np.shape(predicted) != sampled.mean.shape:
+        raise DataError(f"want forces at {sampled.mean.shape} frames, beads and directions, got {np.shape(predicted)}")
+    return over_beads((predicted - sampled.mean) ** 2 - sampled.error2)
 
 
-def mean(x: np.ndarray) -> Estimate:
-    """The mean of (F, N, 3), its error over groups of neighbouring beads of each frame."""
+def over_beads(x: np.ndarray) -> Estimate:
+    """The mean of (F, N, 3), such as the force noise, its error over groups of neighbouring beads of each frame."""
     parts = [part for frame in x for part in np.array_split(frame, min(GROUPS, len(frame)))]
-    blocks = np.array([(part.sum(), part.size) for part in parts])
-    value, error = jackknife(lambda total: total[0] / total[1], blocks)
-    return Estimate(float(value), float(error))
+    return ratio([part.sum() for part in parts], [part.size for part in parts])
