@@ -5,7 +5,7 @@ topology. A table has
 
     description, leaves_atoms_out          what it is; whether atoms may belong to no bead
     [residues.ALA]   CA = ["CA", "HA"]     bead = atoms, in the order of the beads; one table for each residue name
-    [typings.study]  description, by       by = "composition" (beads of the same elements are alike), "bead" (all
+    [typings.published]  description, by       by = "composition" (beads of the same elements are alike), "bead" (all
                                            different), "nothing" (all alike), or labels = { CA = "A", ... }
     [dihedrals]      phi = [four beads]    observables
     bonds_through_left_out = true          optional: beads are bonded, too, where a path of left-out atoms joins them
@@ -80,7 +80,7 @@ def available() -> tuple[Available, ...]:
     )
 
 
-def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala") -> Mapping:
+def load(name, topology: Topology, *, typing: str = "published", residue: str = "ala") -> Mapping:
     """Build the map of that name (or of a path to a TOML file) for this topology, with one of its typings.
 
     Raises MappingError for an unknown map, typing, residue or key; an atom that the topology lacks, that is named
@@ -124,7 +124,7 @@ def load(name, topology: Topology, *, typing: str = "study", residue: str = "ala
     return replace(mapping, dihedrals=dihedrals)
 
 
-def check(name, *, typing: str = "study", residue: str = "ala"):
+def check(name, *, typing: str = "published", residue: str = "ala"):
     """Raise MappingError unless there is such a map with such a typing for such a residue; needs no topology."""
     _find(name, typing, residue)
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import openmm as mm
 from tqdm import tqdm
 
 from . import force_maps, mapping, steps, train, train_splines
@@ -23,7 +24,10 @@ from .config import ConfigError, SplineConfig, positive
 from .data import frames_hash, subsample
 from .potentials import saved, splines
 from .potentials.terms import terms
-from .reference.constrained import ConstrainedConfig, context, sample
+from .reference.constrained import ConstrainedConfig, sample
+from .reference.engine_openmm import platform
+from .reference.protocol import protocol
+from .reference.system import prepare
 from .store import Run, StoreError, open_run, read_npz, write_npz
 from .units import MEV_PER_ANGSTROM
 
@@ -109,7 +113,7 @@ def held_beads(config: MeanForceConfig, reference: steps.Reference, out_dir: Pat
         if run.done:
             return run
         done = (frames.n_frames - len(missing)) * s.samples
-        engine = context(SYSTEM, reference.topology.n_atoms, np.asarray(frames.box, float))
+        engine = _context(reference.topology.n_atoms, np.asarray(frames.box, float))
         name, total = f"hold beads, {config.map}", frames.n_frames * s.samples
         with tqdm(total=total, initial=done, unit="sample", desc=name, disable=not progress) as bar:
             for k in missing:
@@ -160,3 +164,12 @@ def _read(run: Run) -> ConstrainedForce:
 
 def _frame(run: Run, k: int) -> Path:
     return run.path(f"frame_{k:03d}.npz")
+
+
+def _context(n_atoms: int, box: np.ndarray) -> mm.Context:
+    """OpenMM's forces on the atoms of the liquid in a box (3,) nm; its integrator is never asked for a step."""
+    wanted = protocol(SYSTEM)
+    name = platform("auto", n_atoms, wanted.periodic)
+    engine = mm.Context(prepare(wanted, 0).system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName(name))
+    engine.setPeriodicBoxVectors(*np.diag(box))
+    return engine

@@ -118,9 +118,7 @@ def profiles_from_forces(config: RunConfig, reference, forces: np.ndarray | None
         if (size := paths.shape[1]) > 2:
             q, _ = torsion.end_torques(frames, paths)
             known = torsion.profile_from_positions(q, size, config.md.temperature_K)
-            learnt = torsion.profile_from_forces(
-                *torsion.end_torques(by_forces, paths), size, config.md.temperature_K
-            )
+            learnt = torsion.profile_from_forces(*torsion.end_torques(by_forces, paths), size, config.md.temperature_K)
             profiles[name] = known, learnt
     return profiles
 

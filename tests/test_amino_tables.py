@@ -45,8 +45,8 @@ def made(study: str, map: str) -> tuple[str, dict, str, dict]:
     F, across = 54 * np.sin(3 * points / 2) ** 2, map != "atomistic"
     # One valley is still deeper than the other, by so much that the mean of both is a run's own height.
     heights, uneven = np.array([53.0, 30.0, 54.0, 55.0]), 6 * np.sign(points) * (np.abs(points) < 3)
-    table = {"runs": 4, "length_ps": 5000.0, "crossings": [1, 0, 2, 1] if across else [0] * 4}
-    table |= {"runs_across": 3 if across else 0, "activation_kJ_mol": 50.0, "activation_kJ_mol_error": None}
+    table = {"runs": 4, "length_ps": 5000.0, "transitions": [1, 0, 2, 1] if across else [0] * 4}
+    table |= {"runs_with_transition": 3 if across else 0, "activation_kJ_mol": 50.0, "activation_kJ_mol_error": None}
     arrays = {"points": points, "F": F, "F_error": 0.1 * F, "F_runs": heights[:, None] / 54 * F + uneven}
     if across:
         plane = np.array([[0, 3, 1], [0, 0, 1], [0, 1, 0], [1, 0, 0], [-1, 0, 0], [-1, 2, 1.0]]) / 7
@@ -141,9 +141,9 @@ def test_steps_and_barriers_stand_beside_the_published_ones(tmp_path):
     assert nve["core"].table["heating_2fs"] == pytest.approx(4 * 0.1 / (12 * 0.0083144626))
     beta = inversion["core_beta"]
     assert (beta.text("barrier_kcal_mol"), beta.text("published_barrier")) == ("12.91 ± 0.14", "13")
-    assert beta.table["crossings"] == "1, 0, 2, 1" and beta.sampling == "4 runs of 5 ns"
+    assert beta.table["transitions"] == "1, 0, 2, 1" and beta.sampling == "4 runs of 5 ns"
     # By hand: sqrt(kT / 2 pi) 0.63, times about 3 rad/nm/sqrt(g/mol), times e^-21.6, over a valley of 0.38 rad.
-    assert beta.table["log10_wait_s"] == pytest.approx(-3.3, abs=0.2)
+    assert beta.table["log10_passage_time_s"] == pytest.approx(-3.3, abs=0.2)
     assert inversion["atomistic"].text("published_barrier") == "> 18"
     assert inversion["atomistic"].text("barrier_kcal_mol") == results.ABSENT
 
@@ -153,8 +153,8 @@ def test_a_crossing_without_a_frame_at_the_top_has_a_barrier_and_no_wait():
     del arrays["transition_state"]
     for before in (table, table | {"speed": None}):
         read, profiles = amino_inversion.read_anew(Setting(), before, arrays, {"temperature_K": 300.0})
-        assert read["barrier_kJ_mol"] == pytest.approx(54) and np.isnan(read["log10_wait_s"])
-        assert np.isnan(profiles["log10_wait_s"]).all() and profiles["F"].max() == pytest.approx(54)
+        assert read["barrier_kJ_mol"] == pytest.approx(54) and np.isnan(read["log10_passage_time_s"])
+        assert np.isnan(profiles["log10_passage_time_s"]).all() and profiles["F"].max() == pytest.approx(54)
 
 
 def test_unfinished_and_double_runs_are_refused(tmp_path):

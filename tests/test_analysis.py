@@ -310,7 +310,7 @@ def test_pairs_nearer_than_any_of_the_training_are_counted():
         names=("A",) * 3,
     )
     found = stability.extrapolating_frames(run, trained, box)
-    assert found["n_frames_unseen"] == 1  # the third does not count
+    assert found["n_frames_extrapolating"] == 1  # the third does not count
     np.testing.assert_allclose([found["closest_trained_nm"], found["closest_nm"]], [0.3, 0.25], rtol=1e-12)
 
 

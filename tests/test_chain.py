@@ -95,7 +95,7 @@ def test_a_mirror_turns_the_hand_and_nothing_else(reference):
     ours, theirs = numbers(a), numbers(b)
     assert theirs["left_handed"] == pytest.approx(1 - ours["left_handed"])
     assert theirs["handedness"] == pytest.approx(-ours["handedness"], rel=1e-5)
-    assert theirs["hand_symmetry"] == pytest.approx(ours["hand_symmetry"])
+    assert theirs["handedness_symmetry"] == pytest.approx(ours["handedness_symmetry"])
 
 
 # The reference
@@ -105,7 +105,7 @@ def test_the_reference_folds_to_the_right_and_runs_are_the_unit_of_its_errors(re
     beads, ala15 = reference
     found = numbers(of_reference(ala15, beads))
     assert found["helical"] > 0.5 and found["left_handed_helical"] < 0.01
-    assert found["handedness"] > 20 and found["hand_symmetry"] > 0.8
+    assert found["handedness"] > 20 and found["handedness_symmetry"] > 0.8
     assert found["alpha"] > 0.5 and found["mirror_alpha"] < 0.05
     # Whole runs fold or do not: errors of independent frames would be ten times smaller.
     assert found["helicity_error"] > 3 * ala15.n_frames**-0.5 * 0.3
@@ -139,14 +139,14 @@ def test_a_racemic_run_is_symmetric_and_a_right_handed_one_is_not(reference):
     beads, ala15 = reference
     x = np.asarray(ala15.position).reshape(RUNS, -1, *ala15.position.shape[1:])
     right, arrays = chain(ensemble(x, beads.beads), ala15, beads, temperature_K=300.0)
-    assert right["js_reference"] < 0.01 and right["left_of_helical"] == 0 and right["n_whole"] == 20
-    assert right["n_switches"] == 0 and right["switch_rate"] == 0
+    assert right["js_reference"] < 0.01 and right["left_given_helical"] == 0 and right["n_whole"] == 20
+    assert right["n_rearrangements"] == 0 and right["rearrangement_rate"] == 0
     assert arrays["F"].shape == (48, 40) == arrays["reference_F"].shape and arrays["q"].shape == x.shape[:2]
     assert np.nanmin(arrays["F"]) == 0
     both = np.concatenate([x, -x])
     racemic, _ = chain(ensemble(both, beads.beads), ala15, beads, temperature_K=300.0)
-    assert racemic["hand_symmetry"] == 0 < racemic["hand_symmetry_floor"]
-    assert racemic["left_handed"] == pytest.approx(0.5) and racemic["left_of_helical"] == pytest.approx(0.5)
+    assert racemic["handedness_symmetry"] == 0 < racemic["handedness_symmetry_floor"]
+    assert racemic["left_handed"] == pytest.approx(0.5) and racemic["left_given_helical"] == pytest.approx(0.5)
     assert racemic["left_of_helical_error"] > 0.05 and racemic["js_reference"] > 0.2
     assert racemic["alpha"] == pytest.approx(racemic["mirror_alpha"])
     assert np.nanmean(arrays["alpha"]) == pytest.approx(right["alpha"], abs=1e-6)
@@ -226,9 +226,9 @@ def test_rates_and_ends_of_replicas_that_break_in_three_ways():
     runs = np.stack([np.stack([LINE] * 4 + [x] * 6) for x in (LINE, switched, torn, lost)])
     table, found = chain_bonds.rearrangements(runs, BONDS, 0.5, hold_ps=1.0)
     exposure = (3 * 10 + 4) * 0.5e-3
-    assert table["n_switches"] == table["n_replicas_switched"] == 1
-    assert table["switch_rate"] == pytest.approx(1 / exposure)
-    assert table["switch_rate_low"] == pytest.approx(0.0253178 / exposure, rel=1e-5)
-    assert table["switched_end"] == pytest.approx(0.2 / 4)
+    assert table["n_rearrangements"] == table["n_replicas_rearranged"] == 1
+    assert table["rearrangement_rate"] == pytest.approx(1 / exposure)
+    assert table["rearrangement_rate_low"] == pytest.approx(0.0253178 / exposure, rel=1e-5)
+    assert table["rearranged_end"] == pytest.approx(0.2 / 4)
     ends = chain_bonds.endings(np.array([10, 4, 4, 4]), runs, found, within=5)
-    assert ends == ["whole", "switched", "stretched", "not_finite"]
+    assert ends == ["whole", "rearranged", "stretched", "not_finite"]

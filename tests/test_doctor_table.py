@@ -68,7 +68,7 @@ def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
         ("d", "two_site", ["bond types", "labelled"], 0.5),
         ("e", "three_site", [], None),
     ):
-        table = {} if low is None else {"switch_rate_low": low}
+        table = {} if low is None else {"rearrangement_rate_low": low}
         write(tmp_path / f"hexane/{name}.json", table, {"setting": {"map": map, "potential": "mace", "extras": extras}})
     assert doctor_cases.own(tmp_path) == {
         ("ala", "core", "study"): {"mirror": "yes", "direction": "no"},

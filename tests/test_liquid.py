@@ -160,7 +160,7 @@ def test_frames_of_one_distribution_agree_within_their_errors(topology, name, qu
         # The dihedrals of these frames are at random.
         assert abs(table["gauche_ABBA"] - 2 / 3) < 5 * table["gauche_ABBA_error"] + 0.02
         assert "gauche_ABBA" in table["reference"]
-    assert ("switch_rate" in table) == (name == "two_site")
+    assert ("rearrangement_rate" in table) == (name == "two_site")
     assert table["diffusion"] is None, "five picoseconds are too few"
 
 

@@ -67,7 +67,7 @@ def table(tmp_path, text: str) -> Path:
 
 
 HEAD = 'description = "mine"\nleaves_atoms_out = true\n'
-STUDY = '[typings.study]\ndescription = "by element"\nby = "composition"\n'
+STUDY = '[typings.published]\ndescription = "by element"\nby = "composition"\n'
 
 
 def test_the_maps_of_the_study_are_all_there():
@@ -322,8 +322,8 @@ ALA = (
         ("leaves_atoms_out = true", "leaves_atoms_out = 1", "want bool for 'leaves_atoms_out', got 1"),
         ('description = "mine"\n', "", "missing key 'description'"),
         ('by = "composition"', 'by = "compositon"', "by = 'compositon'.*did you mean 'composition'"),
-        ('by = "composition"', 'bye = "composition"', r"\[typings.study\]: unknown key 'bye'"),
-        ('by = "composition"', "", r"\[typings.study\]: want one of 'by' and 'labels'"),
+        ('by = "composition"', 'bye = "composition"', r"\[typings.published\]: unknown key 'bye'"),
+        ('by = "composition"', "", r"\[typings.published\]: want one of 'by' and 'labels'"),
         ('by = "composition"', 'labels = { N = "A" }', "no label for bead 'C_ace'"),
         ('by = "composition"', 'labels = { NN = "A" }', "a label for 'NN', which is no bead"),
         ('by = "composition"', "labels = { N = 1 }", "want a name in quotes as label of N, got 1"),

@@ -92,14 +92,14 @@ def test_rates_are_per_molecule_and_nanosecond():
     table, over_time = pair_bonds.rearrangements(sample, BONDS, ALIKE, hold_ps=1.0)
     exposure = 20 * 0.5e-3 * 2
     assert table["n_exchanges"] == 1
-    assert table["switch_rate"] == pytest.approx(2 / exposure)
-    assert table["switch_rate_low"] == pytest.approx(0.0253178 * 2 / exposure, rel=1e-5)
-    assert table["switch_rate_high"] == pytest.approx(5.5716434 * 2 / exposure, rel=1e-5)
-    assert table["switched_end"] == 0.5 and table["switched"] == pytest.approx(8 / 20)
+    assert table["rearrangement_rate"] == pytest.approx(2 / exposure)
+    assert table["rearrangement_rate_low"] == pytest.approx(0.0253178 * 2 / exposure, rel=1e-5)
+    assert table["rearrangement_rate_high"] == pytest.approx(5.5716434 * 2 / exposure, rel=1e-5)
+    assert table["rearranged_end"] == 0.5 and table["rearranged"] == pytest.approx(8 / 20)
     assert_allclose(over_time, [0, 0] + [0.5] * 8)
     early = Sample(position=position, valid=np.arange(10)[None] < np.array([[2], [10]]), box=BOX, frame_ps=0.5)
     table, over_time = pair_bonds.rearrangements(early, BONDS, ALIKE)
-    assert table["n_exchanges"] == 0 and table["switch_rate"] == 0 == table["switch_rate_low"]
+    assert table["n_exchanges"] == 0 and table["rearrangement_rate"] == 0 == table["rearrangement_rate_low"]
     assert_allclose(over_time, 0)
 
 

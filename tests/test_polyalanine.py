@@ -110,7 +110,7 @@ def test_a_setting_is_told_from_its_parameters():
 def test_runs_become_results_and_share_one_reference(tmp_path):
     (root := tmp_path / "polyalanine").mkdir()
     made = [run(root), run(root, map="chain_core"), run(root, map="chain_core_beta", mirror=True)]
-    made.append(run(root, typing="single", chain={"n_switched": 2}))
+    made.append(run(root, typing="single", chain={"n_rearranged": 2}))
     folder = tmp_path / "results"
     polyalanine_tables.collect(made, folder)
     found = results.load(folder)

@@ -15,8 +15,8 @@ from cgcore.smarts import SmartsError, find
 
 needs_rdkit = pytest.mark.usefixtures("rdkit")
 HEAD = 'description = "by patterns"\nleaves_atoms_out = {}\nwith_hydrogens = {}\n'
-TYPINGS = '[typings.study]\ndescription = "by elements"\nby = "composition"\n'
-THREE_SITE = """[typings.study]
+TYPINGS = '[typings.published]\ndescription = "by elements"\nby = "composition"\n'
+THREE_SITE = """[typings.published]
 description = "A B A"
 labels = { END = "A", MIDDLE = "B" }
 [smarts]

@@ -148,7 +148,11 @@ def poisson_interval(n: int, confidence: float = 0.95) -> tuple[float, float]:
 
 
 def event_rates(n_events: int, size: float, exposure: float) -> dict:
-    """The table of a rate from events of a mean size: switch_rate, with its exact 95 % interval _low and _high."""
+    """The table of a rate from events of a mean size: rearrangement_rate, with its exact 95 % interval _low and _high."""
     low, high = poisson_interval(n_events)
     per = size / exposure if exposure else float("nan")
-    return {"switch_rate": n_events * per, "switch_rate_low": low * per, "switch_rate_high": high * per}
+    return {
+        "rearrangement_rate": n_events * per,
+        "rearrangement_rate_low": low * per,
+        "rearrangement_rate_high": high * per,
+    }

@@ -33,13 +33,13 @@ def chain(
     but rearrangements of bonds are looked for in all: they are a way to fail. With standard errors over replicas, or over
     contiguous blocks of the reference:
 
-    - exclusions of `stability.exclusions`; n_whole, n_switched, n_stretched, n_not_finite, how the replicas ended
+    - exclusions of `stability.exclusions`; n_whole, n_rearranged, n_stretched, n_not_finite, how the replicas ended
       (`chain_bonds.endings`); the table of `chain_bonds.rearrangements`;
     - helicity, handedness (10^-3 nm^3), radius_nm, ends_nm, alpha, mirror_alpha (`chain_series.series`), and the shares of
-      frames that are helical (Q > 0.5), left_handed (chi < 0) and both, left_handed_helical; left_of_helical,
+      frames that are helical (Q > 0.5), left_handed (chi < 0) and both, left_handed_helical; left_given_helical,
       P(left | helical); left_handed_early and left_handed_late, in either half of the run, and likewise of alpha and
       mirror_alpha;
-    - hand_symmetry: the `surface.symmetry` of P(chi, Q) and P(-chi, Q); turns, how often a replica changes its handedness in
+    - handedness_symmetry: the `surface.symmetry` of P(chi, Q) and P(-chi, Q); turns, how often a replica changes its handedness in
       a nanosecond;
     - js_reference, the `surface.divergence` from the reference's P(chi, Q).
 
@@ -77,8 +77,8 @@ def numbers(measured: dict[str, np.ndarray]) -> dict:
     table = {}
     for name, values in means.items():
         table |= row(name, mean_of(values, valid))
-    table |= row("left_of_helical", mean_of(left, helical & valid))
-    return table | symmetry("hand_symmetry", counts(measured), reflected)
+    table |= row("left_given_helical", mean_of(left, helical & valid))
+    return table | symmetry("handedness_symmetry", counts(measured), reflected)
 
 
 def mean_of(values: np.ndarray, counted: np.ndarray) -> Estimate:

@@ -19,7 +19,7 @@ from cgcore.units import PS_PER_NS
 TOLERANCE_NM = 0.05
 """How much longer than another distance a bond must be to give way to it: the paper's criterion of a broken bond."""
 LEAST_NM = 1e-6  # SciPy takes a distance of zero for none
-ENDINGS = WHOLE, SWITCHED, STRETCHED, NOT_FINITE = "whole", "switched", "stretched", "not_finite"
+ENDINGS = WHOLE, REARRANGED, STRETCHED, NOT_FINITE = "whole", "rearranged", "stretched", "not_finite"
 
 
 class Rearrangements(NamedTuple):
@@ -30,7 +30,7 @@ class Rearrangements(NamedTuple):
 
     frames: np.ndarray
     gained: np.ndarray
-    switched: np.ndarray
+    rearranged: np.ndarray
 
 
 def tree(x: np.ndarray, before: Iterable[tuple[int, int]] = ()) -> np.ndarray:
@@ -75,21 +75,21 @@ def rearrangements(
 ) -> tuple[dict, list[Rearrangements]]:
     """Count new bonds over replicas (C, T, N, 3) nm of a chain: a table, and the rearrangements of each replica.
 
-    All finite frames are looked at, also those after a replica has failed: a rearrangement is how it may fail. switch_rate:
+    All finite frames are looked at, also those after a replica has failed: a rearrangement is how it may fail. rearrangement_rate:
     new bonds per chain and ns, with its 95 % confidence interval _low, _high for a Poisson number of events (new bonds of
-    one frame are one event); n_switches; n_replicas_switched; switched_end: fraction of the first bonds that are not there
+    one frame are one event); n_rearrangements; n_replicas_rearranged; rearranged_end: fraction of the first bonds that are not there
     in each replica's last finite frame, mean over replicas.
     """
     hold = max(2, round(hold_ps / frame_ps))
     replicas = [follow(x, bonds, hold=hold) for x in position]
-    exposure = sum(len(r.switched) for r in replicas) * frame_ps / PS_PER_NS
+    exposure = sum(len(r.rearranged) for r in replicas) * frame_ps / PS_PER_NS
     events, new = sum(len(set(r.frames.tolist())) for r in replicas), sum(len(r.frames) for r in replicas)
     table = {
-        "n_switches": new,
-        "n_replicas_switched": sum(len(r.frames) > 0 for r in replicas),
+        "n_rearrangements": new,
+        "n_replicas_rearranged": sum(len(r.frames) > 0 for r in replicas),
         **event_rates(events, new / events if events else 1.0, exposure),
-        "switched_end": float(np.mean([r.switched[-1] if len(r.switched) else 1.0 for r in replicas])),
-        "switch_hold_ps": hold * frame_ps,
+        "rearranged_end": float(np.mean([r.rearranged[-1] if len(r.rearranged) else 1.0 for r in replicas])),
+        "hold_ps": hold * frame_ps,
     }
     return table, replicas
 
@@ -97,7 +97,7 @@ def rearrangements(
 def endings(first_bad: np.ndarray, position: np.ndarray, replicas: list[Rearrangements], within: int) -> list[str]:
     """How each replica (T, N, 3) ends.
 
-    WHOLE; NOT_FINITE where its first bad frame is; SWITCHED where a new bond counts no later than `within` frames after its
+    WHOLE; NOT_FINITE where its first bad frame is; REARRANGED where a new bond counts no later than `within` frames after its
     first bad one; STRETCHED else: a bond off its length, between the same beads.
     """
     kinds = []
@@ -107,7 +107,7 @@ def endings(first_bad: np.ndarray, position: np.ndarray, replicas: list[Rearrang
         elif not np.isfinite(x[bad]).all():
             kinds.append(NOT_FINITE)
         else:
-            kinds.append(SWITCHED if np.any(r.frames <= bad + within) else STRETCHED)
+            kinds.append(REARRANGED if np.any(r.frames <= bad + within) else STRETCHED)
     return kinds
 
 

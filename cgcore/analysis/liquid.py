@@ -41,7 +41,7 @@ def liquid(
     - bond_AB, angle_ABA, dihedral_ABBA: mean _mean (nm, rad) but for dihedrals; _js, the `surface.divergence` from the
       reference; _inside, the part of the reference's density in bins where both agree within three standard errors;
       gauche_ABBA; nearest, the same for the nearest other bead;
-    - stranger: fraction of bonds, seen from both ends, with a non-bonded neighbour in another molecule, of the bonded bead's
+    - nonbonded_closer: fraction of bonds, seen from both ends, with a non-bonded neighbour in another molecule, of the bonded bead's
       species, nearer than that bead; for molecules of two beads also how bonds rearrange (`pair_bonds.rearrangements`),
       which counts when the old bonds have been longer than any in the reference;
     - diffusion in nm^2/ns (`diffusion.diffusion`).
@@ -50,7 +50,7 @@ def liquid(
     "reference" holds the reference's own numbers. Pairs in one molecule, bonded or not, are left out of every g, by the
     initial bonds: the paper says "bonded beads are excluded", which its published code does for whole molecules.
     Arrays: r, g_AB, _error, _sd over blocks; <quantity>_edges, <quantity> (1/nm or 1/rad), _error, _sd; msd, msd_lag;
-    switched over time; the reference's with "reference_" before the name.
+    rearranged over time; the reference's with "reference_" before the name.
     """
     ours, theirs = of_ensemble(run, box, skip_ps=skip_ps), of_frames(reference)
     table = exclusions(run.first_bad, run.position.shape[1], ours.frame_ps)
@@ -71,7 +71,7 @@ def liquid(
         own |= _mean(name, reference_values)
     for into, sample, prefix in ((table, ours, ""), (own, theirs, "reference_")):
         nearer = pair_bonds.nearer_neighbours(sample, beads.bonds, beads.species, molecule)
-        into |= row("stranger", bonded.mean([block.astype(float) for block in nearer]))
+        into |= row("nonbonded_closer", bonded.mean([block.astype(float) for block in nearer]))
         estimate, curves = diffusion(sample)
         into |= row("diffusion", estimate or Estimate(None, None))
         arrays |= {prefix + key: value for key, value in curves.items()}
@@ -80,7 +80,7 @@ def liquid(
         options = dict(hold_ps=hold_ps, longest_nm=max(float(block.max()) for block in lengths))
         # From the start, also where the rest skips it: rearrangements are counted from the bonds of the topology.
         for into, sample, prefix in ((table, of_ensemble(run, box), ""), (own, theirs, "reference_")):
-            rates, arrays[f"{prefix}switched"] = pair_bonds.rearrangements(
+            rates, arrays[f"{prefix}rearranged"] = pair_bonds.rearrangements(
                 sample, beads.bonds, beads.species, **options
             )
             into |= rates

@@ -31,7 +31,7 @@ class Rearrangements(NamedTuple):
 
     frames: np.ndarray
     beads: tuple[np.ndarray, ...]
-    switched: np.ndarray
+    rearranged: np.ndarray
 
 
 def pairs_up(bonds: np.ndarray, n: int) -> bool:
@@ -111,23 +111,23 @@ def rearrangements(
 ) -> tuple[dict, np.ndarray]:
     """Count rearrangements (`follow`) over all replicas: a table, and (T,) the fraction of switched molecules over time.
 
-    switch_rate: new bonds per molecule and ns, with its 95 % confidence interval switch_rate_low, switch_rate_high, exact
+    rearrangement_rate: new bonds per molecule and ns, with its 95 % confidence interval rearrangement_rate_low, rearrangement_rate_high, exact
     for a Poisson number of rearrangements; n_exchanges; switched: fraction of molecules whose beads were not bonded at
-    first, mean over frames that count, and switched_end in each replica's last one.
+    first, mean over frames that count, and rearranged_end in each replica's last one.
     """
     hold = max(2, round(hold_ps / sample.frame_ps))
     replicas = [follow(x, sample.box, bonds, species, hold=hold, longest=longest_nm) for x in sample.replicas()]
-    over_time = np.full((len(replicas), max(len(r.switched) for r in replicas)), np.nan)
+    over_time = np.full((len(replicas), max(len(r.rearranged) for r in replicas)), np.nan)
     for series, r in zip(over_time, replicas, strict=True):
-        series[: len(r.switched)] = r.switched
+        series[: len(r.rearranged)] = r.rearranged
     new_bonds = [len(beads) / 2 for r in replicas for beads in r.beads]
     exposure = sample.n_frames * sample.frame_ps / PS_PER_NS * len(bonds)
     table = {
         "n_exchanges": len(new_bonds),
         **event_rates(len(new_bonds), float(np.mean(new_bonds)) if new_bonds else 2.0, exposure),
-        "switched": float(np.concatenate([r.switched for r in replicas]).mean()),
-        "switched_end": float(np.mean([r.switched[-1] for r in replicas])),
-        "switch_hold_ps": hold * sample.frame_ps,
+        "rearranged": float(np.concatenate([r.rearranged for r in replicas]).mean()),
+        "rearranged_end": float(np.mean([r.rearranged[-1] for r in replicas])),
+        "hold_ps": hold * sample.frame_ps,
     }
     return table | ({"switch_longest_nm": longest_nm} if longest_nm else {}), np.nanmean(over_time, axis=0)
 

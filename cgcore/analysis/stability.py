@@ -76,11 +76,11 @@ def extrapolating_frames(run: Ensemble, trained: Frames, box: np.ndarray) -> dic
     """Count the frames with two beads nearer than in any frame of the training, where a network extrapolates.
 
     box: (3,) nm, inf where not periodic. closest_trained_nm and closest_nm: shortest distances of the training and of
-    the run's frames that count; n_frames_unseen: how many of the latter have a shorter one than the former. Between two
+    the run's frames that count; n_frames_extrapolating: how many of the latter have a shorter one than the former. Between two
     frames beads may have been nearer.
     """
     closest_trained = float(closest(np.asarray(trained.position), box).min())
     shortest = closest(np.asarray(run.position)[run.valid], box)
     nearest = float(shortest.min()) if len(shortest) else float("nan")
     extrapolating = int((shortest < closest_trained).sum())
-    return {"closest_trained_nm": closest_trained, "closest_nm": nearest, "n_frames_unseen": extrapolating}
+    return {"closest_trained_nm": closest_trained, "closest_nm": nearest, "n_frames_extrapolating": extrapolating}

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from cgcore.analysis.blocks import Estimate, jackknife
-from cgcore.analysis.partners import poisson_interval
+from cgcore.analysis.blocks import Estimate, jackknife, poisson_interval
 from cgcore.geometry import displacement
 from cgcore.mapping import Mapping
 from cgcore.neighbors import in_box

@@ -73,8 +73,8 @@ def pmf_errors(
     """One entry for each dihedral that is looked at, by forces of the plain sum and of the optimised map."""
 
     def error_of(beads: Frames, path) -> float:
-        torques = torsion.torques(molecule.select(beads.position), molecule.select(beads.force), path)
-        return torsion.relief(*torques).error_kJ_mol
+        position, force = molecule.select(beads.position), molecule.select(beads.force)
+        return torsion.pmf_from_mean_torque(*torsion.optimised_torque(position, force, path)).error_kJ_mol
 
     return tuple(
         PmfError(

@@ -21,7 +21,7 @@ def diagnose(
     name: str,
     trajectory: str,
     *,
-    typing: str = "study",
+    typing: str = "published",
     residue: str | None = None,
     topology: Path | None = None,
     frame_ps: float | None = None,

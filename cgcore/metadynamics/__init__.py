@@ -5,18 +5,17 @@ run left of each frame; `barrier` finds the saddle of a free energy and the rate
 the paper's barrier of chiral inversion.
 """
 
-from .bias import BiasedTrajectory, Variable, dihedral, final_bias, read_trajectory, reweighting, well_tempered
-from .config import BiasedConfig, MetadynamicsConfig, MetadynamicsError
+from .bias import BiasedTrajectory, Variable, biased_trajectory, dihedral, final_bias, reweighting, well_tempered
+from .config import MetadynamicsConfig, MetadynamicsError
 
 __all__ = [
-    "BiasedConfig",
     "BiasedTrajectory",
     "MetadynamicsConfig",
     "MetadynamicsError",
     "Variable",
+    "biased_trajectory",
     "dihedral",
     "final_bias",
-    "read_trajectory",
     "reweighting",
     "well_tempered",
 ]

@@ -87,7 +87,7 @@ def transition(
 ) -> dict[str, float]:
     """Sum up independent runs: means over those that crossed, with errors of the mean, nan without any.
 
-    barrier_kJ_mol, and in kcal/mol, from the basin's lowest point to the top of the lowest saddle; log10_wait_s, the mean
+    barrier_kJ_mol, and in kcal/mol, from the basin's lowest point to the top of the lowest saddle; log10_passage_time_s, the mean
     first-passage time by transition-state theory (the least it can be).
 
     Args:
@@ -104,21 +104,21 @@ def transition(
     for c in np.flatnonzero(crossed):
         height[c] = top[c] - bottom[c]
         log10_wait[c] = np.log10(PS / rate(F[c], points, saddle._replace(height=height[c]), speed, temperature_K))
-    numbers = {"barrier_kJ_mol": height, "barrier_kcal_mol": height / KCAL, "log10_wait_s": log10_wait}
+    numbers = {"barrier_kJ_mol": height, "barrier_kcal_mol": height / KCAL, "log10_passage_time_s": log10_wait}
     return {f"{name}{of}": v for name, x in numbers.items() for of, v in zip(("", "_error"), average(x), strict=True)}
 
 
 def passage_times(table: dict, temperature_K: float) -> dict[str, np.ndarray]:
     """Extrapolate the mean first-passage time over temperature by the activation energy, both from a table at one.
 
-    temperature_K, log10_wait_s and its error, (K,) each; an activation energy of a single run counts as known.
+    temperature_K, log10_passage_time_s and its error, (K,) each; an activation energy of a single run counts as known.
     """
     slope = (1 / kT(TEMPERATURES_K) - 1 / kT(temperature_K)) / np.log(10)
-    error = np.hypot(table["log10_wait_s_error"], np.nan_to_num(table["activation_kJ_mol_error"]) * slope)
+    error = np.hypot(table["log10_passage_time_s_error"], np.nan_to_num(table["activation_kJ_mol_error"]) * slope)
     return {
         "temperature_K": TEMPERATURES_K,
-        "log10_wait_s": table["log10_wait_s"] + table["activation_kJ_mol"] * slope,
-        "log10_wait_s_error": error,
+        "log10_passage_time_s": table["log10_passage_time_s"] + table["activation_kJ_mol"] * slope,
+        "log10_passage_time_s_error": error,
     }
 
 

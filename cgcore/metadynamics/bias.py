@@ -13,6 +13,7 @@ doi:10.1021/jp504920s) the offset of each moment is kept:
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,14 +24,15 @@ from jax import Array
 from jax.scipy.special import logsumexp
 
 from ..config import MDConfig, did_you_mean
-from ..frames import Ensemble
 from ..geometry import dihedrals
 from ..potentials.base import Potential
-from ..simulate import Bias
-from ..store import Run
+from ..simulate import Bias, Simulation
 from ..units import kT
 from . import grid
 from .config import MetadynamicsConfig, MetadynamicsError
+
+RECORDED = ("cv", "bias", "offset", "height")
+"""What is kept of each frame."""
 
 
 class Variable(NamedTuple):
@@ -71,10 +73,8 @@ def well_tempered(variable: Variable, config: MetadynamicsConfig, md: MDConfig) 
             f"variable {variable.name!r}: hills of width {variable.width:g} are below the grid spacing {axis.step:g}"
         )
     update = _update(variable, config, kT(md.temperature_K), config.frames_per_hill(md))
-    along = f"{variable.name} (width {variable.width:g}, {axis.bins} bins of {axis.low:g} to {axis.high:g})"
-    hills = f"{config.height_kJ_mol:g} kJ/mol every {config.pace} steps, bias factor {config.bias_factor:g}"
-    identity = f"along {along}; hills of {hills}, {md.temperature_K:g} K"
-    return Bias(_potential(variable), update, dict.fromkeys(("cv", "bias", "offset", "height"), ()), identity)
+    identity = {"kind": "well-tempered metadynamics"} | asdict(config) | {"bins": axis.bins}
+    return Bias(_potential(variable), update, dict.fromkeys(RECORDED, ()), identity)
 
 
 @lru_cache(maxsize=16)
@@ -134,10 +134,10 @@ class BiasedTrajectory(NamedTuple):
     valid: np.ndarray
 
 
-def read_trajectory(folder: Run, ensemble: Ensemble) -> BiasedTrajectory:
-    """Read back the biased trajectory of a run of `simulate.run`."""
-    arrays = (np.load(folder.path(f"{name}.npy")).astype(float) for name in BiasedTrajectory._fields[:4])
-    return BiasedTrajectory(*arrays, ensemble.valid)
+def biased_trajectory(run: Simulation) -> BiasedTrajectory:
+    """The biased trajectory of a simulation with this bias."""
+    arrays = (run.recorded[name].astype(float) for name in RECORDED)
+    return BiasedTrajectory(*arrays, run.ensemble.valid)
 
 
 def final_bias(trajectory: BiasedTrajectory, variable: Variable) -> np.ndarray:

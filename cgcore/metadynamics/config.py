@@ -52,11 +52,3 @@ class MetadynamicsConfig:
                 "between frames"
             )
         return self.pace // md.steps_per_frame
-
-
-@dataclass(frozen=True, kw_only=True)
-class BiasedConfig:
-    """All that a simulation with a bias depends on besides its model, so that a run can be named by it."""
-
-    md: MDConfig
-    metadynamics: MetadynamicsConfig

@@ -3,6 +3,8 @@
 The beads around CA go from one hand to the other through the plane of N, CB and C, where this dihedral is pi.
 """
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,16 +13,15 @@ from jax import Array
 from .. import simulate
 from ..analysis.surface import backbone
 from ..config import MDConfig
-from ..frames import Ensemble, Frames
+from ..frames import Frames
 from ..geometry import angles
 from ..mapping import Mapping
 from ..potentials.base import Potential
-from ..simulate import Molecule
-from ..store import Run
+from ..simulate import Molecule, Simulation
 from ..units import kT
 from . import barrier
 from .barrier import Saddle, wrapped
-from .bias import Variable, dihedral, final_bias, read_trajectory, reweighting, well_tempered
+from .bias import Variable, biased_trajectory, dihedral, final_bias, reweighting, well_tempered
 from .config import MetadynamicsConfig
 
 MADE_BY = ("cgcore.potentials.mace", "cgcore.potentials.mace.native", "cgcore.metadynamics.inversion")
@@ -46,13 +47,13 @@ def inversion(
     molecule: Molecule,
     initial: Array,
     md: MDConfig,
-    folder: Run,
+    root: Path,
     *,
     config: MetadynamicsConfig = PAPER,
     symmetric: bool = True,
     progress: bool = True,
-) -> tuple[dict, dict[str, np.ndarray], Ensemble]:
-    """Run md.replicas independent metadynamics from `initial` (C, N, 3) nm and sum them up: table, arrays, ensemble.
+) -> tuple[dict, dict[str, np.ndarray], Simulation]:
+    """Run md.replicas independent metadynamics from `initial` (C, N, 3) nm and sum them up: table, arrays, simulation.
 
     symmetric: the model gives a mirror image the same energy and the molecule has no other stereocentre (see
     `barrier.transition`).
@@ -62,16 +63,16 @@ def inversion(
     at the top: planarity_deg, the three angles of N, CB and C at CA added up in the transition state, 360 in a plane;
     speed, <sqrt(Z)> of `barrier.rate`, rad/nm/sqrt(g/mol);
     activation_kJ_mol, how the passage time changes with temperature, d ln rate / d(-1 / kT) = <U>_top - <U>_basin + kT / 2.
-    Where none crossed these are nan, and climbed_kJ_mol, the sampled range of the free energy over all runs, is what is
-    known. crossings are those of each run: a barrier crossed once is known roughly.
-    Arrays: points (n,) rad of F and F_error (n,), kJ/mol, and of F_runs (C, n); temperature_K (K,), log10_wait_s and its
+    Where none crossed these are nan, and sampled_range_kJ_mol, the sampled range of the free energy over all runs, is what is
+    known. transitions are those of each run: a barrier crossed once is known roughly.
+    Arrays: points (n,) rad of F and F_error (n,), kJ/mol, and of F_runs (C, n); temperature_K (K,), log10_passage_time_s and its
     error; and transition_state (N, 3) nm, the most planar frame at the top, where there is one.
     Raises MetadynamicsError for a map without the four beads.
     """
     variable = dihedral(config, molecule.names)
     bias = well_tempered(variable, config, md)
-    ensemble, dynamics = simulate.run(potential, params, molecule, initial, md, folder, bias=bias, progress=progress)
-    trajectory, points = read_trajectory(folder, ensemble), variable.axis.points
+    run = simulate.run(potential, params, molecule, initial, md, root, bias=bias, progress=progress)
+    ensemble, trajectory, points = run.ensemble, biased_trajectory(run), variable.axis.points
     F = -config.deepening * final_bias(trajectory, variable)[:, :, 0]
     F -= F.min(1, keepdims=True)
     side = float(np.sign(variable.function(jnp.asarray(initial[0]), jnp.full(3, jnp.inf))))
@@ -83,14 +84,14 @@ def inversion(
     runs = []
     for c, (chi, valid) in enumerate(series):
         visited = np.unique(np.digitize(chi[valid], points) - 1)
-        runs.append({"climbed_kJ_mol": float(np.ptp(F[c, visited])) if len(visited) else np.nan})
+        runs.append({"sampled_range_kJ_mol": float(np.ptp(F[c, visited])) if len(visited) else np.nan})
         if n_transitions[c]:
             U = np.asarray(ensemble.energy[c], float)[valid] - trajectory.bias[c, valid]
             frames = np.asarray(ensemble.position[c])[valid]
             runs[c] |= _at_the_top(saddle, chi[valid], weights[c, valid], U, frames, molecule, config, md)
-    table = {"runs": md.replicas, "length_ps": md.length_ps, "crossings": n_transitions.tolist()}
-    table["runs_across"] = int(np.count_nonzero(n_transitions))
-    for name in ("planarity_deg", "activation_kJ_mol", "climbed_kJ_mol", "speed"):
+    table = {"runs": md.replicas, "length_ps": md.length_ps, "transitions": n_transitions.tolist()}
+    table["runs_with_transition"] = int(np.count_nonzero(n_transitions))
+    for name in ("planarity_deg", "activation_kJ_mol", "sampled_range_kJ_mol", "speed"):
         table[name], table[f"{name}_error"] = barrier.average(np.array([run.get(name, np.nan) for run in runs]))
     two_sided = dict(side=side, symmetric=symmetric)
     table |= barrier.transition(points, F, n_transitions, table["speed"], md.temperature_K, **two_sided)
@@ -99,8 +100,8 @@ def inversion(
     arrays |= barrier.passage_times(table, md.temperature_K)
     if tops := [run for run in runs if "frame" in run]:
         arrays["transition_state"] = max(tops, key=lambda run: run["most_planar_deg"])["frame"]
-    kept = ("ns", "n_replicas_failed", "ns_per_day_aggregate", "temperature_K")
-    return table | {name: dynamics[name] for name in kept}, arrays, ensemble
+    kept = ("ns", "n_replicas_failed", "ns_per_day_aggregate", "temperature_K", "wall_s")
+    return table | {name: run.table[name] for name in kept}, arrays, run
 
 
 def _at_the_top(

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy.spatial import cKDTree
 
 from ..frames import Frames
-from ..neighbors import Edges, capacity_for, closest, in_box
+from ..neighbors import Edges, capacity_for, closest
+from ..unsampled import unsampled_ranges
 from .base import Potential, with_neighbours
 
 STIFFNESS = 1e6
@@ -27,10 +27,6 @@ STIFFNESS = 1e6
 REPULSION = 1e5
 """kJ/mol/nm^2 of the wall below the shortest distance of all."""
 BELOW_CLOSEST = 0.999  # of it: what single precision makes of that distance stays outside
-GAP_NM = 0.02
-"""Between two sampled distances next to each other, from which on the range counts as unsampled."""
-REACH_NM = 0.45
-"""Distances up to this are looked at; beyond it any two beads may meet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,21 +48,16 @@ class Barrier:
 
 
 def for_frames(species: tuple[int, ...], frames: Frames, *, liquid: bool) -> Barrier:
-    """The ranges below REACH_NM that the frames leave empty; all of it for species that never come so near."""
-    box, kinds, count = _box(frames, liquid), np.asarray(species), max(species) + 1
-    sampled = [[[] for _ in range(count)] for _ in range(count)]
-    for frame in np.asarray(frames.position, float):
-        points, period = in_box(frame, box)
-        pairs = cKDTree(points, boxsize=period).query_pairs(REACH_NM, output_type="ndarray")
-        d = points[pairs[:, 0]] - points[pairs[:, 1]]
-        d -= np.where(period > 0, period * np.rint(d / np.where(period > 0, period, 1.0)), 0.0)
-        r, ends = np.linalg.norm(d, axis=1), np.sort(kinds[pairs], axis=1)
-        for a, b in np.unique(ends, axis=0):
-            sampled[a][b].append(r[(ends == (a, b)).all(1)])
-    empty = {(a, b): _empty(sampled[a][b]) for a in range(count) for b in range(a, count)}
-    ranges = np.full((count, count, max(map(len, empty.values())), 2), np.inf)
-    for (a, b), several in empty.items():
-        ranges[a, b, : len(several)] = ranges[b, a, : len(several)] = several
+    """The ranges below `unsampled.REACH_NM` that the frames leave empty; all of it for species that never come so near."""
+    count = max(species) + 1
+    empty = [[[] for _ in range(count)] for _ in range(count)]
+    position, no_bonds = np.asarray(frames.position, float), np.zeros((0, 2), int)
+    for r in unsampled_ranges(species, no_bonds, position, _box(frames, liquid), from_zero=True):
+        empty[r.pair[0]][r.pair[1]].append((r.low, r.high))
+    ranges = np.full((count, count, max(len(several) for row in empty for several in row), 2), np.inf)
+    for a in range(count):
+        for b in range(a, count):
+            ranges[a, b, : len(empty[a][b])] = ranges[b, a, : len(empty[a][b])] = empty[a][b]
     return _barrier(species, ranges, STIFFNESS, frames, liquid)
 
 
@@ -105,11 +96,3 @@ def _barrier(species, ranges: np.ndarray, stiffness: float, frames: Frames, liqu
     reach = float(ranges[np.isfinite(ranges)].max())
     slots = max(1, capacity_for(np.asarray(frames.position), _box(frames, liquid), reach)) if liquid else None
     return Barrier(species=tuple(species), ranges=ranges, stiffness=stiffness, capacity=slots)
-
-
-def _empty(distances: list[np.ndarray]) -> list[tuple[float, float]]:
-    if not distances:
-        return [(0.0, REACH_NM)]
-    r = np.sort(np.concatenate(distances))
-    gaps = np.flatnonzero(np.diff(r) > GAP_NM)
-    return [(0.0, float(r[0])), *((float(r[k]), float(r[k + 1])) for k in gaps)]

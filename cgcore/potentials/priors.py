@@ -8,7 +8,7 @@ of each other; how far that is wrong is left to what is trained on top.
 """
 
 from collections import defaultdict
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +31,8 @@ class PriorError(CgcoreError, ValueError):
     """Reference frames that a prior cannot be read off, with what was wanted and what was found."""
 
 
-class Harmonic(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Harmonic:
     """One well for each member of a term. k: (M,) kJ/mol/nm^2 or kJ/mol/rad^2; q0: (M,) nm or rad."""
 
     term: Term
@@ -81,7 +82,10 @@ def for_frames(
 
 def build(*wells: Harmonic) -> Potential:
     """The sum of wells as a potential without parameters."""
-    return add(*(Potential(lambda key: {}, lambda params, position, box, w=w: w.energy(position, box)) for w in wells))
+    terms = [
+        Potential(lambda key: {}, lambda params, position, box, w=w: w.energy(position, box), model=w) for w in wells
+    ]
+    return terms[0] if len(terms) == 1 else add(*terms)
 
 
 def harmonic(term: Term, frames: Frames, temperature_K: float) -> Harmonic:

@@ -41,7 +41,7 @@ def glycine():
     return sets.load("gly2_obc2", stride=16)
 
 
-def of(system, name, typing="study", residue="ala", **how):
+def of(system, name, typing="published", residue="ala", **how):
     topology, frames = system
     return examine(mapping.load(name, topology, typing=typing, residue=residue), topology, frames, **how)
 
