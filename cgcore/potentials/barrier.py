@@ -29,7 +29,7 @@ REPULSION = 1e5
 BELOW_CLOSEST = 0.999  # of it: what single precision makes of that distance stays outside
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Barrier:
     """Ranges of distance without any pair of beads.
 

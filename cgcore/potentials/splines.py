@@ -45,7 +45,7 @@ class EmptyKnotsWarning(UserWarning):
     """Knot intervals without samples: the force bridges them by a straight line."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Spline:
     """One term's knots and conditions: n intervals of width `step` from `first`, in nm or rad."""
 

@@ -107,8 +107,9 @@ def _potential(model: Model) -> Potential:
         raise PackError("packed weights are not drawn: take those that came with the potential")
 
     if others is not None:
-        alone = jnp.full(3, jnp.inf)
-        return Potential(init, lambda params, position, box: energy(params, position, alone, others), model=model)
+        return Potential(
+            init, lambda params, position, box: energy(params, position, jnp.full(3, jnp.inf), others), model=model
+        )
 
     def of_rows(params, position, box):
         index, full = row_index(position, box, cutoff, model.capacity)
