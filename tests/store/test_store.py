@@ -2,7 +2,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,36 +11,32 @@ import pytest
 import cgcore
 from cgcore import store
 from cgcore.config import MDConfig, TrainConfig
-from cgcore.profiles.amino_acids import RunConfig
-from cgcore.store import bundled, identity, runs
+from cgcore.store import bundled, kernels, runs
 
 
-def test_a_run_is_named_by_config_and_parents():
+ROOMS = ("geometry",)
+
+
+def opened(root, config=None, kind="md", **data):
+    return store.open_run(root, kind, config or MDConfig(), data=data, rooms=ROOMS)
+
+
+def test_a_run_is_named_by_configuration_data_and_kernels(tmp_path, monkeypatch):
     md = MDConfig()
-    assert store.run_id(md) == store.run_id(MDConfig())
-    assert len(store.run_id(md)) == 12 and int(store.run_id(md), 16) >= 0
-    ids = {
-        store.run_id(md),
-        store.run_id(replace(md, seed=1)),
-        store.run_id(md, ["abc"]),
-        store.run_id(md, ["abd"]),
-        store.run_id(TrainConfig()),
-        store.run_id(RunConfig()),
-    }
-    assert len(ids) == 6
-    assert store.run_id(replace(md, seed=np.int64(1))) == store.run_id(replace(md, seed=1))
-
-
-def test_equal_fields_of_another_type_are_another_run():
-    @dataclass(frozen=True)
-    class A:
-        n: int = 1
-
-    @dataclass(frozen=True)
-    class B:
-        n: int = 1
-
-    assert store.run_id(A()) != store.run_id(B())
+    ids = [
+        opened(tmp_path).id,
+        opened(tmp_path, replace(md, seed=1)).id,
+        opened(tmp_path, frames="abc").id,
+        opened(tmp_path, frames="abd").id,
+        opened(tmp_path, TrainConfig()).id,
+        opened(tmp_path, kind="fit").id,
+        store.open_run(tmp_path, "md", md, data={}, rooms=("geometry", "mace")).id,
+    ]
+    assert len(set(ids)) == 7 and all(len(i) == 12 and int(i, 16) >= 0 for i in ids)
+    assert opened(tmp_path).id == ids[0] == opened(tmp_path / "elsewhere").id
+    assert opened(tmp_path, replace(md, seed=np.int64(1))).id == ids[1]
+    monkeypatch.setattr(kernels, "version", lambda room: "2")
+    assert opened(tmp_path).id not in ids
 
 
 def test_data_hash_sees_values_shapes_and_dtypes():
@@ -50,105 +46,49 @@ def test_data_hash_sees_values_shapes_and_dtypes():
     assert store.data_hash(x.reshape(2, 3).T) == store.data_hash(x.reshape(2, 3).T.copy())
 
 
-@pytest.fixture
-def package(tmp_path):
-    """A package where fit -> net -> base, and plots stands aside."""
-    pkg = tmp_path / "pkg"
-    (pkg / "nets").mkdir(parents=True)
-    files = {
-        "__init__.py": "",
-        "fit.py": "import numpy\nfrom .nets import net\n",
-        "plots.py": "from pkg import fit\n",
-        "nets/__init__.py": "",
-        "nets/net.py": "def f():\n    from pkg.nets.base import g\n",
-        "nets/base.py": "g = 1\n",
-    }
-    for name, text in files.items():
-        (pkg / name).write_text(text)
-    return tmp_path
-
-
-def test_code_hash_follows_imports_and_nothing_else(package, monkeypatch):
-    assert set(identity.closure("pkg.fit", package)) == {"pkg", "pkg.fit", "pkg.nets", "pkg.nets.net", "pkg.nets.base"}
-    monkeypatch.setattr(identity, "ROOT", package)
-    before = store.code_hash("pkg.fit")
-    (package / "pkg" / "plots.py").write_text("from pkg import fit  # another colour\n")
-    assert store.code_hash("pkg.fit") == before
-    (package / "pkg" / "nets" / "base.py").write_text("g = 2\n")
-    assert store.code_hash("pkg.fit") != before
-    with pytest.raises(ModuleNotFoundError, match="pkg.fitt"):
-        store.code_hash("pkg.fitt")
-
-
-def test_code_hash_of_this_package():
-    assert {"cgcore", "cgcore.units", "cgcore.analysis.blocks"} <= set(
-        identity.closure("cgcore.analysis.ramachandran", identity.ROOT)
-    )
-
-
-MADE_BY = ("cgcore.geometry",)
-
-
 def test_a_run_from_start_to_manifest(tmp_path):
-    run = store.open_run(tmp_path, "md", MDConfig(seed=7), ["a" * 12], made_by=MADE_BY)
+    run = opened(tmp_path, MDConfig(seed=7), x="abc")
     assert run.folder == tmp_path / "md" / run.id and not run.done
     with pytest.raises(store.StoreError, match="not complete"):
         run.manifest  # noqa: B018
-    manifest = run.finish(
-        {"js": np.float32(0.25), "ok": np.True_, "bad": np.nan, "n": np.arange(2)}, 12.5, data={"x": "abc"}
-    )
+    manifest = run.finish({"js": np.float32(0.25), "ok": np.True_, "bad": np.nan, "n": np.arange(2)}, 12.5, engines=[1])
     assert manifest["results"] == {"js": 0.25, "ok": True, "bad": None, "n": [0, 1]}
-    assert manifest["seed"] == 7 and manifest["parents"] == ["a" * 12] and manifest["data"] == {"x": "abc"}
+    assert manifest["config"]["seed"] == 7 and manifest["data"] == {"x": "abc"} and manifest["engines"] == [1]
     assert manifest["config"]["dt_ps"] == 0.002 and manifest["wall_s"] == 12.5
+    assert manifest["kernels"] == {"geometry": kernels.version("geometry")}
     assert manifest["versions"]["cgcore"] == cgcore.__version__
     assert manifest["versions"]["numpy"] == np.__version__
     assert manifest["device"]["platform"] in ("cpu", "gpu", "tpu") and manifest["device"]["cpus"] >= 1
-    again = store.open_run(tmp_path, "md", MDConfig(seed=7), ["a" * 12], made_by=MADE_BY)
+    again = opened(tmp_path, MDConfig(seed=7), x="abc")
     assert again.done and again.manifest == manifest
-    assert not store.open_run(tmp_path, "md", MDConfig(seed=8), ["a" * 12], made_by=MADE_BY).done
+    assert not opened(tmp_path, MDConfig(seed=8), x="abc").done
 
 
-def test_a_finished_run_beside_is_taken_over_and_an_unfinished_or_stale_one_is_not(tmp_path, monkeypatch):
-    def opened(name):
-        return store.open_run(tmp_path / name, "fit", MDConfig(), made_by=MADE_BY)
-
-    first = opened("first")
-    store.write_npz(first.path("params.npz"), x=np.arange(3.0))
-    second = opened("second")
-    assert not store.take_over(second, tmp_path)
-    first.finish({"mae": 3.0}, 1.0)
-    assert store.take_over(second, tmp_path) and second.done and second.manifest == first.manifest
-    assert store.read_npz(second.path("params.npz"))["x"].tolist() == [0, 1, 2]
-    assert store.take_over(second, tmp_path / "nowhere"), "a finished run needs no other"
-    monkeypatch.setattr(runs, "code_hash", lambda *modules: "f00dfeedbeef")
-    assert not store.take_over(opened("third"), tmp_path)
-
-
-def test_results_of_other_code_are_refused(tmp_path, monkeypatch):
-    old = store.open_run(tmp_path, "md", MDConfig(), made_by=MADE_BY)
-    monkeypatch.setattr(runs, "code_hash", lambda *modules: "f00dfeedbeef")
-    with pytest.raises(store.StaleResultError) as e:
-        store.open_run(tmp_path, "md", MDConfig(), made_by=MADE_BY)
-    for words in (str(old.folder), old.identity["code"], "f00dfeedbeef", cgcore.__version__, "Remove the folder"):
-        assert words in str(e.value)
+def test_a_run_is_held_by_one_process_at_a_time(tmp_path):
+    """Another process waits until the first lets go, then finds what that has finished."""
+    run = opened(tmp_path)
+    code = f"import fcntl, sys; f = open({str(run.path('.lock'))!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with run.held():
+        assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 1
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_foreign_or_edited_folder_is_refused(tmp_path):
-    run = store.open_run(tmp_path, "md", MDConfig(), made_by=MADE_BY)
+    run = opened(tmp_path)
     config = store.read_json(run.path("config.json"))
     config["config"]["replicas"] = 3
     store.write_json(run.path("config.json"), config)
     with pytest.raises(store.StoreError, match="edited by hand"):
-        store.open_run(tmp_path, "md", MDConfig(), made_by=MADE_BY)
+        opened(tmp_path)
     run.path("config.json").unlink()
     run.path("notes.txt").write_text("mine")
     with pytest.raises(store.StoreError, match=r"notes\.txt"):
-        store.open_run(tmp_path, "md", MDConfig(), made_by=MADE_BY)
+        opened(tmp_path)
 
 
 def test_git_state_outside_a_checkout(tmp_path, monkeypatch):
     (tmp_path / "cgcore").mkdir()
-    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(runs.kernels, "ROOT", tmp_path)
     assert runs.git_state() is None
 
 
@@ -171,7 +111,7 @@ def test_killed_before_the_replacement_leaves_the_old_file(tmp_path, name, write
     else:
         store.write_npz(path, a=1.0)
     ended = subprocess.run(
-        [sys.executable, "-c", KILLED.format(write=write), path], check=False, cwd=Path(__file__).parents[1]
+        [sys.executable, "-c", KILLED.format(write=write), path], check=False, cwd=Path(__file__).parents[2]
     )
     assert ended.returncode == 9
     read = store.read_json if name.endswith("json") else store.read_npz
