@@ -27,47 +27,37 @@ def poster(molecule: dict, beads: dict) -> bytes:
 
 
 def panel(ax, molecule: dict, beads: dict):
-    """The scene on axes of one's own, without ticks."""
+    """Draw the scene on axes of one's own, without ticks."""
+    from matplotlib.patheffects import withStroke
+
     atoms = np.asarray(molecule["position"], float).reshape(-1, 3)
     frames = np.asarray(beads["frames"], float)
     for frame in frames[1 :: max(1, (len(frames) - 1) // GHOSTS)]:
         _sticks(ax, frame, beads["bonds"], ["#9aa3ad"] * len(frame), 2.0, z=0, alpha=0.35)
-    _draw_atoms(ax, atoms, molecule)
-    _draw_beads(ax, frames[0], beads, translucent=len(atoms) > 0)
+    _sticks(ax, atoms, molecule["bonds"], molecule["colours"], 7.0, z=10)
+    for i, z in _by_depth(atoms):
+        _ball(ax, atoms[i], molecule["radius"][i] * 0.75, molecule["colours"][i], z=20 + z)
+    x, halo = frames[0], [withStroke(linewidth=3, foreground="white", alpha=0.85)]
+    _sticks(ax, x, beads["bonds"], beads["colours"], 9.0, z=5, alpha=0.55)
+    for i, z in _by_depth(x):
+        _ball(ax, x[i], beads["radius"], beads["colours"][i], z=40 + z, alpha=0.5 if len(atoms) else 1.0)
+        name = ax.text(*x[i, :2], beads["names"][i], ha="center", va="center", fontsize=11, weight="bold", zorder=80)
+        name.set(color="#10202e", path_effects=halo)
     ax.set_axis_off()
-    _fit(ax, np.vstack([atoms, frames[0]])[:, :2], beads["radius"])
+    _fit(ax, np.vstack([atoms, x])[:, :2], 1.2 * beads["radius"])
 
 
 def _fit(ax, points: np.ndarray, margin: float):
     """Equal scales on both axes, every point and a margin around it in the picture."""
-    low, high = points.min(axis=0) - 1.2 * margin, points.max(axis=0) + 1.2 * margin
-    middle, half = (low + high) / 2, (high - low) / 2
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
     size = ax.get_window_extent().size
-    scale = max(half / size)
-    for set_limits, centre, length in zip((ax.set_xlim, ax.set_ylim), middle, size, strict=True):
-        set_limits(centre - scale * length, centre + scale * length)
+    half = max((high - low) / 2 / size) * size
+    ax.set(**{f"{name}lim": (c - h, c + h) for name, c, h in zip("xy", (low + high) / 2, half, strict=True)})
 
 
-def _draw_atoms(ax, x, molecule):
-    if len(x):
-        _sticks(ax, x, molecule["bonds"], molecule["colours"], 7.0, z=10)
-    for i in np.argsort(x[:, 2]):
-        _ball(ax, x[i], molecule["radius"][i] * 0.75, molecule["colours"][i], z=20 + _depth(x, i))
-
-
-def _draw_beads(ax, x, beads, translucent: bool):
-    from matplotlib.patheffects import withStroke
-
-    _sticks(ax, x, beads["bonds"], beads["colours"], 9.0, z=5, alpha=0.55)
-    for i in np.argsort(x[:, 2]):
-        _ball(ax, x[i], beads["radius"], beads["colours"][i], z=40 + _depth(x, i), alpha=0.5 if translucent else 1.0)
-        name = ax.text(*x[i, :2], beads["names"][i], ha="center", va="center", fontsize=11, weight="bold", zorder=80)
-        name.set(color="#10202e", path_effects=[withStroke(linewidth=3, foreground="white", alpha=0.85)])
-
-
-def _depth(x: np.ndarray, i: int) -> float:
-    """0 for the hindmost to 10 for the foremost of the points."""
-    return 10.0 * np.searchsorted(np.sort(x[:, 2]), x[i, 2]) / len(x)
+def _by_depth(x: np.ndarray):
+    """The points (N, 3) from the hindmost, and how far in front each is, 0 to 10."""
+    return [(i, 10.0 * np.count_nonzero(x[:, 2] < x[i, 2]) / len(x)) for i in np.argsort(x[:, 2])]
 
 
 def _sticks(ax, x, bonds, colours, width: float, z: float, alpha: float = 1.0):
