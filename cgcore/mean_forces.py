@@ -28,7 +28,7 @@ from .reference.constrained import ConstrainedConfig, sample
 from .reference.engine_openmm import platform
 from .reference.protocol import protocol
 from .reference.system import prepare
-from .store import Run, StoreError, open_run, read_npz, write_npz
+from .store import Run, open_run, read_npz, write_npz
 from .units import MEV_PER_ANGSTROM
 
 SYSTEM = "hexane"
@@ -68,9 +68,9 @@ def beside_mean_forces(
         networks: folders of fits, fit/<id>, or files of trained networks.
 
     Raises:
-        ConfigError: an unknown map, too short a sampling. StoreError: a folder without a network, before any sampling.
+        ConfigError: an unknown map, too short a sampling. PotentialError: a folder without a network, before any sampling.
     """
-    models = {path: _model_file(path) for path in networks}
+    models = {path: saved.read(path) for path in networks}
     config = MeanForceConfig(map=map, frames=frames, sampling=ConstrainedConfig(length_ps=length_ps))
     reference = steps.load(steps.configure(SYSTEM, profile="laptop", map=map))
     held = held_beads(config, reference, out_dir)
@@ -135,7 +135,7 @@ def rmse(key: str, square: Estimate) -> dict:
     return row(key, Estimate(float(value), float(error)))
 
 
-def _potentials(reference: steps.Reference, models: dict[Path, Path]) -> Iterator[tuple[str, Callable, bool]]:
+def _potentials(reference: steps.Reference, models: dict[Path, tuple]) -> Iterator[tuple[str, Callable, bool]]:
     """Name, forces(frames) -> (T, N, 3) kJ/mol/nm, and whether it learnt from plain sums of forces."""
     atoms = reference.atom_split
     optimised = force_maps.optimised(reference.beads, reference.topology, atoms.train)
@@ -145,16 +145,8 @@ def _potentials(reference: steps.Reference, models: dict[Path, Path]) -> Iterato
         knots = splines.for_frames(terms(beads), split.train, SplineConfig())
         params = train_splines.solve_for(knots, split.train)
         yield name, partial(train_splines.predict, knots, params), beads is reference.beads
-    for path, file in models.items():
-        _, potential, params = saved.read(file)
+    for path, (_, potential, params) in models.items():
         yield path.stem if path.is_file() else path.name, partial(train.predict, potential, params), True
-
-
-def _model_file(path: Path) -> Path:
-    file = path if path.is_file() else path / "model.npz"
-    if not file.is_file():
-        raise StoreError(f"{path}: want a fit of the hexane notebook, which leaves model.npz, or such a file")
-    return file
 
 
 def _read(run: Run) -> ConstrainedForce:

@@ -19,7 +19,7 @@ from .config import RunConfig
 from .frames import Ensemble, Frames, Topology
 from .mapping import Mapping
 from .metadynamics import inversion
-from .potentials import barrier, mace, nequip, priors, saved, splines
+from .potentials import barrier, mace, nequip, priors, splines
 from .potentials.base import Potential, add
 from .potentials.terms import terms
 from .profiles import configure, system_table
@@ -94,8 +94,7 @@ def load(config: RunConfig) -> Reference:
 def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
     """Fit the potential, or read it back where the same was fitted before, and add the priors.
 
-    The run's folder gets model.npz, a network as one file; mace_torch.npz, the same for mace-torch, where that has such
-    a network; and held_out.npz, the errors of each held-out frame.
+    The run's folder gets held_out.npz, the errors of each held-out frame; `potentials.saved.read` reads a network from it.
     """
     split, beads = reference.split, reference.beads
     if config.kind == "spline":
@@ -110,10 +109,6 @@ def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
         )
         trained = module.build(model)
         report = train.fit(trained, split, config.train, out_dir)
-        saved.write(report.run.path("model.npz"), model, report.params)
-        if config.kind == "mace" and config.potential.symmetry == "O3" and not config.potential.bond_types:
-            exported = mace.to_mace_torch(model, report.params, angstrom_ev=True)
-            write_npz(report.run.path("mace_torch.npz"), **exported)
     write_npz(report.run.path("held_out.npz"), errors=report.held_out, time=np.asarray(split.valid.time))
     potential, params, table = _with_priors(config, reference, trained, report.params)
     return Fitted(potential, params, report, report.run, table)
@@ -177,8 +172,6 @@ def observe(config: RunConfig, reference: Reference, fitted: Fitted, simulated: 
     made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
     write_npz(run.path("curves.npz"), **curves)
     write_json(run.path("reference.json"), of_reference)
-    if (model := fitted.run.path("model.npz")).is_file():
-        run.path("model.npz").write_bytes(model.read_bytes())
     run.finish(table, time.perf_counter() - clock, made_of=made_of, priors=fitted.priors, fit=fitted.run.manifest)
     return Observed(table, of_reference, curves, run)
 

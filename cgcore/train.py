@@ -29,7 +29,7 @@ from .potentials.base import Potential, differing, force
 from .store import Run, load_tree, open_run, save_tree
 from .trainer import Compiled, box_of, compile_updates, optimizer
 
-CHECKPOINT = "checkpoint.npz"
+CHECKPOINT, PARAMS = "checkpoint.npz", "params.npz"
 CHECKPOINT_MINUTES = 5.0
 BEADS = 5_632
 """Of how many beads forces are predicted at once, and at most 256 frames."""
@@ -134,7 +134,10 @@ def fit(
             memory_GB=tuple(state["memory_GB"].tolist()),
         )
         if not run.done:
+            # Once finished, a run keeps its best parameters and its history, and no second copy of either.
+            save_tree(run.path(PARAMS), {key: state[key] for key in ("best", "losses", "memory_GB")})
             run.finish(found.table(), found.wall_s)
+        run.path(CHECKPOINT).unlink(missing_ok=True)
     return found
 
 
@@ -288,24 +291,32 @@ def _not_finite(run: Run, config: TrainConfig, epoch: int, where: str) -> Traini
 
 
 def _resume(run: Run, potential: Potential, tx, config: TrainConfig) -> dict:
-    """The state that was kept last, or a new one.
+    """The state that was kept last, or a new one; of a finished run what it keeps.
 
     params, best, opt_state; losses (E, 3): training and held-out loss and seconds of the finished epochs; batch_losses
     and spent_s: of an epoch that is not; memory_GB (2,).
     """
     params = potential.init(jax.random.key(config.seed))
+    if run.done:
+        kept = load_tree(run.path(PARAMS))
+        _check_shapes(run.path(PARAMS), params, kept["best"])
+        return kept
     opt_state = tx.init(params)
     if not run.path(CHECKPOINT).is_file():
         state = {"params": params, "best": params, "opt_state": opt_state, "losses": np.zeros((0, 3))}
         return state | {"batch_losses": np.zeros(0), "spent_s": np.zeros(()), "memory_GB": np.full(2, np.nan)}
     saved = load_tree(run.path(CHECKPOINT))
-    if wrong := differing((params, jax.tree.leaves(opt_state)), (saved["params"], saved["opt_state"])):
-        raise TrainingError(f"{run.path(CHECKPOINT)} is of another model: {wrong} (parameter, wanted, found)")
+    _check_shapes(run.path(CHECKPOINT), (params, jax.tree.leaves(opt_state)), (saved["params"], saved["opt_state"]))
     leaves = [jnp.asarray(leaf) for leaf in saved["opt_state"]]
     return saved | {
         "params": jax.tree.map(jnp.asarray, saved["params"]),
         "opt_state": jax.tree.unflatten(jax.tree.structure(opt_state), leaves),
     }
+
+
+def _check_shapes(path, wanted, found):
+    if wrong := differing(wanted, found):
+        raise TrainingError(f"{path} is of another model: {wrong} (parameter, wanted, found)")
 
 
 def _save(run: Run, state: dict):

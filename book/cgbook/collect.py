@@ -1,13 +1,13 @@
 """From finished observations to the results of a chapter: rows, curves, manifests, networks; then its figures."""
 
 import importlib.util
-import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 from cgbook.results import BOOK, Chapter, ResultError, as_rows, flat, load, save
 from cgcore import plots
+from cgcore.potentials import saved
 from cgcore.store import StoreError, read_json, read_npz, write_json, write_npz
 
 DPI = 130
@@ -34,8 +34,9 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         about = {"kind": "simulation", "config": flat(made["config"]), "sampling": sampling(made)}
         about["cost"] = {name: made["results"][name] for name in COST if made["results"].get(name) is not None}
         _add(chapter, made["id"], about, made["results"], made, ours, replace)
-        if (path / "model.npz").is_file():
-            shutil.copyfile(path / "model.npz", _place(chapter, "models", made["id"]))
+        if made["config"]["potential"]["potential"] != "spline":
+            model, _, params = saved.read(path.parents[1] / "fit" / made["made_of"]["fit"])
+            saved.write(_place(chapter, "models", made["id"]), model, params)
         if table := read_json(path / "reference.json"):
             data = {name: made["config"]["data"][name] for name in ("reference", "residue", "map", "typing")}
             about = {"kind": "reference", "config": flat({"data": data}), "sampling": "", "cost": {}}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..config import ConfigError, MACEConfig, NequIPConfig, from_dict
-from ..store import load_tree, save_tree
+from ..store import load_tree, read_json, save_tree
 from . import mace, nequip
 from .base import Potential, PotentialError, differing
 
@@ -25,15 +25,17 @@ def write(path: Path, model: mace.Model | nequip.Model, params) -> Path:
 
 
 def read(path: Path) -> tuple[mace.Model | nequip.Model, Potential, dict]:
-    """The model, its potential, kJ/mol for positions in nm, and the trained parameters that `write` wrote.
+    """The model, its potential, kJ/mol for positions in nm, and the trained parameters.
 
-    Raises StoreError for a file that is not whole, and PotentialError for one of something else, of a kind or setting
-    that this version does not know, or whose parameters are not those of its model.
+    Args:
+        path: a file that `write` wrote, or the folder of a finished fit, fit/<id>.
+
+    Raises:
+        StoreError: a file that is not whole.
+        PotentialError: a file of something else, of a kind or setting that this version does not know, or whose parameters
+            are not those of its model.
     """
-    tree = load_tree(path)
-    if not isinstance(tree, dict) or tree.keys() != {"model", "params"}:
-        raise PotentialError(f"{path}: want a trained network with its model, as potentials.saved.write leaves it")
-    about = json.loads(str(tree["model"]))
+    about, trained = _of_fit(path) if Path(path).is_dir() else _of_file(path)
     if about["kind"] not in KINDS:
         raise PotentialError(f"{path}: want a network of {sorted(KINDS)}, got {about['kind']!r}")
     module, config = KINDS[about["kind"]]
@@ -43,9 +45,27 @@ def read(path: Path) -> tuple[mace.Model | nequip.Model, Potential, dict]:
     except (ConfigError, TypeError) as error:
         raise PotentialError(f"{path}: written by another version of cgcore: {error}") from error
     potential = module.build(model)
-    if wrong := differing(jax.eval_shape(potential.init, jax.random.key(0)), tree["params"]):
+    if wrong := differing(jax.eval_shape(potential.init, jax.random.key(0)), trained):
         raise PotentialError(f"{path}: parameters that are not those of the model: {wrong} (name, wanted, found)")
-    return model, potential, jax.tree.map(jnp.asarray, tree["params"])
+    return model, potential, jax.tree.map(jnp.asarray, trained)
+
+
+def _of_file(path: Path) -> tuple[dict, dict]:
+    tree = load_tree(path)
+    if not isinstance(tree, dict) or tree.keys() != {"model", "params"}:
+        raise PotentialError(f"{path}: want a trained network with its model, as potentials.saved.write leaves it")
+    return json.loads(str(tree["model"])), tree["params"]
+
+
+def _of_fit(folder: Path) -> tuple[dict, dict]:
+    """A fit's folder holds its model as what names the run, and its parameters once."""
+    if not (folder / "params.npz").is_file():
+        raise PotentialError(f"{folder}: want the folder of a finished fit, which holds params.npz")
+    identity = read_json(folder / "config.json")["config"]["potential"]
+    if not isinstance(identity, dict):
+        raise PotentialError(f"{folder}: want the fit of a network, found one of splines")
+    fields = {name: value for name, value in identity.items() if name != "kind"}
+    return {"kind": identity["kind"].split(".")[0], "model": fields}, load_tree(folder / "params.npz")["best"]
 
 
 def _tuples(value):
