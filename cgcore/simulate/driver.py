@@ -77,23 +77,17 @@ def run(
     with folder.held():
         record = Record(folder, initial_positions.shape[1], config, bias)
         saved = record.load()
-        if saved and saved.done >= config.n_frames and folder.done:
+        if saved and folder.done and saved.done >= config.n_frames:
             tqdm.write(f"{folder.folder}: done")
-            extra, engines = folder.manifest["results"], folder.manifest["engines"]
-            extra = {
-                key: extra[key]
-                for key in ("devices", *ListParameters(interval=1, capacity=1).numbers())
-                if key in extra
-            }
-            cost = saved.cost
+            ensemble, cost = record.ensemble(molecule.names), saved.cost.first(config.n_frames)
+            # Of a run that was made longer since, the numbers of its first frames.
+            numbers = folder.manifest["results"] | table(ensemble, config, cost)
         else:
             potential, params, engines = for_simulation(potential, params, initial_positions, molecule.box)
             engine = Engine(potential, params, molecule, config, initial_positions.dtype, bias)
             lists, cost = _frames(engine, record, saved, potential, initial_positions, molecule, config, progress)
-            extra = {"devices": engine.n_devices} | lists.numbers()
-        ensemble, cost = record.ensemble(molecule.names), cost.first(config.n_frames)
-        numbers = table(ensemble, config, cost) | extra
-        if not folder.done or folder.manifest["results"]["n_frames_each"] < config.n_frames:
+            ensemble = record.ensemble(molecule.names)
+            numbers = table(ensemble, config, cost) | {"devices": engine.n_devices} | lists.numbers()
             folder.finish(numbers, numbers["wall_s"], engines=engines)
     return Simulation(ensemble, numbers, folder, record.recorded_frames())
 
