@@ -9,13 +9,14 @@ import base64
 import html
 import json
 import os
+import string
 import uuid
 from importlib import resources
 from importlib.util import find_spec
 
 import numpy as np
 
-from cgcore.geometry import superposition
+from cgcore.geometry import molecules, superposition
 from cgcore.poster import poster
 
 OFFLINE = "CGCORE_OFFLINE_VIEW"
@@ -33,6 +34,8 @@ ATOM_NM = {"H": 0.022}
 HEAVY_NM, STICK_NM, BEAD_NM, BEAD_STICK_NM = 0.033, 0.011, 0.068, 0.016
 BARE_BEAD_NM = 0.045
 MAX_FRAMES = 60
+WIDEST_NAME = "CH3"
+"""A bead has room for a species of so many letters; where one is longer, all become A, B, C."""
 
 
 def show(
@@ -56,6 +59,35 @@ def scene(position_atoms, elements, atom_bonds, position_beads, bead_species, be
     turn = upright(np.vstack([atoms, beads]))
     molecule = _molecule(turn(atoms), elements, atom_bonds)
     return molecule, _beads(turn(beads)[None], bead_species, bead_names, bead_bonds)
+
+
+def show_molecule(topology, position, beads, bead_position, *, alt: str, caption=""):
+    """`show` the first molecule of a frame; arguments as of `first_molecule`."""
+    return show(*first_molecule(topology, position, beads, bead_position), alt=alt, caption=caption)
+
+
+def first_molecule(topology, position, beads, bead_position) -> tuple:
+    """The arguments of `scene` for the atoms that are bonded, however indirectly, to the first, and the beads over them.
+
+    Args:
+        position: (A, 3) nm of the atoms of a `Topology`; bead_position: (N, 3) nm of the beads of a `Mapping`.
+    """
+    molecule = molecules(topology.bonds, topology.n_atoms)
+    atoms = np.flatnonzero(molecule == molecule[0])
+    kept = [i for i, of_bead in enumerate(beads.atoms) if molecule[of_bead[0]] == molecule[0]]
+    names = beads.species_names
+    if max(map(len, names)) > len(WIDEST_NAME):
+        names = string.ascii_uppercase
+    species = [beads.species[i] for i in kept]
+    of_atoms = (np.asarray(position)[atoms], [topology.elements[i] for i in atoms], _among(topology.bonds, atoms))
+    of_beads = (np.asarray(bead_position)[kept], species, [names[s] for s in species], _among(beads.bonds, kept))
+    return *of_atoms, *of_beads
+
+
+def _among(bonds, chosen) -> list[tuple[int, int]]:
+    """The bonds between chosen particles, by their numbers among these."""
+    place = {int(i): k for k, i in enumerate(chosen)}
+    return [(place[i], place[j]) for i, j in np.asarray(bonds).reshape(-1, 2).tolist() if i in place and j in place]
 
 
 def show_trajectory(position_beads, bead_species, bead_names, bead_bonds, *, alt: str, caption="", frame_ps=None):

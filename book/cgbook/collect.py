@@ -103,7 +103,8 @@ def _add(chapter: Chapter, run: str, about: dict, table: dict, manifest: dict, c
     write_json(_place(chapter, "manifests", run), {k: v for k, v in manifest.items() if k != "results"})
     # Single precision halves what a chapter keeps.
     halved = {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in curves.items()}
-    write_npz(_place(chapter, "curves", run), **halved)
+    if halved:
+        write_npz(_place(chapter, "curves", run), **halved)
 
 
 def _place(chapter: Chapter, part: str, run: str) -> Path:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from cgcore.analysis import chain_bonds
-from cgcore.analysis.blocks import Estimate, ratio, row
+from cgcore.analysis.blocks import Estimate, between_halves, ratio, row
 from cgcore.analysis.chain_series import of_reference, series
 from cgcore.analysis.stability import exclusions, survival
-from cgcore.analysis.surface import divergence, free_energy, normalised, symmetry
+from cgcore.analysis.surface import divergence, free_energy, jensen_shannon, normalised, symmetry
 from cgcore.frames import Ensemble, Frames
 from cgcore.mapping import Mapping
 from cgcore.units import PS_PER_NS
@@ -20,6 +20,8 @@ HELICAL = 0.5
 TURNED_NM3 = 0.01
 """A chain has changed its handedness when chi has gone from beyond this to beyond its negative, or back."""
 OF_RESIDUES = ("alpha", "mirror_alpha")
+DRAWS = 20
+"""Random choices of runs for each length of a sample."""
 LEAST_FRAMES = 10
 """Where fewer count, or those of one replica alone, only their number is given."""
 
@@ -92,6 +94,24 @@ def counts(measured: dict[str, np.ndarray], finer: int = 1) -> np.ndarray:
     chi = np.clip(measured["chi"], *CHI_RANGE)
     blocks = zip(chi, measured["q"], measured["valid"], strict=True)
     return np.array([np.histogram2d(c[v], q[v], tuple(edges(finer).values()))[0] for c, q, v in blocks])
+
+
+def convergence(n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find how far P(chi, Q) of two sets of k blocks are apart, for growing k: k (K,) and the mean divergence (K,) in bit.
+
+    Args:
+        n: (B, M, K) frames of each block in each bin, as of `counts`. The mean is over DRAWS random choices of 2 k blocks.
+
+    Raises:
+        ValueError: fewer than four blocks.
+    """
+    if len(n) < 4:
+        raise ValueError(f"convergence: want four blocks or more, got {len(n)}")
+    random, sizes, means = np.random.default_rng(0), np.arange(1, len(n) // 2 + 1), []
+    for k in sizes:
+        choices = (random.permutation(len(n))[: 2 * k] for _ in range(DRAWS))
+        means.append(np.mean([between_halves(jensen_shannon, n[chosen], n_splits=1) for chosen in choices]))
+    return sizes, np.array(means)
 
 
 def edges(finer: int = 1) -> dict[str, np.ndarray]:

@@ -49,6 +49,16 @@ def of_reference(frames: Frames, beads: Mapping) -> dict[str, np.ndarray]:
     return series(np.asarray(frames.position)[order], valid, beads)
 
 
+def over_replicas(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over replicas (C, T), nan where a frame does not count, and its standard error, (T,) each; nan of fewer than two."""
+    counted = np.isfinite(values)
+    n = counted.sum(0)
+    total, known = np.where(counted, values, 0.0).sum(0), np.maximum(n, 2)
+    mean = total / known
+    variance = (np.where(counted, values - mean, 0.0) ** 2).sum(0) / (known - 1)
+    return np.where(n > 1, mean, np.nan), np.where(n > 1, np.sqrt(variance / known), np.nan)
+
+
 def least_helical(position: np.ndarray, n: int, *, among: int = 100) -> np.ndarray:
     """Indices (n,) of frames to start replicas from, of CA positions (T, N, 3) nm: the paper's rule.
 

@@ -164,6 +164,13 @@ def pmf_from_mean_torque(q: np.ndarray, torque: np.ndarray, seed: int = 0) -> PM
     return PMF(centres, energy(np.arange(len(count))), population, draws)
 
 
+def above_mean(density: np.ndarray, population: np.ndarray, temperature_K: float) -> np.ndarray:
+    """-kT ln of a density (B,) in the bins of a `PMF`, kJ/mol above its mean over the population; nan where there is none."""
+    F = -kT(temperature_K) * np.log(np.where(density > 0, density, np.nan))
+    weight = population * (density > 0)
+    return F - np.nansum(F * weight) / weight.sum()
+
+
 def profile_from_forces(q: np.ndarray, torque: np.ndarray, beads: int, temperature_K: float, seed: int = 0) -> Profile:
     """Profile from angles (beads = 3) or dihedrals (4) and their `end_torques`, each (T, M), of one trajectory.
 

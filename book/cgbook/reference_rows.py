@@ -1,0 +1,183 @@
+"""What references tell without any simulation of ours, as runs of their chapters: rows and curves.
+
+Free energies along angles and dihedrals by mean torques, of the frames and of published models in them; the ranges of
+pair distances without samples; and the parts of the long simulation of the chain.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cgbook.collect import _add, draw
+from cgbook.results import BOOK, Chapter, flat, load, save
+from cgcore import steps, train, train_splines
+from cgcore.analysis import chain, torsion
+from cgcore.analysis.bonded import kinds
+from cgcore.analysis.chain_series import of_reference
+from cgcore.config import SplineConfig
+from cgcore.data import frames_hash
+from cgcore.frames import Frames
+from cgcore.observables import EVERY
+from cgcore.potentials import barrier, saved, splines
+from cgcore.potentials.terms import terms
+from cgcore.store.runs import device, git_state, versions
+from cgcore.units import PS_PER_NS
+from cgcore.unsampled import unsampled_ranges
+
+TEMPERATURE_K = 300.0
+PROFILED = {"three_site": "angle_ABA", "four_site": "dihedral_ABBA"}
+ALPHA = tuple(np.radians([-100.0, 50.0]))
+"""The side of psi where alpha is."""
+BACKBONES = (
+    ("ala", "core_beta", "ala2_obc2"),
+    ("gly", "core", "gly2_obc2"),
+    ("pro", "core_beta", "pro2_obc2"),
+    ("thr", "core_beta", "thr2_obc2"),
+    ("ala", "core_beta", "ala2"),
+)
+OF_PARTS = ("helicity", "handedness", "helical", "left_handed", "left_handed_helical", "alpha", "radius_nm")
+
+
+class Observed(NamedTuple):
+    """One run: its configuration, what it rests on, its table, its curves, and the frames behind it."""
+
+    kind: str
+    config: dict
+    sampling: str
+    table: dict
+    curves: dict[str, np.ndarray]
+    frames: Frames
+
+
+def observe(results: Path = BOOK / "results") -> list[Path]:
+    """Compute all of it, and draw the figures of the chapters anew; the paths of these."""
+    written = []
+    for name, of_chapter in (("hexane", of_liquid), ("amino_acids", of_backbones), ("polyalanine", of_runs)):
+        chapter = load(results / name)
+        about = {"versions": versions(), "git": git_state(), "device": device(), "seed": 0}
+        for made in of_chapter(chapter):
+            identity = json.dumps([made.kind, made.config], sort_keys=True)
+            there = [k for k, run in chapter.runs.items() if (run["kind"], run["config"]) == made[:2]]
+            run = there[0] if there else hashlib.sha256(identity.encode()).hexdigest()[:12]
+            kept = {"kind": made.kind, "config": made.config, "sampling": made.sampling, "cost": {}}
+            _add(chapter, run, kept, made.table, about | {"data": frames_hash(made.frames)}, made.curves, True)
+        save(chapter)
+        written += draw(load(results / name))
+    return written
+
+
+def of_liquid(chapter: Chapter) -> Iterator[Observed]:
+    """Of hexane: profiles by positions, by both force maps and by models; ranges without samples for pairs of species.
+
+    js: divergence of a profile from that of the positions, js_noise: of drawing the same frames again, bit; mean in rad;
+    gauche with its 95 % limits; barrier in kJ/mol. shortest_nm: how near two beads of the species come; bonded_nm and
+    other_nm: where the widest range without any pair begins and ends; barrier_kJ_mol: the height of the barrier prior there.
+    """
+    for name in ("three_site", "four_site", "two_site"):
+        loaded = {
+            force_map: steps.load(steps.configure("hexane", profile="laptop", map=name, force_map=force_map))
+            for force_map in ("sum", "optimised")
+        }
+        if name in PROFILED:
+            yield from _profiles(chapter, name, loaded)
+        beads, frames = loaded["sum"].beads, loaded["sum"].split.train
+        position, no_bonds = np.asarray(frames.position, float), np.zeros((0, 2), int)
+        ranges = unsampled_ranges(beads.species, no_bonds, position, np.asarray(frames.box), from_zero=True)
+        for pair in dict.fromkeys(r.pair for r in ranges):
+            words = "".join(beads.species_names[s] for s in pair)
+            first, *others = [r for r in ranges if r.pair == pair]
+            table = {"shortest_nm": first.high, "bonded_nm": None, "other_nm": None, "barrier_kJ_mol": None}
+            if others:
+                low, high = max(((r.low, r.high) for r in others), key=lambda ends: ends[1] - ends[0])
+                height = barrier.STIFFNESS * (high - low) ** 2 / 32
+                table |= {"bonded_nm": low, "other_nm": high, "barrier_kJ_mol": height}
+            yield Observed("unsampled", {"case": f"{name}_{words}"}, f"{frames.n_frames} frames", table, {}, frames)
+
+
+def _profiles(chapter: Chapter, name: str, loaded: dict[str, steps.Reference]) -> Iterator[Observed]:
+    """By positions and forces of all frames; by models, which have no noise of their own, in every EVERY-th."""
+    frames, beads = {k: reference.split.train for k, reference in loaded.items()}, loaded["sum"].beads
+    paths = kinds(tuple(beads.species_names[s] for s in beads.species), beads.bonds)[PROFILED[name]]
+    size, n = paths.shape[1], frames["sum"].n_frames
+    angle, _ = torsion.end_torques(frames["sum"], paths)
+    profiles = {"positions": (torsion.profile_from_positions(angle, size, TEMPERATURE_K), f"{n} frames")}
+    by_forces = frames | {k: _with_forces(chapter, k, loaded, frames) for k in _models(chapter, name)}
+    for case, of_case in by_forces.items():
+        words = f"{n} frames" if case in frames else f"{of_case.n_frames} of {n} frames"
+        torques = torsion.end_torques(of_case, paths)
+        profiles[case] = torsion.profile_from_forces(*torques, size, TEMPERATURE_K), words
+    for case, (profile, words) in profiles.items():
+        js, noise = profile.distance(profiles["positions"][0])
+        table = {"js": None if case == "positions" else js, "js_noise": noise}
+        if size == 4:
+            keys = ("gauche", "gauche_low", "gauche_high", "barrier_kJ_mol", "barrier_kJ_mol_error")
+            table |= dict(zip(keys, (*profile.gauche(), *profile.barrier()), strict=True))
+        else:
+            table |= dict(zip(("mean", "mean_error"), profile.mean(), strict=True))
+        curves = {key: getattr(profile, key) for key in ("centres", "free_energy", "error", "density")}
+        config = {"case": case if case.startswith(name) else f"{name}_{case}"}
+        yield Observed("mean_torque", config, words, table, curves, frames["sum"])
+
+
+def _models(chapter: Chapter, name: str) -> list[str]:
+    """Splines, which are solved for anew, and the networks that are published, by their labels."""
+    cases = [label.removeprefix("mean_force_") for label in chapter.labels if label.startswith(f"mean_force_{name}_")]
+    return [k for k in cases if "spline" in k or (k in chapter.labels and chapter.model(k).is_file())]
+
+
+def _with_forces(chapter: Chapter, case: str, loaded: dict, frames: dict[str, Frames]) -> Frames:
+    """Some of the training frames with the forces of a model that learnt from them, or from others."""
+    force_map = "optimised" if case.endswith("optimised") else "sum"
+    few = frames[force_map][::EVERY]
+    if "spline" in case:
+        knots = splines.for_frames(terms(loaded[force_map].beads), frames[force_map], SplineConfig())
+        return replace(few, force=train_splines.predict(knots, train_splines.solve_for(knots, frames[force_map]), few))
+    _, potential, params = saved.read(chapter.model(case))
+    return replace(few, force=train.predict(potential, params, few))
+
+
+def of_backbones(chapter: Chapter) -> Iterator[Observed]:
+    """Of capped residues: the free energy along psi by optimised mean torques, and the share of alpha by forces and positions."""
+    for residue, name, reference in BACKBONES:
+        for force_map in ("sum", "optimised"):
+            config = steps.configure(
+                "amino_acids", profile="laptop", residue=residue, map=name, reference=reference, force_map=force_map
+            )
+            data = steps.load(config)
+            frames = data.split.train
+            torques = torsion.optimised_torque(frames.position, frames.force, data.beads.dihedrals["psi"])
+            pmf = torsion.pmf_from_mean_torque(*torques)
+            share = dict(
+                zip(("alpha_forces", "alpha_low", "alpha_high"), pmf.share(*ALPHA, TEMPERATURE_K), strict=True)
+            )
+            inside = (pmf.centres > ALPHA[0]) & (pmf.centres < ALPHA[1])
+            table = share | {"alpha_positions": float(pmf.population[inside].sum()), "error_kJ_mol": pmf.error_kJ_mol}
+            curves = {"centres": pmf.centres, "free_energy": pmf.free_energy, "error": pmf.draws.std(0)}
+            settings = flat({"data": {k: v for k, v in asdict(config.data).items() if k != "mirror"}})
+            curves |= {"population": pmf.population}
+            yield Observed("mean_torque", settings, f"{frames.n_frames} frames", table, curves, frames)
+
+
+def of_runs(chapter: Chapter) -> Iterator[Observed]:
+    """Of the chain: means over parts of the reference's runs, which start as a helix and stretched out in turn."""
+    data = steps.load(steps.configure("polyalanine", profile="laptop", map="chain_core_beta"))
+    series = of_reference(data.frames, data.beads)
+    valid = series["valid"]
+    helix, late = np.arange(len(valid))[:, None] % 2 == 0, np.arange(valid.shape[1]) >= valid.shape[1] // 2
+    for k, chosen in enumerate((valid, valid & helix, valid & ~helix, valid & ~helix & late)):
+        numbers, n = chain.numbers(series | {"valid": chosen}), int(chosen.sum())
+        table = {"n_frames": n} | {k: v for k, v in numbers.items() if k.removesuffix("_error") in OF_PARTS}
+        curves = {} if k else _convergence(data.frames, series)
+        yield Observed("reference", {"case": f"part_{k}"}, f"{n} frames", table, curves, data.frames)
+
+
+def _convergence(frames: Frames, series: dict) -> dict[str, np.ndarray]:
+    runs, divergence = chain.convergence(chain.counts(series))
+    time, n = frames.sampled_ps, len(series["valid"])
+    run_ns = float(time[-1] - time[0]) / PS_PER_NS / n
+    return {"length_ns": runs * run_ns, "divergence": divergence}
