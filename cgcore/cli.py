@@ -83,6 +83,15 @@ def results(
         typer.echo(path)
 
 
+@app.command("observe-references")
+def observe_references(
+    folder: Annotated[Path, typer.Option(help="The results of the chapters.")] = Path("book/results"),
+):
+    """Compute anew what the chapters say of their references alone, and draw their figures; it takes minutes."""
+    for path in _run(lambda: _book("reference_rows").observe(folder)):
+        typer.echo(path)
+
+
 @app.command()
 def maps():
     """List the maps and typings of beads that come with the package."""

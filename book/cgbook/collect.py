@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from cgbook import views
 from cgbook.results import BOOK, Chapter, ResultError, as_rows, flat, load, save
 from cgcore import plots
 from cgcore.potentials import saved
@@ -23,7 +24,7 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
 
     Raises StoreError for a folder that is not a finished observation, and for a configuration that is there.
     """
-    chapter = load(folder)
+    chapter, written = load(folder), []
     for path in observed:
         if not (path / "manifest.json").is_file():
             raise StoreError(f"{path}: want a finished observation, runs/<system>/<id>, with its manifest.json")
@@ -41,8 +42,9 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
             data = {name: made["config"]["data"][name] for name in ("reference", "residue", "map", "typing")}
             about = {"kind": "reference", "config": flat({"data": data}), "sampling": "", "cost": {}}
             _add(chapter, f"{made['data']['compared']}", about, table, {"data": made["data"]}, theirs, True)
+        written += views.write(made, path.parents[1], folder, replace=replace)
     save(chapter)
-    return draw(load(folder))
+    return written + draw(load(folder))
 
 
 def sampling(manifest: dict) -> str:

@@ -54,16 +54,15 @@ def _surfaces(places: Sequence[Sequence[str | None]], panel: Callable, of_panel:
     return figure
 
 
-def density(ax, chapter: Chapter, label: str, name: str, **line):
+def density(ax, curves: dict, name: str, **line):
     """The density of a bonded quantity, with a band of BAND standard deviations over replicas or blocks."""
-    curves = chapter.curves(label)
     plots.density(ax, name, curves[f"{name}_edges"], curves[name], BAND * curves[f"{name}_sd"], **line)
 
 
-def rdf(ax, chapter: Chapter, label: str, **line):
+def rdf(ax, curves: dict, **line):
     """g of two A beads from where it begins, with such a band."""
-    r, g, sd = (chapter.curves(label)[name] for name in ("r", "g_AA", "g_AA_sd"))
-    plots.rdf(ax, r, g, BAND * sd, legend=False, **line)
+    r, g = curves["r"], curves["g_AA"]
+    plots.rdf(ax, r, g, BAND * curves["g_AA_sd"], legend=False, **line)
     ax.set(ylabel=r"$g_\mathrm{AA}(r)$", xlim=(max(0.0, float(r[np.flatnonzero(g)[0]]) - 0.05), 1.3))
 
 

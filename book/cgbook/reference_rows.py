@@ -44,7 +44,7 @@ OF_PARTS = ("helicity", "handedness", "helical", "left_handed", "left_handed_hel
 
 
 class Observed(NamedTuple):
-    """One run: its configuration, what it rests on, its table, its curves, and the frames behind it."""
+    """One run. frames: behind it; model: the run whose network was asked for forces, if any."""
 
     kind: str
     config: dict
@@ -52,6 +52,7 @@ class Observed(NamedTuple):
     table: dict
     curves: dict[str, np.ndarray]
     frames: Frames
+    model: str | None = None
 
 
 def observe(results: Path = BOOK / "results") -> list[Path]:
@@ -61,11 +62,12 @@ def observe(results: Path = BOOK / "results") -> list[Path]:
         chapter = load(results / name)
         about = {"versions": versions(), "git": git_state(), "device": device(), "seed": 0}
         for made in of_chapter(chapter):
-            identity = json.dumps([made.kind, made.config], sort_keys=True)
-            there = [k for k, run in chapter.runs.items() if (run["kind"], run["config"]) == made[:2]]
+            identity = json.dumps(made[:2], sort_keys=True)
+            there = [run for run, known in chapter.runs.items() if (known["kind"], known["config"]) == made[:2]]
             run = there[0] if there else hashlib.sha256(identity.encode()).hexdigest()[:12]
             kept = {"kind": made.kind, "config": made.config, "sampling": made.sampling, "cost": {}}
-            _add(chapter, run, kept, made.table, about | {"data": frames_hash(made.frames)}, made.curves, True)
+            manifest = about | {"data": frames_hash(made.frames), "model": made.model}
+            _add(chapter, run, kept, made.table, manifest, made.curves, True)
         save(chapter)
         written += draw(load(results / name))
     return written
@@ -105,40 +107,33 @@ def _profiles(chapter: Chapter, name: str, loaded: dict[str, steps.Reference]) -
     paths = kinds(tuple(beads.species_names[s] for s in beads.species), beads.bonds)[PROFILED[name]]
     size, n = paths.shape[1], frames["sum"].n_frames
     angle, _ = torsion.end_torques(frames["sum"], paths)
-    profiles = {"positions": (torsion.profile_from_positions(angle, size, TEMPERATURE_K), f"{n} frames")}
-    by_forces = frames | {k: _with_forces(chapter, k, loaded, frames) for k in _models(chapter, name)}
-    for case, of_case in by_forces.items():
-        words = f"{n} frames" if case in frames else f"{of_case.n_frames} of {n} frames"
-        torques = torsion.end_torques(of_case, paths)
-        profiles[case] = torsion.profile_from_forces(*torques, size, TEMPERATURE_K), words
-    for case, (profile, words) in profiles.items():
-        js, noise = profile.distance(profiles["positions"][0])
-        table = {"js": None if case == "positions" else js, "js_noise": noise}
-        if size == 4:
-            keys = ("gauche", "gauche_low", "gauche_high", "barrier_kJ_mol", "barrier_kJ_mol_error")
-            table |= dict(zip(keys, (*profile.gauche(), *profile.barrier()), strict=True))
+    positions = torsion.profile_from_positions(angle, size, TEMPERATURE_K)
+    for label in (label for label in chapter.labels if label.startswith(f"mean_force_{name}_")):
+        case = label.removeprefix("mean_force_")
+        source, network = case.removeprefix(f"{name}_"), case in chapter.labels and "spline" not in case
+        if network and not chapter.model(case).is_file():
+            continue  # a network that was not kept: its numbers stay
+        if source == "positions":
+            profile, words = positions, f"{n} frames"
         else:
-            table |= dict(zip(("mean", "mean_error"), profile.mean(), strict=True))
+            own = frames[source] if source in frames else _with_forces(chapter, case, loaded, network)
+            profile = torsion.profile_from_forces(*torsion.end_torques(own, paths), size, TEMPERATURE_K)
+            words = f"{n} frames" if source in frames else f"{own.n_frames} of {n} frames"
+        table = profile.table(positions) | ({"js": None} if source == "positions" else {})
         curves = {key: getattr(profile, key) for key in ("centres", "free_energy", "error", "density")}
-        config = {"case": case if case.startswith(name) else f"{name}_{case}"}
-        yield Observed("mean_torque", config, words, table, curves, frames["sum"])
+        model = chapter.run(case) if network else None
+        yield Observed("mean_torque", {"case": case}, words, table, curves, frames["sum"], model)
 
 
-def _models(chapter: Chapter, name: str) -> list[str]:
-    """Splines, which are solved for anew, and the networks that are published, by their labels."""
-    cases = [label.removeprefix("mean_force_") for label in chapter.labels if label.startswith(f"mean_force_{name}_")]
-    return [k for k in cases if "spline" in k or (k in chapter.labels and chapter.model(k).is_file())]
-
-
-def _with_forces(chapter: Chapter, case: str, loaded: dict, frames: dict[str, Frames]) -> Frames:
-    """Some of the training frames with the forces of a model that learnt from them, or from others."""
-    force_map = "optimised" if case.endswith("optimised") else "sum"
-    few = frames[force_map][::EVERY]
-    if "spline" in case:
-        knots = splines.for_frames(terms(loaded[force_map].beads), frames[force_map], SplineConfig())
-        return replace(few, force=train_splines.predict(knots, train_splines.solve_for(knots, frames[force_map]), few))
-    _, potential, params = saved.read(chapter.model(case))
-    return replace(few, force=train.predict(potential, params, few))
+def _with_forces(chapter: Chapter, case: str, loaded: dict[str, steps.Reference], network: bool) -> Frames:
+    """Some of the training frames with the forces of a published network, or of splines, which are solved for anew."""
+    reference = loaded["optimised" if case.endswith("optimised") else "sum"]
+    learnt, few = reference.split.train, reference.split.train[::EVERY]
+    if network:
+        _, potential, params = saved.read(chapter.model(case))
+        return replace(few, force=train.predict(potential, params, few))
+    knots = splines.for_frames(terms(reference.beads), learnt, SplineConfig())
+    return replace(few, force=train_splines.predict(knots, train_splines.solve_for(knots, learnt), few))
 
 
 def of_backbones(chapter: Chapter) -> Iterator[Observed]:
@@ -157,9 +152,9 @@ def of_backbones(chapter: Chapter) -> Iterator[Observed]:
             )
             inside = (pmf.centres > ALPHA[0]) & (pmf.centres < ALPHA[1])
             table = share | {"alpha_positions": float(pmf.population[inside].sum()), "error_kJ_mol": pmf.error_kJ_mol}
-            curves = {"centres": pmf.centres, "free_energy": pmf.free_energy, "error": pmf.draws.std(0)}
+            curves = pmf._asdict() | {"error": pmf.draws.std(0)}
+            del curves["draws"]
             settings = flat({"data": {k: v for k, v in asdict(config.data).items() if k != "mirror"}})
-            curves |= {"population": pmf.population}
             yield Observed("mean_torque", settings, f"{frames.n_frames} frames", table, curves, frames)
 
 
@@ -169,15 +164,10 @@ def of_runs(chapter: Chapter) -> Iterator[Observed]:
     series = of_reference(data.frames, data.beads)
     valid = series["valid"]
     helix, late = np.arange(len(valid))[:, None] % 2 == 0, np.arange(valid.shape[1]) >= valid.shape[1] // 2
+    runs, divergence = chain.convergence(chain.counts(series))
+    run_ns = float(np.ptp(data.frames.sampled_ps[[0, -1]])) / PS_PER_NS / len(valid)
     for k, chosen in enumerate((valid, valid & helix, valid & ~helix, valid & ~helix & late)):
         numbers, n = chain.numbers(series | {"valid": chosen}), int(chosen.sum())
         table = {"n_frames": n} | {k: v for k, v in numbers.items() if k.removesuffix("_error") in OF_PARTS}
-        curves = {} if k else _convergence(data.frames, series)
+        curves = {} if k else {"length_ns": runs * run_ns, "divergence": divergence}
         yield Observed("reference", {"case": f"part_{k}"}, f"{n} frames", table, curves, data.frames)
-
-
-def _convergence(frames: Frames, series: dict) -> dict[str, np.ndarray]:
-    runs, divergence = chain.convergence(chain.counts(series))
-    time, n = frames.sampled_ps, len(series["valid"])
-    run_ns = float(time[-1] - time[0]) / PS_PER_NS / n
-    return {"length_ns": runs * run_ns, "divergence": divergence}

@@ -23,13 +23,13 @@ def draw(chapter):
         lines = [("reference", f"reference_{name}", REFERENCE_LINE), ("splines", f"{name}_spline", SPLINE_LINE)]
         lines += [("MACE", mace, MACE_LINE)]
         if two_site:
-            density(above, chapter, mace, quantity, **MACE_LINE, linewidth=0.9, linestyle=":")
+            density(above, chapter.curves(mace), quantity, **MACE_LINE, linewidth=0.9, linestyle=":")
         else:
             lines += [("MACE, optimised forces", f"{MACE[name]}_optimised", OPTIMISED_LINE)]
         for words, label, line in lines:
             shown = "nearest" if two_site and words == "MACE" else quantity
-            density(above, chapter, label, shown, label=words, **line)
-            rdf(below, chapter, label, **line)
+            density(above, chapter.curves(label), shown, label=words, **line)
+            rdf(below, chapter.curves(label), **line)
         above.set_title(chapter.title(f"{name}_spline").partition(",")[0])
     axes[0, 2].set_xlabel("Bond or nearest neighbour (nm)")
     for ax in axes[1, 1:]:

@@ -17,13 +17,13 @@ def draw(chapter):
         ("three_site_mace_nu1_l1_700pm_barrier", PAIRS),
         ("three_site_mace_nu2_l2_700pm_barrier", MANY),
     ):
-        density(left, chapter, label, "angle_ABA", **line)
+        density(left, chapter.curves(label), "angle_ABA", **line)
     for label, line in (
         ("reference_two_site", reference),
         ("two_site_mace_nu1_l1_800pm_barrier", PAIRS),
         ("two_site_mace_nu2_l2_800pm_barrier", MANY),
     ):
-        rdf(right, chapter, label, **line)
+        rdf(right, chapter.curves(label), **line)
     left.set_title("(a) Three-site", loc="left")
     right.set_title("(b) Two-site", loc="left")
     legend_above(figure)

@@ -87,6 +87,15 @@ class Profile(NamedTuple):
         """Mean of q in rad, and its standard error."""
         return float(self.density @ self.centres), float((self.draws @ self.centres).std())
 
+    def table(self, positions: "Profile") -> dict:
+        """Its divergence js from that of the positions and js_noise from its own draws, bit; gauche and barrier_kJ_mol of a
+        dihedral, the mean of an angle, with errors or limits."""
+        table = dict(zip(("js", "js_noise"), self.distance(positions), strict=True))
+        if len(self.centres) == BINS[3]:
+            return table | dict(zip(("mean", "mean_error"), self.mean(), strict=True))
+        limits = ("gauche", "gauche_low", "gauche_high", "barrier_kJ_mol", "barrier_kJ_mol_error")
+        return table | dict(zip(limits, (*self.gauche(), *self.barrier()), strict=True))
+
     def distance(self, other: "Profile") -> tuple[float, float]:
         """Jensen-Shannon divergence to another's density, and the mean one of own draws to the own density, bit."""
         noise = np.mean([jensen_shannon(draw, self.density) for draw in self.draws])

@@ -1,0 +1,117 @@
+"""Short trajectories of beads to play on pages, cut out of simulations: helices, rearranged bonds, an inversion.
+
+A view has position (T, N, 3) nm, bonds (P, 2) of the first frame, species, names and frame_ps.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from cgcore import mapping
+from cgcore.analysis import chain_bonds, pair_bonds
+from cgcore.analysis.chain_series import series
+from cgcore.geometry import dihedrals, displacement
+from cgcore.mapping import Mapping
+from cgcore.metadynamics.inversion import PAPER
+from cgcore.reference import sets
+from cgcore.store import write_npz
+
+AROUND = {"exchange": 30, "crossing": 20, "switch": 25}
+"""Frames before and after an event."""
+HOLD = {"exchange": 4, "switch": 2}
+"""Frames that new bonds must last, so that the view ends as it says."""
+SHOWN, STEP = 50, 4
+"""Frames of the way to a helix, and every so many of the simulation's."""
+NEAR_VALLEY = 0.5
+"""rad from the bottom of a valley that a frame must be to be on its side."""
+
+
+def write(observation: dict, runs: Path, folder: Path, *, replace: bool = False) -> list[Path]:
+    """Cut the views of an observation out of its simulations, where <runs>/md/<id> has their trajectories; the paths.
+
+    A view that is there stays unless it is to be replaced.
+
+    Args:
+        observation: its manifest. folder: of the chapter.
+    """
+    config, md = observation["config"], observation["config"]["md"]
+    data, (simulation, *_) = config["data"], observation["made_of"]["simulations"]
+    cut = CUTS.get((config["protocol"], data["map"]))
+    if cut is None or not (runs / "md" / simulation / "position.npy").is_file():
+        return []
+    topology, atoms = sets.load(data["reference"], stride=100)
+    beads = mapping.load(data["map"], topology, typing=data["typing"], residue=data["residue"])
+    position, status = (np.load(runs / "md" / simulation / f"{k}.npy", mmap_mode="r") for k in ("position", "status"))
+    valid = np.logical_and.accumulate(status == 0, axis=1)
+    frame_ps, written = md["steps_per_frame"] * md["dt_ps"], []
+    for name, (view, step) in cut(position, valid, beads, np.asarray(atoms.box, float)).items():
+        path = folder / f"{name}.npz"
+        if replace or not path.is_file():
+            usual = {
+                "bonds": np.asarray(beads.bonds),
+                "species": np.array(beads.species),
+                "names": np.array(beads.beads),
+            }
+            view |= {"position": view["position"].astype(np.float32), "frame_ps": np.array(step * frame_ps)}
+            write_npz(path, **usual | view)
+            written.append(path)
+    return written
+
+
+def exchange(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarray) -> dict:
+    """The first two molecules of two beads that swap halves, near each other; the species are the molecules."""
+    bonds = np.asarray(beads.bonds)
+    for x, counted in zip(position, valid, strict=True):
+        x = np.asarray(x[counted], float)
+        found = pair_bonds.follow(x, box, bonds, beads.species, hold=HOLD["exchange"])
+        for frame, rearranged in zip(found.frames, found.beads, strict=True):
+            if len(rearranged) == 4:
+                own = bonds[np.isin(bonds, rearranged).all(1)]
+                shown = _around(x, frame, "exchange")[:, own.ravel()]
+                names = np.repeat(["first molecule", "second molecule"], 2)
+                view = {"position": displacement(shown[:, :1], shown, box), "bonds": np.array([[0, 1], [2, 3]])}
+                return {"exchange": (view | {"species": np.array([0, 0, 1, 1]), "names": names}, 1)}
+    return {}
+
+
+def crossing(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarray) -> dict:
+    """The first transition from one handedness of CA to the other."""
+    four = [beads.beads.index(name) for name in PAPER.beads]
+    for x in position:
+        angle = np.asarray(dihedrals(np.asarray(x, float), [four], np.full(3, np.inf)))[:, 0]
+        if (frame := first_passage(angle)) is not None:
+            return {"crossing": ({"position": _around(x, frame, "crossing")}, 1)}
+    return {}
+
+
+def first_passage(angle: np.ndarray) -> int | None:
+    """The frame at which an angle (T,) rad, of two valleys at opposite signs, first arrives in the other; None if never."""
+    bottom = np.median(np.abs(angle))
+    side = np.where(np.abs(np.abs(angle) - bottom) < NEAR_VALLEY, np.sign(angle), 0)
+    settled = np.flatnonzero(side)
+    passages = np.flatnonzero(np.diff(side[settled]))
+    return int(settled[passages[0] + 1]) if len(passages) else None
+
+
+def chain(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarray) -> dict:
+    """The ways to the most helical frame of either handedness, and the first new bond, where there is one."""
+    measured, views = series(position, valid, beads), {}
+    order = np.where(valid, measured["chi"] * measured["q"], 0.0)
+    for name, place in (("right", order.argmax()), ("left", order.argmin())):
+        replica, frame = np.unravel_index(place, order.shape)
+        chosen = np.arange(max(0, frame - STEP * (SHOWN - 1)), frame + 1)[::-STEP][::-1]
+        views[name] = {"position": position[replica, chosen]}, STEP
+    for x in position:
+        found = chain_bonds.follow(x, beads.bonds, hold=HOLD["switch"])
+        if len(found.frames):
+            finite = x[: len(found.rearranged)]
+            return views | {"switch": ({"position": _around(finite, int(found.frames[0]), "switch")}, 1)}
+    return views
+
+
+def _around(x: np.ndarray, frame: int, name: str) -> np.ndarray:
+    return np.asarray(x[max(0, frame - AROUND[name]) : frame + AROUND[name]])
+
+
+CUTS = {("nvt", "two_site"): exchange, ("inversion", "core_beta"): crossing, ("nvt", "chain_ca"): chain}
+"""By protocol and map."""
