@@ -64,12 +64,9 @@ def draw(chapter: Chapter) -> list[Path]:
     """
     written = []
     for path in sorted((BOOK / "figures").glob(f"{chapter.name}_*.py")):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
         try:
             with plots.style():
-                figure = module.draw(chapter)
+                figure = module_of(path).draw(chapter)
         except ResultError as missing:
             print(f"{path.stem}: not drawn, {missing}", flush=True)
             continue
@@ -77,6 +74,14 @@ def draw(chapter: Chapter) -> list[Path]:
         figure.savefig(written[-1], dpi=DPI)
         plt.close(figure)
     return written
+
+
+def module_of(path: Path):
+    """A figure's module, which is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def check_labels(chapter: Chapter) -> list[str]:

@@ -1,0 +1,79 @@
+"""Figures of the chapters: drawn from the published results, with units on axes, and refused where a label is missing."""
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from cgbook import collect
+from cgbook.results import ResultError, load
+from cgcore import plots
+
+BOOK = Path(__file__).parents[2] / "book"
+FIGURES = sorted((BOOK / "figures").glob("*.py"))
+LONGEST = 60
+UNIT = ("(°)", "(nm)", "(nm³)", "(10⁻³ nm³)", "(kJ/mol)", "(kcal/mol)", "(1/°)", "(1/nm)", "(ps)", "(ns)", "(fs)", "(K)", "(s)", "(%)")
+UNIT += ("(bit)", "(meV/Å)", "meV/Å", "(10³ (meV/Å)²)", "(GB)", "ms per step", "µs per bead and step")
+BARE = ("", "Helicity Q", "Share of residues", r"$g_\mathrm{AA}(r)$", "beads", "replicas", "training frames")
+BARE += ("Four-site", "Three-site", "Two-site")
+"""Of numbers without a unit, and of rows."""
+
+
+def of_path(path: Path) -> tuple[str, str]:
+    """The chapter and the name of a figure module."""
+    chapter = max((c.name for c in (BOOK / "results").iterdir() if path.stem.startswith(f"{c.name}_")), key=len)
+    return chapter, path.stem.removeprefix(f"{chapter}_")
+
+
+@pytest.mark.parametrize("path", FIGURES, ids=lambda path: path.stem)
+def test_a_figure_is_drawn_from_the_published_results_without_warnings(path):
+    chapter, name = of_path(path)
+    results = load(BOOK / "results" / chapter)
+    assert (results.folder / f"{name}.png").is_file() and len(path.read_text().splitlines()) <= LONGEST
+    with plots.style(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = collect.module_of(path).draw(results)
+        figure.canvas.draw()
+    labels = {label for ax in figure.axes if ax.axison for label in (ax.get_xlabel(), ax.get_ylabel())}
+    assert not [label for label in labels if not label.endswith(UNIT) and label not in BARE]
+    texts = [text for ax in figure.axes for text in (ax.title, ax.xaxis.label, *ax.get_xticklabels())]
+    assert min(text.get_fontsize() for text in texts) * collect.DPI / 72 >= 8  # pixels
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("path", [p for p in FIGURES if not p.stem.endswith("_maps")], ids=lambda path: path.stem)
+def test_a_figure_without_its_runs_says_which_label_it_misses(path):
+    chapter, _ = of_path(path)
+    empty = replace(load(BOOK / "results" / chapter), runs={}, rows={})
+    with plots.style(), pytest.raises(ResultError, match="want one run with"):
+        collect.module_of(path).draw(empty)
+    plt.close("all")
+
+
+def test_surfaces_have_labels_outside_alone():
+    with plots.style():
+        figure = collect.module_of(BOOK / "figures" / "amino_acids_figure3.py").draw(load(BOOK / "results" / "amino_acids"))
+    panels = [ax for ax in figure.axes[:-1] if ax.axison]
+    assert len(panels) == 11 and sum(ax.get_ylabel() != "" for ax in panels) == 3
+    assert sum(ax.get_xlabel() != "" for ax in panels) == 4
+    assert panels[0].get_title() == "Reference (5.01 ns)"
+    plt.close(figure)
+
+
+def test_the_pictures_show_the_numbers_of_the_table():
+    """Bars of the force maps are the rows; the panel of handedness has a line for each replica."""
+    results = load(BOOK / "results" / "potentials")
+    with plots.style():
+        figure = collect.module_of(BOOK / "figures" / "potentials_force_maps.py").draw(results)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights[1] == results.value("force_map_gain_four_site", "sum_force_rmse_meV_per_A")
+    chain = load(BOOK / "results" / "polyalanine")
+    with plots.style():
+        series = collect.module_of(BOOK / "figures" / "polyalanine_series.py").draw(chain)
+    drawn = sorted(line.get_ydata()[-1] for line in series.axes[0].lines[:-1])
+    assert_allclose(drawn, np.sort(1000 * chain.curves("chain_ca")["chi"][:, -1]))
+    plt.close("all")
