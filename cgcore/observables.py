@@ -17,6 +17,8 @@ from .config import RunConfig
 from .doctor.molecule import kinds as molecule_kinds
 from .doctor.vibrations import fastest
 from .frames import Ensemble
+from .potentials import barrier
+from .unsampled import unsampled_ranges
 
 SKIPPED = 0.1
 """Of each replica of a liquid, the part at the beginning that does not count."""
@@ -28,6 +30,8 @@ STRIDE, BLOCKS = 10, 10
 """Of the reference's frames by which the time step is predicted."""
 EVERY = 8
 """Every so many of the training frames are enough for a model's mean torque, which has no noise."""
+ALPHA_PSI = tuple(np.radians([-100.0, 50.0]))
+"""The side of psi where alpha is."""
 
 
 def of_backbone(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]:
@@ -121,6 +125,40 @@ def profiles_from_forces(config: RunConfig, reference, forces: np.ndarray | None
             learnt = torsion.profile_from_forces(*torsion.end_torques(by_forces, paths), size, config.md.temperature_K)
             profiles[name] = known, learnt
     return profiles
+
+
+def of_mean_torque(frames, beads, temperature_K: float) -> tuple[dict, dict[str, np.ndarray]]:
+    """The free energy along psi by the optimised mean torque of mapped frames, its standard error, and where they are.
+
+    alpha_forces with its 95 % limits, and alpha_positions: the share of molecules on the side of psi where alpha is.
+    """
+    pmf = torsion.pmf_from_mean_torque(*torsion.optimised_torque(frames.position, frames.force, beads.dihedrals["psi"]))
+    alpha = pmf.share(*ALPHA_PSI, temperature_K)
+    table = dict(zip(("alpha_forces", "alpha_low", "alpha_high"), alpha, strict=True))
+    inside = (pmf.centres > ALPHA_PSI[0]) & (pmf.centres < ALPHA_PSI[1])
+    table |= {"alpha_positions": float(pmf.population[inside].sum()), "error_kJ_mol": pmf.error_kJ_mol}
+    curves = {name: getattr(pmf, name) for name in ("centres", "free_energy", "population")}
+    return table, curves | {"error": pmf.draws.std(0)}
+
+
+def unsampled_pairs(beads, frames) -> dict[str, dict]:
+    """Where frames of a liquid have no pair of beads, by the names of both species.
+
+    shortest_nm: how near two beads of them come; bonded_nm and other_nm: where the widest range without any pair begins and
+    ends; barrier_kJ_mol: the height of the barrier prior there. None where there is no such range.
+    """
+    position, no_bonds = np.asarray(frames.position, float), np.zeros((0, 2), int)
+    ranges = unsampled_ranges(beads.species, no_bonds, position, np.asarray(frames.box), from_zero=True)
+    tables = {}
+    for pair in dict.fromkeys(r.pair for r in ranges):
+        first, *others = (r for r in ranges if r.pair == pair)
+        table = {"shortest_nm": first.high, "bonded_nm": None, "other_nm": None, "barrier_kJ_mol": None}
+        if others:
+            widest = max(others, key=lambda r: r.high - r.low)
+            height = barrier.STIFFNESS * (widest.high - widest.low) ** 2 / 32
+            table |= {"bonded_nm": widest.low, "other_nm": widest.high, "barrier_kJ_mol": height}
+        tables["".join(beads.species_names[s] for s in pair)] = table
+    return tables
 
 
 def least_helical(frames, beads, n: int) -> np.ndarray:

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from cgcore import data, mapping
 from cgcore.analysis import chain_bonds, helix
 from cgcore.analysis.blocks import between_halves
-from cgcore.analysis.chain import chain, counts, numbers, reflected, turns
-from cgcore.analysis.chain_series import backbone, ca_beads, least_helical, of_reference, series
+from cgcore.analysis.chain import chain, convergence, counts, numbers, reflected, turns
+from cgcore.analysis.chain_series import backbone, ca_beads, least_helical, of_reference, over_replicas, series
 from cgcore.analysis.surface import asymmetry, jensen_shannon
 from cgcore.frames import Ensemble, Frames
 from cgcore.reference import sets
@@ -147,7 +147,7 @@ def test_a_racemic_run_is_symmetric_and_a_right_handed_one_is_not(reference):
     racemic, _ = chain(ensemble(both, beads.beads), ala15, beads, temperature_K=300.0)
     assert racemic["handedness_symmetry"] == 0 < racemic["handedness_symmetry_floor"]
     assert racemic["left_handed"] == pytest.approx(0.5) and racemic["left_given_helical"] == pytest.approx(0.5)
-    assert racemic["left_of_helical_error"] > 0.05 and racemic["js_reference"] > 0.2
+    assert racemic["left_given_helical_error"] > 0.05 and racemic["js_reference"] > 0.2
     assert racemic["alpha"] == pytest.approx(racemic["mirror_alpha"])
     assert np.nanmean(arrays["alpha"]) == pytest.approx(right["alpha"], abs=1e-6)
     halves = right["alpha_early"] + right["alpha_late"]
@@ -199,7 +199,7 @@ def test_an_end_that_is_bonded_anew_is_a_switch_when_it_lasts():
     lasting = chain_bonds.follow(np.stack([LINE] * 2 + [switched] * 4), BONDS, hold=3)
     assert_array_equal(lasting.frames, [4])
     assert_array_equal(lasting.gained, [[0, 2]])
-    assert_allclose(lasting.switched, [0, 0, 0, 0, 0.2, 0.2])
+    assert_allclose(lasting.rearranged, [0, 0, 0, 0, 0.2, 0.2])
     brief = chain_bonds.follow(np.stack([LINE, switched, switched, LINE, switched]), BONDS, hold=3)
     assert len(brief.frames) == 0 and not brief.switched.any()
     back = chain_bonds.follow(np.stack([switched] * 3 + [LINE] * 3), BONDS, hold=3)
@@ -215,7 +215,7 @@ def test_beads_that_touch_are_no_bond_while_that_of_either_holds():
     assert np.linalg.norm(touching[0] - LINE[2]) < 0.37
     assert [0, 2] in chain_bonds.tree(touching).tolist() and [0, 2] not in chain_bonds.tree(touching, BONDS).tolist()
     found = chain_bonds.follow(np.stack([LINE] + [touching] * 5), BONDS, hold=3)
-    assert len(found.frames) == 0 and not found.switched.any()
+    assert len(found.frames) == 0 and not found.rearranged.any()
 
 
 def test_rates_and_ends_of_replicas_that_break_in_three_ways():
@@ -232,3 +232,20 @@ def test_rates_and_ends_of_replicas_that_break_in_three_ways():
     assert table["rearranged_end"] == pytest.approx(0.2 / 4)
     ends = chain_bonds.endings(np.array([10, 4, 4, 4]), runs, found, within=5)
     assert ends == ["whole", "rearranged", "stretched", "not_finite"]
+
+
+def test_halves_of_the_reference_come_together(reference):
+    beads, frames = reference
+    n = counts(of_reference(frames, beads))
+    sizes, divergence = convergence(n)
+    assert sizes.tolist() == list(range(1, 11)) and divergence[-1] < divergence[0] / 2
+    assert_allclose(convergence(np.repeat(n.sum(0)[None], 6, axis=0))[1], 0, atol=1e-12)
+    with pytest.raises(ValueError, match="four blocks or more, got 3"):
+        convergence(n[:3])
+
+
+def test_means_over_replicas_are_of_those_that_count():
+    values = np.array([[1.0, 2.0, np.nan], [3.0, np.nan, np.nan], [2.0, 4.0, 5.0]])
+    mean, error = over_replicas(values)
+    assert_allclose(mean, [2.0, 3.0, np.nan])
+    assert_allclose(error, [np.sqrt(1 / 3), np.sqrt(2 / 2), np.nan])

@@ -222,3 +222,22 @@ def test_bonds_and_frames_without_forces_are_refused():
         torsion.end_torques(frames_of(x, None), QUAD)
     with pytest.raises(DataError, match=r"want paths of three or four beads, .* got \(1, 2\)"):
         torsion.end_torques(frames_of(x, np.zeros_like(x)), QUAD[:, :2])
+
+
+def test_a_table_has_the_numbers_of_a_profile():
+    quads, frames = chains(300, 2)
+    phi, torque = torsion.end_torques(frames, quads)
+    positions, forces = torsion.profile_from_positions(phi, 4, T), torsion.profile_from_forces(phi, torque, 4, T)
+    table = forces.table(positions)
+    assert table["js"] == forces.distance(positions)[0] > positions.table(positions)["js"] == 0
+    assert (table["gauche"], table["gauche_low"], table["gauche_high"]) == forces.gauche()
+    assert table.keys() - {"js", "js_noise"} == {
+        *("gauche", "gauche_low", "gauche_high", "barrier_kJ_mol", "barrier_kJ_mol_error")
+    }
+
+
+def test_a_density_above_its_mean_has_its_free_energy():
+    population = np.array([0.5, 0.25, 0.25, 0.0])
+    F = torsion.above_mean(np.array([2.0, 1.0, 1.0, 0.0]), population, T)
+    assert np.isnan(F[3]) and F[1] - F[0] == pytest.approx(kT(T) * np.log(2))
+    assert F[:3] @ population[:3] == pytest.approx(0, abs=1e-12)

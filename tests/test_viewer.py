@@ -14,10 +14,11 @@ import pytest
 from matplotlib import image
 from matplotlib.colors import to_rgb
 from nbclient import NotebookClient
+from numpy.testing import assert_allclose
 
-from cgcore import viewer
-from cgcore.book.run import KERNEL
+from cgcore import mapping, viewer
 from cgcore.geometry import superposition
+from cgcore.reference import sets
 
 ATOMS = np.array([[0.0, 0, 0], [0.15, 0, 0], [0.2, 0.14, 0], [0.2, 0.2, 0.09], [0.1, -0.05, 0.09]])
 ELEMENTS = "CCNHH"
@@ -163,6 +164,18 @@ def test_what_does_not_fit_is_named(changed, says):
         shown(**changed)
 
 
+def test_the_first_molecule_of_a_liquid_is_shown_alone():
+    topology, atoms = sets.load("hexane", stride=400)
+    beads = mapping.load("three_site", topology, residue="hex")
+    position = mapping.apply(beads, atoms).position[0]
+    x, elements, atom_bonds, kept, _, names, bonds = viewer.first_molecule(topology, atoms.position[0], beads, position)
+    assert (len(x), elements.count("C"), len(atom_bonds)) == (20, 6, 19)
+    assert "".join(names) == "ABA" and bonds == [(0, 1), (1, 2)]
+    assert_allclose(kept[1], np.asarray(beads.weights)[1, :20] @ x, atol=1e-6)
+    words = viewer.show_molecule(topology, atoms.position[0], beads, position, alt="Hexane", caption="A liquid").data
+    assert "A liquid" in words and 'alt="Hexane"' in words
+
+
 def test_text_from_outside_is_escaped():
     text = shown(alt="<b>&", caption="</script><i>")
     assert "&lt;b&gt;&amp;" in text and "&lt;/script&gt;&lt;i&gt;" in text
@@ -211,7 +224,7 @@ def test_a_live_trajectory_has_a_slider_over_its_frames(kernel):
 
 def test_kernels_of_the_runner_and_processes_without_a_kernel_show_pages(kernel, monkeypatch):
     assert viewer.live()
-    monkeypatch.setenv(viewer.OFFLINE, KERNEL[viewer.OFFLINE])
+    monkeypatch.setenv(viewer.OFFLINE, "1")  # as the runner of notebooks does
     assert not viewer.live() and "molview" in shown()
     monkeypatch.delenv(viewer.OFFLINE)
     monkeypatch.setattr("IPython.get_ipython", lambda: None)
@@ -224,8 +237,8 @@ def test_kernels_of_the_runner_and_processes_without_a_kernel_show_pages(kernel,
 @pytest.mark.parametrize("runner, mime", [(False, "application/vnd.jupyter.widget-view+json"), (True, "text/html")])
 def test_what_a_kernel_shows(monkeypatch, runner, mime):
     monkeypatch.delenv(viewer.OFFLINE, raising=False)
-    for name, value in KERNEL.items() if runner else ():
-        monkeypatch.setenv(name, value)
+    if runner:
+        monkeypatch.setenv(viewer.OFFLINE, "1")
     cell = f"from cgcore import viewer\nx = {BEADS.tolist()}\n"
     cell += f"viewer.show(x, 'CCN', [], x, {SPECIES}, {NAMES}, {BONDS}, alt='Beads')"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])

@@ -23,7 +23,7 @@ def ramachandrans(chapter: Chapter, places: Sequence[Sequence[str | None]]):
         title = f"{chapter.title(label).replace('all species', 'all')} ({ns:.3g} ns)"
         return plots.ramachandran(ax, curves["F"], curves["edges"], title, vmax=VMAX, colourbar=False)
 
-    return _surfaces(places, panel, (2.9, 3.05), (0.9, 0.3))
+    return _surfaces(places, panel)
 
 
 def helices(chapter: Chapter, labels: Sequence[str]):
@@ -33,23 +33,22 @@ def helices(chapter: Chapter, labels: Sequence[str]):
         F, chi_edges, q_edges = (chapter.curves(label)[name] for name in ("F", "chi_edges", "q_edges"))
         return plots.helix_surface(ax, F, chi_edges, q_edges, chapter.title(label), vmax=VMAX, colourbar=False)
 
-    return _surfaces([labels], panel, (2.9, 3.4), (1.0, 0.0))
+    return _surfaces([labels], panel)
 
 
-def _surfaces(places: Sequence[Sequence[str | None]], panel: Callable, of_panel: tuple, margin: tuple):
-    """Panels of `of_panel` inches with one colour bar; labels only at the first of each row and the lowest of each column."""
-    shape = len(places), len(places[0])
-    size = [count * inches + more for count, inches, more in zip(shape[::-1], of_panel, margin, strict=True)]
-    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, sharey=True, squeeze=False)
+def _surfaces(places: Sequence[Sequence[str | None]], panel: Callable):
+    """One colour bar for all; labels of axes only at the first panel of each row and the lowest of each column."""
     drawn = np.array([[label is not None for label in row] for row in places])
-    for r, k in np.ndindex(shape):
-        ax, left, below = axes[r, k], drawn[r, :k].any(), drawn[r + 1 :, k].any()
-        if not drawn[r, k]:
-            ax.set_axis_off()
-            continue
-        mesh = panel(ax, places[r][k])
-        ax.tick_params(labelleft=not left, labelbottom=not below)
-        ax.set(**({"ylabel": ""} if left else {}), **({"xlabel": ""} if below else {}))
+    size = (2.9 * drawn.shape[1] + 0.9, 3.05 * len(drawn) + 0.3)
+    figure, axes = plt.subplots(*drawn.shape, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for ax in axes[~drawn]:
+        ax.set_axis_off()
+    for r, k in np.argwhere(drawn):
+        mesh = panel(axes[r, k], places[r][k])
+        first, lowest = not drawn[r, :k].any(), not drawn[r + 1 :, k].any()
+        axes[r, k].tick_params(labelleft=first, labelbottom=lowest)
+        axes[r, k].yaxis.label.set_visible(first)
+        axes[r, k].xaxis.label.set_visible(lowest)
     plots.free_energy_bar(list(axes.flat), mesh)
     return figure
 

@@ -15,24 +15,20 @@ import numpy as np
 
 from cgbook.collect import _add, draw
 from cgbook.results import BOOK, Chapter, flat, load, save
-from cgcore import steps, train, train_splines
+from cgcore import observables, steps, train, train_splines
 from cgcore.analysis import chain, torsion
 from cgcore.analysis.bonded import kinds
 from cgcore.analysis.chain_series import of_reference
 from cgcore.config import SplineConfig
 from cgcore.data import frames_hash
 from cgcore.frames import Frames
-from cgcore.observables import EVERY
-from cgcore.potentials import barrier, saved, splines
+from cgcore.potentials import saved, splines
 from cgcore.potentials.terms import terms
 from cgcore.store.runs import device, git_state, versions
 from cgcore.units import PS_PER_NS
-from cgcore.unsampled import unsampled_ranges
 
 TEMPERATURE_K = 300.0
 PROFILED = {"three_site": "angle_ABA", "four_site": "dihedral_ABBA"}
-ALPHA = tuple(np.radians([-100.0, 50.0]))
-"""The side of psi where alpha is."""
 BACKBONES = (
     ("ala", "core_beta", "ala2_obc2"),
     ("gly", "core", "gly2_obc2"),
@@ -76,9 +72,7 @@ def observe(results: Path = BOOK / "results") -> list[Path]:
 def of_liquid(chapter: Chapter) -> Iterator[Observed]:
     """Of hexane: profiles by positions, by both force maps and by models; ranges without samples for pairs of species.
 
-    js: divergence of a profile from that of the positions, js_noise: of drawing the same frames again, bit; mean in rad;
-    gauche with its 95 % limits; barrier in kJ/mol. shortest_nm: how near two beads of the species come; bonded_nm and
-    other_nm: where the widest range without any pair begins and ends; barrier_kJ_mol: the height of the barrier prior there.
+    Tables of `torsion.Profile.table` and `observables.unsampled_pairs`.
     """
     for name in ("three_site", "four_site", "two_site"):
         loaded = {
@@ -87,22 +81,13 @@ def of_liquid(chapter: Chapter) -> Iterator[Observed]:
         }
         if name in PROFILED:
             yield from _profiles(chapter, name, loaded)
-        beads, frames = loaded["sum"].beads, loaded["sum"].split.train
-        position, no_bonds = np.asarray(frames.position, float), np.zeros((0, 2), int)
-        ranges = unsampled_ranges(beads.species, no_bonds, position, np.asarray(frames.box), from_zero=True)
-        for pair in dict.fromkeys(r.pair for r in ranges):
-            words = "".join(beads.species_names[s] for s in pair)
-            first, *others = [r for r in ranges if r.pair == pair]
-            table = {"shortest_nm": first.high, "bonded_nm": None, "other_nm": None, "barrier_kJ_mol": None}
-            if others:
-                low, high = max(((r.low, r.high) for r in others), key=lambda ends: ends[1] - ends[0])
-                height = barrier.STIFFNESS * (high - low) ** 2 / 32
-                table |= {"bonded_nm": low, "other_nm": high, "barrier_kJ_mol": height}
-            yield Observed("unsampled", {"case": f"{name}_{words}"}, f"{frames.n_frames} frames", table, {}, frames)
+        frames = loaded["sum"].split.train
+        for pair, table in observables.unsampled_pairs(loaded["sum"].beads, frames).items():
+            yield Observed("unsampled", {"case": f"{name}_{pair}"}, f"{frames.n_frames} frames", table, {}, frames)
 
 
 def _profiles(chapter: Chapter, name: str, loaded: dict[str, steps.Reference]) -> Iterator[Observed]:
-    """By positions and forces of all frames; by models, which have no noise of their own, in every EVERY-th."""
+    """By positions and forces of all frames; by models, which have no noise of their own, in every eighth."""
     frames, beads = {k: reference.split.train for k, reference in loaded.items()}, loaded["sum"].beads
     paths = kinds(tuple(beads.species_names[s] for s in beads.species), beads.bonds)[PROFILED[name]]
     size, n = paths.shape[1], frames["sum"].n_frames
@@ -113,13 +98,12 @@ def _profiles(chapter: Chapter, name: str, loaded: dict[str, steps.Reference]) -
         source, network = case.removeprefix(f"{name}_"), case in chapter.labels and "spline" not in case
         if network and not chapter.model(case).is_file():
             continue  # a network that was not kept: its numbers stay
-        if source == "positions":
-            profile, words = positions, f"{n} frames"
-        else:
+        profile, table, words = positions, {"js": None}, f"{n} frames"
+        if source != "positions":
             own = frames[source] if source in frames else _with_forces(chapter, case, loaded, network)
-            profile = torsion.profile_from_forces(*torsion.end_torques(own, paths), size, TEMPERATURE_K)
-            words = f"{n} frames" if source in frames else f"{own.n_frames} of {n} frames"
-        table = profile.table(positions) | ({"js": None} if source == "positions" else {})
+            profile, table = torsion.profile_from_forces(*torsion.end_torques(own, paths), size, TEMPERATURE_K), {}
+            words = words if source in frames else f"{own.n_frames} of {n} frames"
+        table = profile.table(positions) | table
         curves = {key: getattr(profile, key) for key in ("centres", "free_energy", "error", "density")}
         model = chapter.run(case) if network else None
         yield Observed("mean_torque", {"case": case}, words, table, curves, frames["sum"], model)
@@ -128,7 +112,7 @@ def _profiles(chapter: Chapter, name: str, loaded: dict[str, steps.Reference]) -
 def _with_forces(chapter: Chapter, case: str, loaded: dict[str, steps.Reference], network: bool) -> Frames:
     """Some of the training frames with the forces of a published network, or of splines, which are solved for anew."""
     reference = loaded["optimised" if case.endswith("optimised") else "sum"]
-    learnt, few = reference.split.train, reference.split.train[::EVERY]
+    learnt, few = reference.split.train, reference.split.train[:: observables.EVERY]
     if network:
         _, potential, params = saved.read(chapter.model(case))
         return replace(few, force=train.predict(potential, params, few))
@@ -137,7 +121,7 @@ def _with_forces(chapter: Chapter, case: str, loaded: dict[str, steps.Reference]
 
 
 def of_backbones(chapter: Chapter) -> Iterator[Observed]:
-    """Of capped residues: the free energy along psi by optimised mean torques, and the share of alpha by forces and positions."""
+    """Of capped residues: the free energy along psi by both force maps (`observables.of_mean_torque`)."""
     for residue, name, reference in BACKBONES:
         for force_map in ("sum", "optimised"):
             config = steps.configure(
@@ -145,15 +129,7 @@ def of_backbones(chapter: Chapter) -> Iterator[Observed]:
             )
             data = steps.load(config)
             frames = data.split.train
-            torques = torsion.optimised_torque(frames.position, frames.force, data.beads.dihedrals["psi"])
-            pmf = torsion.pmf_from_mean_torque(*torques)
-            share = dict(
-                zip(("alpha_forces", "alpha_low", "alpha_high"), pmf.share(*ALPHA, TEMPERATURE_K), strict=True)
-            )
-            inside = (pmf.centres > ALPHA[0]) & (pmf.centres < ALPHA[1])
-            table = share | {"alpha_positions": float(pmf.population[inside].sum()), "error_kJ_mol": pmf.error_kJ_mol}
-            curves = pmf._asdict() | {"error": pmf.draws.std(0)}
-            del curves["draws"]
+            table, curves = observables.of_mean_torque(frames, data.beads, TEMPERATURE_K)
             settings = flat({"data": {k: v for k, v in asdict(config.data).items() if k != "mirror"}})
             yield Observed("mean_torque", settings, f"{frames.n_frames} frames", table, curves, frames)
 

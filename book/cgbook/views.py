@@ -34,16 +34,16 @@ def write(observation: dict, runs: Path, folder: Path, *, replace: bool = False)
     Args:
         observation: its manifest. folder: of the chapter.
     """
-    config, md = observation["config"], observation["config"]["md"]
-    data, (simulation, *_) = config["data"], observation["made_of"]["simulations"]
+    config, data = observation["config"], observation["config"]["data"]
+    simulation = runs / "md" / observation["made_of"]["simulations"][0]
     cut = CUTS.get((config["protocol"], data["map"]))
-    if cut is None or not (runs / "md" / simulation / "position.npy").is_file():
+    if cut is None or not (simulation / "position.npy").is_file():
         return []
     topology, atoms = sets.load(data["reference"], stride=100)
     beads = mapping.load(data["map"], topology, typing=data["typing"], residue=data["residue"])
-    position, status = (np.load(runs / "md" / simulation / f"{k}.npy", mmap_mode="r") for k in ("position", "status"))
+    position, status = (np.load(simulation / f"{name}.npy", mmap_mode="r") for name in ("position", "status"))
     valid = np.logical_and.accumulate(status == 0, axis=1)
-    frame_ps, written = md["steps_per_frame"] * md["dt_ps"], []
+    frame_ps, written = config["md"]["steps_per_frame"] * config["md"]["dt_ps"], []
     for name, (view, step) in cut(position, valid, beads, np.asarray(atoms.box, float)).items():
         path = folder / f"{name}.npz"
         if replace or not path.is_file():
@@ -86,8 +86,8 @@ def crossing(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.nd
 
 def first_passage(angle: np.ndarray) -> int | None:
     """The frame at which an angle (T,) rad, of two valleys at opposite signs, first arrives in the other; None if never."""
-    bottom = np.median(np.abs(angle))
-    side = np.where(np.abs(np.abs(angle) - bottom) < NEAR_VALLEY, np.sign(angle), 0)
+    size = np.abs(angle)
+    side = np.where(np.abs(size - np.median(size)) < NEAR_VALLEY, np.sign(angle), 0)
     settled = np.flatnonzero(side)
     passages = np.flatnonzero(np.diff(side[settled]))
     return int(settled[passages[0] + 1]) if len(passages) else None

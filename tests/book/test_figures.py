@@ -16,7 +16,22 @@ from cgcore import plots
 BOOK = Path(__file__).parents[2] / "book"
 FIGURES = sorted((BOOK / "figures").glob("*.py"))
 LONGEST = 60
-UNIT = ("(°)", "(nm)", "(nm³)", "(10⁻³ nm³)", "(kJ/mol)", "(kcal/mol)", "(1/°)", "(1/nm)", "(ps)", "(ns)", "(fs)", "(K)", "(s)", "(%)")
+UNIT = (
+    "(°)",
+    "(nm)",
+    "(nm³)",
+    "(10⁻³ nm³)",
+    "(kJ/mol)",
+    "(kcal/mol)",
+    "(1/°)",
+    "(1/nm)",
+    "(ps)",
+    "(ns)",
+    "(fs)",
+    "(K)",
+    "(s)",
+    "(%)",
+)
 UNIT += ("(bit)", "(meV/Å)", "meV/Å", "(10³ (meV/Å)²)", "(GB)", "ms per step", "µs per bead and step")
 BARE = ("", "Helicity Q", "Share of residues", r"$g_\mathrm{AA}(r)$", "beads", "replicas", "training frames")
 BARE += ("Four-site", "Three-site", "Two-site")
@@ -56,10 +71,12 @@ def test_a_figure_without_its_runs_says_which_label_it_misses(path):
 
 def test_surfaces_have_labels_outside_alone():
     with plots.style():
-        figure = collect.module_of(BOOK / "figures" / "amino_acids_figure3.py").draw(load(BOOK / "results" / "amino_acids"))
+        figure = collect.module_of(BOOK / "figures" / "amino_acids_figure3.py").draw(
+            load(BOOK / "results" / "amino_acids")
+        )
     panels = [ax for ax in figure.axes[:-1] if ax.axison]
-    assert len(panels) == 11 and sum(ax.get_ylabel() != "" for ax in panels) == 3
-    assert sum(ax.get_xlabel() != "" for ax in panels) == 4
+    assert len(panels) == 11 and sum(ax.yaxis.label.get_visible() for ax in panels) == 3
+    assert sum(ax.xaxis.label.get_visible() for ax in panels) == 4
     assert panels[0].get_title() == "Reference (5.01 ns)"
     plt.close(figure)
 
