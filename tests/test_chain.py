@@ -201,7 +201,7 @@ def test_an_end_that_is_bonded_anew_is_a_switch_when_it_lasts():
     assert_array_equal(lasting.gained, [[0, 2]])
     assert_allclose(lasting.rearranged, [0, 0, 0, 0, 0.2, 0.2])
     brief = chain_bonds.follow(np.stack([LINE, switched, switched, LINE, switched]), BONDS, hold=3)
-    assert len(brief.frames) == 0 and not brief.switched.any()
+    assert len(brief.frames) == 0 and not brief.rearranged.any()
     back = chain_bonds.follow(np.stack([switched] * 3 + [LINE] * 3), BONDS, hold=3)
     assert_array_equal(back.gained, [[0, 2], [0, 1]])
     with pytest.raises(ValueError, match="want the 5 bonds of a tree of 6 beads, got 6"):

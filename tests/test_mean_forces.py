@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from cgbook.results import load
-from cgcore import mean_forces, steps, store
+from cgcore import mean_forces, steps
 from cgcore.analysis import constrained
 from cgcore.config import ConfigError
 from cgcore.mean_forces import MeanForceConfig, beside_mean_forces, held_beads, rmse
+from cgcore.potentials.base import PotentialError
 from cgcore.reference.constrained import ConstrainedConfig
 
 MAPS = ("four_site", "three_site", "two_site")
@@ -48,7 +49,7 @@ def test_a_killed_sampling_goes_on_with_the_frames_that_are_missing(tmp_path, mo
 def test_what_cannot_be_done_is_refused_before_anything_is_sampled(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'two_site'"):
         beside_mean_forces("twosite", [], tmp_path)
-    with pytest.raises(store.StoreError, match="want a fit of the hexane notebook"):
+    with pytest.raises(PotentialError, match="want the folder of a finished fit"):
         beside_mean_forces("two_site", [tmp_path], tmp_path)
     with pytest.raises(ConfigError, match="want 0.4 ps or more for 40 samples of the force, got 10 samples"):
         beside_mean_forces("two_site", [], tmp_path, length_ps=0.1)

@@ -63,11 +63,11 @@ def test_an_exchange_counts_when_it_lasts():
     assert [len(beads) for beads in lasting.beads] == [4]
     assert_array_equal(lasting.frames, [3])
     assert_array_equal(lasting.beads[0], [0, 1, 2, 3])
-    assert_allclose(lasting.switched, [0, 0, 0, 1, 1])
+    assert_allclose(lasting.rearranged, [0, 0, 0, 1, 1])
     assert len(follow(APART, SWAPPED, SWAPPED, APART, SWAPPED, SWAPPED).beads) == 0, "turned back too soon"
     twice = follow(APART, *[SWAPPED] * 3, *[APART] * 3)
     assert [len(beads) for beads in twice.beads] == [4, 4]
-    assert twice.switched[-1] == 0
+    assert twice.rearranged[-1] == 0
 
 
 def test_whole_molecules_across_each_other_have_not_switched():
