@@ -6,12 +6,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from cgbook.results import BOOK, Chapter, ResultError, as_rows, flat, load, save
+from cgbook.results import BOOK, PARTS, Chapter, ResultError, flat, load, save
 from cgcore import plots
-from cgcore.store import StoreError, read_json, read_npz, write_json, write_npz
+from cgcore.store import StoreError, read_json, read_npz
 
 DPI = 130
-PARTS = {"curves": ".npz", "manifests": ".json", "models": ".npz"}
 COST = ("training_s", "simulation_s", "updates", "s_per_epoch", "memory_GB")
 
 
@@ -35,7 +34,8 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         about["cost"] = {name: made["results"][name] for name in COST if made["results"].get(name) is not None}
         _add(chapter, made["id"], about, made["results"], made, ours, replace)
         if (path / "model.npz").is_file():
-            shutil.copyfile(path / "model.npz", _place(chapter, "models", made["id"]))
+            (folder / "models").mkdir(exist_ok=True)
+            shutil.copyfile(path / "model.npz", chapter.path("models", made["id"]))
         if table := read_json(path / "reference.json"):
             data = {name: made["config"]["data"][name] for name in ("reference", "residue", "map", "typing")}
             about = {"kind": "reference", "config": flat({"data": data}), "sampling": "", "cost": {}}
@@ -97,15 +97,5 @@ def _add(chapter: Chapter, run: str, about: dict, table: dict, manifest: dict, c
             )
         del chapter.runs[other], chapter.rows[other]
         for part in PARTS:
-            _place(chapter, part, other).unlink(missing_ok=True)
-    chapter.runs[run], chapter.rows[run] = about, as_rows(table, table.get("n_frames"))
-    write_json(_place(chapter, "manifests", run), {k: v for k, v in manifest.items() if k != "results"})
-    # Single precision halves what a chapter keeps.
-    halved = {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in curves.items()}
-    write_npz(_place(chapter, "curves", run), **halved)
-
-
-def _place(chapter: Chapter, part: str, run: str) -> Path:
-    path = chapter.folder / part / f"{run}{PARTS[part]}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+            chapter.path(part, other).unlink(missing_ok=True)
+    chapter.put(run, about, table, {k: v for k, v in manifest.items() if k != "results"}, curves)

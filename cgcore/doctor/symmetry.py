@@ -47,15 +47,22 @@ def bound_of(
 
     blocks: nearly independent sets of frames (t, n, 3) nm; inefficiency: frames that are worth one.
     """
-    identity = Element(tuple(range(blocks[0].shape[1])), 1)
-    x, ends = np.concatenate(blocks), np.cumsum([len(b) for b in blocks])[:-1]
-    bins = edges(observable, x)
-    size = int(np.prod([len(edge) - 1 for edge in bins]))
-    places = [np.split(place(observable, x, g, bins), ends) for g in (identity, element)]
-    counts = np.array([[np.bincount(p, minlength=size) for p in block] for block in zip(*places, strict=True)])
+    counts, _ = histograms(observable, blocks, element)
     counts = counts[:, :, counts.any((0, 1))]
     free_energy, at_least = forced_free_energy(counts, temperature_K, inefficiency)
     return Bound(observable.name, jackknife(least_divergence, counts), floor(counts), free_energy, at_least)
+
+
+def histograms(
+    observable: Observable, blocks: list[np.ndarray], element: Element
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Count the observable of x, and of g x, in blocks of frames (t, n, 3) nm: (B, 2, M), and the edges of its M bins."""
+    x, ends = np.concatenate(blocks), np.cumsum([len(b) for b in blocks])[:-1]
+    bins = edges(observable, x)
+    size = int(np.prod([len(edge) - 1 for edge in bins]))
+    identity = Element(tuple(range(x.shape[1])), 1)
+    places = [np.split(place(observable, x, g, bins), ends) for g in (identity, element)]
+    return np.array([[np.bincount(p, minlength=size) for p in block] for block in zip(*places, strict=True)]), bins
 
 
 def least_divergence(rows: np.ndarray) -> float:
