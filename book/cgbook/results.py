@@ -11,6 +11,7 @@ import json
 import math
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ import numpy as np
 from cgcore.errors import CgcoreError
 from cgcore.store import StoreError, read_json, read_npz, replacing, write_json, write_npz
 from cgcore.store.files import digest
+from cgcore.store.runs import device, git_state, versions
 
 BOOK = Path(__file__).parents[1]
 RUNS, ROWS, LABELS = "runs.json", "rows.csv", "labels.toml"
@@ -230,6 +232,12 @@ def add(
     chapter.put(run, about, table, manifest, curves or {})
     save(chapter)
     return run
+
+
+def made_here(**more) -> dict:
+    """A manifest of what is computed now: versions, commit, device, date, and more that is told of it."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"versions": versions(), "git": git_state(), "device": device(), "date": date} | more
 
 
 def as_rows(table: dict, n: int | None = None) -> dict[str, Row]:
