@@ -1,41 +1,38 @@
-"""The proof table's arithmetic, its cases, and the noise that the doctor reports, on what is known."""
+"""The proof table's arithmetic, its cases, what our own runs have seen, and the molecule of the tutorial."""
 
-import json
-from dataclasses import replace
-
-import doctoring
 import numpy as np
 import pytest
+from cgbook import doctor_table
+from cgbook.doctor_table import cases
+from cgbook.own_molecule import TOPOLOGY
+from cgbook.results import BOOK, Row, add
 
-from cgcore import mapping
-from cgcore.book import doctor_cases, doctor_table
-from cgcore.book.own_molecule import without_hydrogens_of_phe
-from cgcore.book.results import Result
-from cgcore.doctor.forces import noise, pair_residual
-from cgcore.frames import Frames
-from cgcore.units import MEV_PER_ANGSTROM
+from cgcore import io, mapping
 
 
 def test_there_are_more_than_25_combinations_each_once_and_all_load():
-    cases = [*doctor_cases.STUDY, *doctor_cases.CONTROLS]
-    assert len(doctor_cases.STUDY) > 25
-    assert len({case.file for case in cases}) == len(cases)
-    for case in cases:
+    every = [case for group in cases().values() for case in group]
+    assert len(cases()["maps"]) > 25
+    assert len({case.name for case in every}) == len(every)
+    for case in every:
         mapping.check(case.map, typing=case.typing, residue=case.residue)
 
 
 def test_agreement_counts_only_what_was_observed_and_barriers_are_not_seen_in_plain_simulations():
-    table = dict.fromkeys(("mirror", "direction", "switch", "inversion"), "no")
-    table |= {f"{k}_observed": "–" for k in ("mirror", "direction", "switch", "inversion")}
+    table = dict.fromkeys(("mirror", "direction", "rearrangement", "inversion"), "no")
+    table |= {f"{k}_observed": "–" for k in ("mirror", "direction", "rearrangement", "inversion")}
     assert doctor_table.agreement(table) == "–"
     assert doctor_table.agreement(table | {"mirror": "behind a barrier", "mirror_observed": "no"}) == "yes"
     assert doctor_table.agreement(table | {"inversion_observed": "behind a barrier"}) == "no: inversion"
-    assert doctor_table.agreement(table | {"switch_observed": "yes", "mirror_observed": "no"}) == "no: switch"
+    assert (
+        doctor_table.agreement(table | {"rearrangement_observed": "yes", "mirror_observed": "no"})
+        == "no: rearrangement"
+    )
 
 
 def test_a_threshold_is_fitted_on_one_half_and_judged_on_the_other():
     rows = [
-        {"separation": s, "switch_observed": seen, "mirror_observed": "–", "agrees": "yes"}
+        {"separation": s, "rearrangement_observed": seen, "mirror_observed": "–", "agrees": "yes"}
         for s, seen in ((0.8, "yes"), (0.9, "yes"), (1.6, "no"), (1.5, "no"), (1.25, "no"), (1.1, "no"))
     ]
     found = doctor_table.calibration(rows)
@@ -45,101 +42,75 @@ def test_a_threshold_is_fitted_on_one_half_and_judged_on_the_other():
     assert (found["combinations"], found["observed"], found["agree"]) == (6, 6, 6)
 
 
-def write(path, table, manifest):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"label": "", "order": 0, "sampling": "", "table": table, "manifest": manifest}))
+def test_own_observations_come_from_the_runs_that_are_there(tmp_path):
+    def simulated(chapter, table, seed=0, **config):
+        data = {"residue": "ala", "typing": "published", "reference": "ala2"} | config
+        potential = {"potential": data.pop("potential", "mace"), "bond_types": data.pop("bond_types", False)}
+        potential["symmetry"] = data.pop("symmetry", "O3")
+        settings = {"data": data, "potential": potential, "train": {"seed": seed}}
+        add(tmp_path / chapter, "simulation", settings, table, manifest={})
 
-
-def test_own_observations_come_from_the_tables_that_are_there(tmp_path):
-    assert doctor_cases.own(tmp_path) == {}
-    data = {"residue": "ala", "map": "core", "typing": "study"}
+    assert doctor_table.seen_here(tmp_path) == {}
     surface = {"point_symmetry": 0.01, "point_symmetry_floor": 0.007, "point_symmetry_error": 0.002}
     for name in ("chain_symmetry", "mirror_chain_symmetry"):
         surface |= {name: 0.7, f"{name}_floor": 0.01, f"{name}_error": 0.01}
-    write(tmp_path / "amino_acids/core.json", surface, {"fit": {"config": {"data": data}}})
-    alike = data | {"map": "core_beta", "typing": "single"}
-    backwards = surface | {"point_symmetry": 0.9, "mirror_chain_symmetry": 0.02}
-    write(tmp_path / "amino_acids/core_beta_single.json", backwards, {"fit": {"config": {"data": alike}}})
-    write(tmp_path / "amino_acids/reference.json", surface, {})
-    for name, map, extras, low in (
-        ("a", "two_site", [], 0.0),
-        ("b", "two_site", ["walls"], 0.3),
-        ("c", "two_site", ["labelled"], 0.0),
-        ("d", "two_site", ["bond types", "labelled"], 0.5),
-        ("e", "three_site", [], None),
-    ):
-        table = {} if low is None else {"rearrangement_rate_low": low}
-        write(tmp_path / f"hexane/{name}.json", table, {"setting": {"map": map, "potential": "mace", "extras": extras}})
-    assert doctor_cases.own(tmp_path) == {
-        ("ala", "core", "study"): {"mirror": "yes", "direction": "no"},
+    chiral = surface | {"point_symmetry": 0.99}
+    for residue, table in (("ala", chiral), ("gly", surface)):
+        add(
+            tmp_path / "amino_acids",
+            "reference",
+            {"data": {"reference": f"{residue}2", "residue": residue}},
+            table,
+            manifest={},
+        )
+    simulated("amino_acids", surface, map="core")
+    simulated("amino_acids", chiral, map="core", symmetry="SO3")
+    simulated("amino_acids", surface, map="core", residue="gly", reference="gly2")
+    backwards = chiral | {"mirror_chain_symmetry": 0.02}
+    simulated("amino_acids", backwards, map="core_beta", typing="single")
+    liquid = {"residue": "hex", "reference": "hexane"}
+    simulated("hexane", {"rearrangement_rate_low": 0.0}, map="two_site", **liquid)
+    simulated("hexane", {"rearrangement_rate_low": 0.3}, map="two_site", seed=1, **liquid)
+    simulated("hexane", {"rearrangement_rate_low": 0.0}, map="two_site", typing="labelled", **liquid)
+    simulated("hexane", {"rearrangement_rate_low": 0.5}, map="two_site", typing="labelled", bond_types=True, **liquid)
+    simulated(
+        "hexane", {"rearrangement_rate_low": 0.5}, map="two_site", typing="labelled", potential="spline", **liquid
+    )
+    assert doctor_table.seen_here(tmp_path) == {
+        ("ala", "core", "published"): {"mirror": "yes", "direction": "no"},
+        ("gly", "core", "published"): {"mirror": "no", "direction": "no"},  # glycine is its own mirror image
         ("ala", "core_beta", "single"): {"mirror": "no", "direction": "yes"},
-        ("hex", "two_site", "study"): {"switch": "yes"},
-        ("hex", "two_site", "labelled"): {"switch": "no"},
+        ("hex", "two_site", "published"): {"rearrangement": "yes"},
+        ("hex", "two_site", "labelled"): {"rearrangement": "no"},
     }
 
 
 def test_whose_observation_it_is_stands_beside_it():
-    case = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_study")
-    key = ("hex", "two_site", "study")
-    assert doctor_cases.seen_by(case, {}, "switch") == ("yes", "yes (study)")
-    assert doctor_cases.seen_by(case, {key: {"switch": "yes"}}, "switch") == ("yes", "yes (both)")
-    assert doctor_cases.seen_by(case, {key: {"switch": "no"}}, "switch") == ("no", "no (ours), yes (study)")
-    assert doctor_cases.seen_by(case, {}, "inversion") == (None, "–")
-    labelled = next(c for c in doctor_cases.STUDY if c.file == "hexane_two_site_labelled")
-    assert doctor_cases.seen_by(labelled, {(*key[:2], "labelled"): {"switch": "no"}}, "switch") == ("no", "no (ours)")
-    control = doctor_cases.CONTROLS[1]
-    assert doctor_cases.seen_by(control, {("ala", "core", "study"): {"mirror": "no"}}, "mirror") == (None, "–")
+    case = next(c for c in cases()["maps"] if c.name == "hexane_two_site")
+    key = ("hex", "two_site", "published")
+    seen_by = doctor_table.seen_by
+    assert seen_by(case, {}, "rearrangement") == ("yes", "yes (study)")
+    assert seen_by(case, {key: {"rearrangement": "yes"}}, "rearrangement") == ("yes", "yes (both)")
+    assert seen_by(case, {key: {"rearrangement": "no"}}, "rearrangement") == ("no", "no (ours), yes (study)")
+    assert seen_by(case, {}, "inversion") == ("–", "–")
+    labelled = next(c for c in cases()["maps"] if c.name == "hexane_two_site_labelled")
+    ours = {(*key[:2], "labelled"): {"rearrangement": "no"}}
+    assert seen_by(labelled, ours, "rearrangement") == ("no", "no (ours)")
+    control = cases()["controls"][1]
+    assert seen_by(control, {("ala", "core", "published"): {"mirror": "no"}}, "mirror") == ("–", "–")
 
 
 def test_words_stand_in_a_table_as_they_are():
-    assert Result(label="", order=0, sampling="", table={"agrees": "no: switch"}).text("agrees") == "no: switch"
-
-
-def test_pairs_explain_the_forces_of_springs_and_leave_the_noise():
-    random = np.random.default_rng(2)
-    position = np.array([[0, 0, 0], [0.15, 0, 0], [0.2, 0.14, 0]]) + 0.01 * random.normal(size=(800, 3, 3))
-    force = np.zeros_like(position)
-    for i, j, length in ((0, 1, 0.15), (1, 2, 0.15)):
-        d = position[:, j] - position[:, i]
-        r = np.linalg.norm(d, axis=-1, keepdims=True)
-        force[:, i] += 1e5 * (r - length) * d / r
-        force[:, j] -= 1e5 * (r - length) * d / r
-    frames = Frames(position=position, force=force, box=np.full(3, np.inf), time=np.arange(800.0), names=("A",) * 3)
-    assert np.abs(pair_residual(frames)).max() < 1e-3 * np.abs(force).max()
-    noise = 100 * random.normal(size=force.shape)
-    left = pair_residual(replace(frames, force=force + noise))
-    assert np.sqrt(np.mean(left**2)) == pytest.approx(100, rel=0.03)
-
-
-def test_a_liquid_has_a_lower_limit_of_noise_and_says_that_it_has_no_upper_one(tmp_path):
-    """A bead of two atoms that share a force of 10, one of them with noise of 30: the plain sum has 20 and the noise."""
-    atoms = doctoring.topology("C C", "0-1", copies=40)
-    random = np.random.default_rng(4)
-    shared, noisy = (random.normal(size=(400, 40, 1, 3)) for _ in range(2))
-    force = 10 * shared + 30 * noisy * np.array([1, 0])[:, None]
-    frames = Frames(
-        position=random.uniform(0, 4, size=(400, 80, 3)),
-        force=force.reshape(400, 80, 3) * MEV_PER_ANGSTROM,
-        box=np.full(3, 4.0),
-        time=np.arange(400.0) * 20,
-        names=atoms.names,
-    )
-    beads = doctoring.mapped(tmp_path, atoms, {"X": ["C0", "C1"]}, "single")
-    found = noise(beads, atoms, frames, mapping.apply(beads, frames), gap_ps=10.0)
-    assert found.floor is None and found.reason == "40 beads: no two frames are nearly alike"
-    assert (found.rms, found.rms_optimised) == (pytest.approx(1300**0.5, rel=0.02), pytest.approx(20, rel=0.02))
-    assert abs(found.at_least.value - 30) < 4 * found.at_least.error < 1
-    assert abs(found.saved.value - 900 / 1300) < 4 * found.saved.error < 0.05
-    none = noise(beads, atoms, None, mapping.apply(beads, frames), gap_ps=10.0)
-    assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimised
+    assert Row("no: rearrangement").text() == "no: rearrangement"
 
 
 def test_the_tutorial_molecule_is_whole_and_left_handed():
-    topology, position = without_hydrogens_of_phe()
-    assert [r.name for r in topology.residues()] == ["ACE", "THR", "PHE", "NME"]
-    names = {(a.residue.name, a.name): k for k, a in enumerate(topology.atoms())}
+    path = BOOK / "doctor_maps" / TOPOLOGY
+    topology, (position,) = io.read_topology(path), io.read(path, io.read_topology(path), frame_ps=1.0).position
+    assert list(dict.fromkeys(topology.residues)) == ["ACE", "THR", "PHE", "NME"]
+    at = {(r, n): x for r, n, x in zip(topology.residues, topology.names, np.asarray(position), strict=True)}
     for residue in ("THR", "PHE"):
-        ca, n, c, cb = (position[names[residue, a]] for a in ("CA", "N", "C", "CB"))
+        ca, n, c, cb = (at[residue, name] for name in ("CA", "N", "C", "CB"))
         assert np.dot(n - ca, np.cross(c - ca, cb - ca)) > 0
-    ring = np.array([position[names["PHE", a]] for a in ("CG", "CD1", "CE1", "CZ", "CE2", "CD2")])
-    assert np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1) == pytest.approx(np.full(6, 0.1395), abs=1e-3)
+    ring = np.array([at["PHE", name] for name in ("CG", "CD1", "CE1", "CZ", "CE2", "CD2")])
+    assert np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1) == pytest.approx(np.full(6, 0.1395), abs=4e-3)
