@@ -7,7 +7,7 @@
     python benchmarks/engine.py draw
 
 Energies and forces of all variants are compared before anything is timed. Variants take turns; five repeats, of which
-the median and the range are told. Writes small tables to book/results/engine.
+the median and the range are told. Adds rows to book/results/engine.
 """
 
 import argparse
@@ -17,13 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import textbook_mace
+from cgbook.collect import draw
+from cgbook.results import add, load, made_here
 from engine_systems import System, system, tiled
 
 from cgcore import trainer
@@ -31,26 +32,28 @@ from cgcore.config import MDConfig
 from cgcore.neighbors import row_index
 from cgcore.potentials import mace, nequip
 from cgcore.potentials.base import Potential, force
-from cgcore.potentials.mace import native
+from cgcore.potentials.compiled import for_simulation
+from cgcore.potentials.mace.native.weights import Weights
 from cgcore.simulate.engine import Engine
-from cgcore.simulate.lists import first_plan
-from cgcore.store import write_json
-from cgcore.store.runs import device, git_state, versions
+from cgcore.simulate.lists import first_parameters
 from cgcore.units import ns_per_day
 
 VARIANTS: dict[str, Callable] = {
     "P2": lambda s: (textbook_mace.potential(s.model), s.params),
     "plain": lambda s: ((mace if isinstance(s.model, mace.Model) else nequip).build(s.model), s.params),
-    "ours": lambda s: native.for_simulation(s.model, s.params, s.frames)[:2],
+    "ours": lambda s: fastest(s),
 }
 """system -> potential and parameters, each run by cgcore's loop; P0 is the textbook in JAX-MD's loop. "ours" is what a
 simulation takes: a MACE packed for the machine; "plain" the network as it is trained."""
 
-ORDER = ("three_site", "four_site", "two_site", "heavy_atom")
-"""Of the systems in the tables."""
-
 TOLERANCE = 1e-5
 REPEATS = 5
+
+
+def fastest(s: System) -> tuple[Potential, object]:
+    """The network in the form that simulations take, and its parameters."""
+    potential, params = VARIANTS["plain"](s)
+    return for_simulation(potential, params, s.starts(4), s.molecule.box)[:2]
 
 
 class Ours:
@@ -60,13 +63,13 @@ class Ours:
         starts = jnp.asarray(s.starts(config.replicas))
         self.engine = Engine(potential, params, s.molecule, config, starts.dtype)
         cutoff = potential.listed.cutoff_nm if potential.listed else None
-        self.plan = first_plan(cutoff, np.asarray(starts), s.molecule.mass, s.molecule.box, config)
-        self.state, self.number = self.engine.begin(self.plan, starts), 0
+        self.lists = first_parameters(cutoff, np.asarray(starts), s.molecule.mass, s.molecule.box, config)
+        self.state, self.number = self.engine.begin(self.lists, starts), 0
         self.compile_s = self.engine.compile_s
 
     def run(self):
         """One frame, its positions brought to the host."""
-        frame = self.engine.frame(self.plan, self.state, self.number)
+        frame = self.engine.frame(self.lists, self.state, self.number)
         self.state, self.number = frame.state, self.number + 1
         return np.asarray(frame.state.position)
 
@@ -154,7 +157,7 @@ def speed(s: System, replicas: int, steps: int, repeats: int) -> dict:
             ratio = seconds["P0"] / t
             out |= {f"{name}_ratio": float(np.median(ratio)), f"{name}_ratio_low": float(ratio.min())}
             out[f"{name}_ratio_high"] = float(ratio.max())
-    return out | runners["ours"].plan.numbers() | apart
+    return out | runners["ours"].lists.numbers() | apart
 
 
 def training(s: System, batch: int, repeats: int) -> dict:
@@ -202,7 +205,7 @@ def cost(small: System, tiles: int, replicas: int, steps: int) -> dict:
     config = MDConfig(replicas=replicas, steps_per_frame=steps, n_frames=1)
     potential, params = VARIANTS["ours"](small)
     s = tiled(small, tiles) if small.liquid else small
-    if isinstance(params, native.Weights):  # packed of the small box: all boxes have the same beads
+    if isinstance(params, Weights):  # packed of the small box: all boxes have the same beads
         params = params._replace(species=jnp.asarray(s.model.species, jnp.int32))
     runner = Ours(potential, params, s, config)
     seconds = interleaved({"ours": runner.run}, 1)["ours"]
@@ -216,7 +219,7 @@ def cost(small: System, tiles: int, replicas: int, steps: int) -> dict:
         "us_per_bead": float(1e6 * np.median(seconds) / steps / beads / replicas),
         "memory_GB": peak / 1e9,
         "compile_s": runner.compile_s,
-    } | runner.plan.numbers()
+    } | runner.lists.numbers()
 
 
 def in_a_process(*words: str) -> dict:
@@ -225,36 +228,11 @@ def in_a_process(*words: str) -> dict:
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()[-1])
 
 
-def write(folder: Path, name: str, label: str, order: int, table: dict):
-    """One row of a table of the book."""
-    manifest = {"versions": versions(), "git": git_state(), "device": device()}
-    manifest["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+def write(folder: Path, kind: str, case: str, table: dict):
+    """Add one row to the chapter."""
     sampling = f"{table['replicas']} replicas" if table.get("replicas", 1) > 1 else ""
-    folder.mkdir(parents=True, exist_ok=True)
-    result = {"label": label, "order": order, "sampling": sampling, "table": table, "manifest": manifest}
-    write_json(folder / f"{name}.json", result)
-    print(label, json.dumps(table), sep="\n", flush=True)
-
-
-def draw(folder: Path):
-    """Cost and memory against beads, and cost against replicas, from the tables."""
-    import matplotlib.pyplot as plt
-
-    from cgcore import plots
-
-    with plots.style():
-        figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
-        for ax, kind, y, label in (
-            (axes[0], "beads", "ours_ms", "ms per step"),
-            (axes[1], "beads", "memory_GB", "memory (GB)"),
-            (axes[2], "replicas", "us_per_bead", "µs per bead and step"),
-        ):
-            tables = [json.loads(path.read_text())["table"] for path in (folder / kind).glob("*.json")]
-            points = np.array(sorted((t[kind], t[y]) for t in tables)).reshape(-1, 2)
-            ax.plot(*points.T, "o-")
-            ax.set(xlabel=kind, ylabel=label, xscale="log")
-            ax.set(yscale="log") if y == "ours_ms" else ax.set_ylim(0, None)
-        figure.savefig(folder / "cost.png", dpi=200)
+    add(folder, kind, {"case": case}, table, manifest=made_here(), sampling=sampling)
+    print(kind, case, json.dumps(table), sep="\n", flush=True)
 
 
 def main():
@@ -274,20 +252,19 @@ def main():
     given = parser.parse_args()
     network = dict(network=given.network, nu=given.nu, layers=given.layers, trained=given.trained)
     suffix = "" if given.network == "mace" else f"_{given.network}"
-    label = {"mace": "", "nequip": ", NequIP"}[given.network]
     if given.what in ("speed", "training"):
         for name in given.systems:
-            order, s = 2 * ORDER.index(name) + (given.network == "nequip"), system(name, **network)
+            s = system(name, **network)
             if given.what == "speed":
                 table = speed(s, given.replicas or (1 if s.liquid else 100), given.steps, given.repeats)
             else:
                 table = training(s, 32, given.repeats)
-            write(given.folder / given.what, f"{name}{suffix}", s.label + label, order, table)
+            write(given.folder, given.what, f"{name}{suffix}", table)
     elif given.what == "one":
         s = system(given.systems[0], **network)
         print(json.dumps(cost(s, given.tiles, given.replicas or 1, given.steps)))
     elif given.what == "draw":
-        draw(given.folder)
+        draw(load(given.folder))
     else:
         beads = given.what == "beads"
         trained = ["--trained", str(given.trained)] if given.trained else []
@@ -297,7 +274,7 @@ def main():
                 break
             chosen = ["three_site", "--tiles", str(n)] if beads else ["heavy_atom", "--replicas", str(n)]
             table = in_a_process("one", *chosen, *trained, "--steps", str(given.steps))
-            write(given.folder / given.what, f"{n:04}", f"{table['beads'] if beads else n:,}", n, table)
+            write(given.folder, given.what, f"{n:04}", table)
 
 
 if __name__ == "__main__":

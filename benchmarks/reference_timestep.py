@@ -2,25 +2,23 @@
 
     python benchmarks/reference_timestep.py --length-ns 2
 
-Compares 0.5 fs with real masses to longer steps with hydrogens of 4 g/mol, and writes a small table for the book to
-book/results/reference/timesteps. Langevin-middle dynamics samples a harmonic bond exactly at any stable step, so that
+Compares 0.5 fs with real masses to longer steps with hydrogens of 4 g/mol, and adds rows of kind "timesteps" to
+book/results/reference. Langevin-middle dynamics samples a harmonic bond exactly at any stable step, so that
 what is left is the error of the anharmonic rest.
 """
 
 import argparse
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import openmm as mm
+from cgbook.results import add, made_here
 
 from cgcore.analysis.blocks import block_mean
 from cgcore.reference.engine_openmm import version
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
-from cgcore.store import write_json
-from cgcore.store.runs import device, git_state, versions
 
 STEPS = ((0.5, None), (2.0, 4.0), (3.0, 4.0))  # fs, g/mol of hydrogen
 TERMS = {
@@ -65,28 +63,21 @@ def measure(dt_fs: float, hydrogen_mass: float | None, length_ns: float) -> dict
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--length-ns", type=float, default=2.0)
-    parser.add_argument("--folder", type=Path, default=Path("book/results/reference/timesteps"))
+    parser.add_argument("--folder", type=Path, default=Path("book/results/reference"))
     given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    for order, (dt_fs, mass) in enumerate(STEPS):
+    for dt_fs, mass in STEPS:
         started = time.perf_counter()
         table = measure(dt_fs, mass, given.length_ns)
         wall_s = time.perf_counter() - started
-        result = {
-            "label": f"{dt_fs:g} fs" + (f", H of {mass:g} g/mol" if mass else ", real masses"),
-            "order": order,
-            "sampling": f"{given.length_ns:g} ns, a sample every {SAMPLE_PS} ps",
-            "table": table,
-            "manifest": {
-                "versions": versions() | {"openmm": version()},
-                "git": git_state(),
-                "device": device(),
-                "wall_s": wall_s,
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-        }
-        write_json(given.folder / f"dt_{dt_fs:g}fs.json", result)
-        print(result["label"], {k: round(v, 3) for k, v in table.items()}, f"{wall_s:.0f} s", flush=True)
+        add(
+            given.folder,
+            "timesteps",
+            {"case": f"dt_{dt_fs:g}fs".replace(".", "_")},
+            table,
+            manifest=made_here(wall_s=wall_s, openmm=version()),
+            sampling=f"{given.length_ns:g} ns, a sample every {SAMPLE_PS} ps",
+        )
+        print(f"{dt_fs:g} fs", {k: round(v, 3) for k, v in table.items()}, f"{wall_s:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax_md import partition, simulate, space
 
-from cgcore.potentials.base import Listed, Potential
+from cgcore.potentials.base import ListEnergy, Potential
 from cgcore.potentials.mace.couplings import contraction_basis
 from cgcore.potentials.mace.network import RADIAL_DEPTH, Model, radial_basis, radial_net, readout
 from cgcore.units import kT
@@ -149,7 +149,7 @@ def potential(model: Model) -> Potential:
         receivers = jnp.where(index < n, jnp.arange(n)[:, None], n)
         return of_pairs(model, space.periodic(box)[0], params, position, index.ravel(), receivers.ravel())
 
-    return Potential(None, None, True, listed=Listed(model.config.cutoff_nm, of_list))
+    return Potential(None, None, True, listed=ListEnergy(model.config.cutoff_nm, of_list))
 
 
 class Loop:

@@ -206,10 +206,23 @@ def doctor(
         )
         typer.echo(as_json(examination) if json else verdict(examination))
         if out is not None:
-            for path in write(examination, mapping, out):
+            for path in (*write(examination, mapping, out), _book("doctor_page").write(examination, mapping, out)):
                 typer.echo(path, err=json)
 
     _run(execute)
+
+
+@app.command("doctor-table")
+def doctor_table(results: Annotated[Path, typer.Option(help="The folder of the chapters.")] = Path("book/results")):
+    """Examine every map and typing of the paper, and write what was said beside what was observed."""
+    _run(lambda: _book("doctor_table").make(results, say=typer.echo))
+
+
+@app.command()
+def convergence(results: Annotated[Path, typer.Option(help="The folder of the chapters.")] = Path("book/results")):
+    """Say how converged the reference sets that come with the package are, and draw them."""
+    for path in _run(lambda: _book("reference_tables").make(results / "reference")):
+        typer.echo(path)
 
 
 @app.command()

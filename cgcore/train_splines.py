@@ -12,6 +12,7 @@ solutions of its blocks (Rühle et al., J. Chem. Theory Comput. 5, 3211, 2009).
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -24,9 +25,21 @@ from .data import DataError, Split, frames_hash
 from .frames import Frames
 from .potentials.base import force
 from .potentials.splines import Spline, SplineError, build
-from .potentials.tables import Table, points, tabulate
 from .potentials.terms import chunks, evaluate
 from .store import Run, open_run, save_tree
+
+
+class Table(NamedTuple):
+    """One term over P points x, in nm or rad: energies kJ/mol and forces F = -dU/dx, kJ/mol per nm or rad.
+
+    Energies are relative to the cut-off (pairs) or to the most sampled knot; errors are standard errors.
+    """
+
+    x: np.ndarray
+    energy: np.ndarray
+    energy_error: np.ndarray
+    force: np.ndarray
+    force_error: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +80,11 @@ def fit(splines: tuple[Spline, ...], split: Split, root: Path, blocks: int = 10)
         raise DataError(f"want 2 to {split.train.n_frames} blocks of {split.train.n_frames} frames, got {blocks}")
     pieces = np.array_split(np.arange(split.train.n_frames), blocks)
     sums = np.stack([normal_equations(splines, split.train[piece]) for piece in pieces])
-    x = {s.term.name: points(s) for s in splines}
+    x = {s.term.name: s.table_points() for s in splines}
 
     def statistic(total):
         params = _params(splines, solve(splines, total))
-        return np.concatenate([np.ravel(tabulate(s, params[s.term.name], x[s.term.name])) for s in splines])
+        return np.concatenate([np.ravel(s.tabulate(params[s.term.name], x[s.term.name])) for s in splines])
 
     estimate = jackknife(statistic, sums)
     total = sums.sum(0)
@@ -165,6 +178,6 @@ def _tables(splines: tuple[Spline, ...], x: dict, estimate) -> dict[str, Table]:
     for s in splines:
         part = slice(start, start + 2 * len(x[s.term.name]))
         (u, f), (u_error, f_error) = (a[part].reshape(2, -1) for a in estimate)
-        tables[s.term.name] = Table(s.term.kind, x[s.term.name], u, u_error, f, f_error)
+        tables[s.term.name] = Table(x[s.term.name], u, u_error, f, f_error)
         start = part.stop
     return tables

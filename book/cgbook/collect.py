@@ -6,13 +6,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from cgbook import views
-from cgbook.results import BOOK, Chapter, ResultError, as_rows, flat, load, save
+from cgbook.results import BOOK, PARTS, Chapter, ResultError, flat, load, save
 from cgcore import plots
 from cgcore.potentials import saved
-from cgcore.store import StoreError, read_json, read_npz, write_json, write_npz
+from cgcore.store import StoreError, read_json, read_npz
 
 DPI = 130
-PARTS = {"curves": ".npz", "manifests": ".json", "models": ".npz"}
 COST = ("training_s", "simulation_s", "updates", "s_per_epoch", "memory_GB")
 
 
@@ -37,11 +36,15 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         _add(chapter, made["id"], about, made["results"], made, ours, replace)
         if made["config"]["potential"]["potential"] != "spline":
             model, _, params = saved.read(path.parents[1] / "fit" / made["made_of"]["fit"])
-            saved.write(_place(chapter, "models", made["id"]), model, params)
+            (folder / "models").mkdir(exist_ok=True)
+            saved.write(chapter.path("models", made["id"]), model, params)
         if table := read_json(path / "reference.json"):
             data = {name: made["config"]["data"][name] for name in ("reference", "residue", "map", "typing")}
             about = {"kind": "reference", "config": flat({"data": data}), "sampling": "", "cost": {}}
-            _add(chapter, f"{made['data']['compared']}", about, table, {"data": made["data"]}, theirs, True)
+            known = next((k for k, run in chapter.runs.items() if _is_reference_of(run, about["config"])), None)
+            if known is None or replace:
+                name, about = known or made["data"]["compared"], chapter.runs.get(known, about)
+                chapter.put(name, about, table, {"data": made["data"]}, theirs)
         written += views.write(made, path.parents[1], folder, replace=replace)
     save(chapter)
     return written + draw(load(folder))
@@ -95,6 +98,11 @@ def check_labels(chapter: Chapter) -> list[str]:
     return problems
 
 
+def _is_reference_of(run: dict, config: dict) -> bool:
+    """Whether a run holds the reference's own numbers; maps that share them are not told apart."""
+    return run["kind"] == "reference" and all(config.get(name) == value for name, value in run["config"].items())
+
+
 def _add(chapter: Chapter, run: str, about: dict, table: dict, manifest: dict, curves: dict, replace: bool):
     settings = (about["kind"], about["config"])
     for other in [k for k, known in chapter.runs.items() if (known["kind"], known["config"]) == settings and k != run]:
@@ -105,16 +113,5 @@ def _add(chapter: Chapter, run: str, about: dict, table: dict, manifest: dict, c
             )
         del chapter.runs[other], chapter.rows[other]
         for part in PARTS:
-            _place(chapter, part, other).unlink(missing_ok=True)
-    chapter.runs[run], chapter.rows[run] = about, as_rows(table, table.get("n_frames"))
-    write_json(_place(chapter, "manifests", run), {k: v for k, v in manifest.items() if k != "results"})
-    # Single precision halves what a chapter keeps.
-    halved = {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in curves.items()}
-    if halved:
-        write_npz(_place(chapter, "curves", run), **halved)
-
-
-def _place(chapter: Chapter, part: str, run: str) -> Path:
-    path = chapter.folder / part / f"{run}{PARTS[part]}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+            chapter.path(part, other).unlink(missing_ok=True)
+    chapter.put(run, about, table, {k: v for k, v in manifest.items() if k != "results"}, curves)

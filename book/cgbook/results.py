@@ -11,6 +11,7 @@ import json
 import math
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +19,13 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcore.errors import CgcoreError
-from cgcore.store import StoreError, read_json, read_npz, replacing, write_json
+from cgcore.store import StoreError, read_json, read_npz, replacing, write_json, write_npz
+from cgcore.store.files import digest
+from cgcore.store.runs import device, git_state, versions
 
 BOOK = Path(__file__).parents[1]
 RUNS, ROWS, LABELS = "runs.json", "rows.csv", "labels.toml"
+PARTS = {"curves": ".npz", "manifests": ".json", "models": ".npz"}
 COLUMNS = ("run", "quantity", "value", "error", "unit", "n")
 ABSENT = "–"
 THIN_SPACE = "\u202f"  # between groups of three digits
@@ -118,16 +122,35 @@ class Chapter:
 
     def curves(self, label: str) -> dict[str, np.ndarray]:
         """Arrays of the run of a label. Raises ResultError where it has none."""
-        path = self.folder / "curves" / f"{self.run(label)}.npz"
+        path = self.path("curves", self.run(label))
         if not path.is_file():
             raise ResultError(f"{self.name}: {label!r} has no curves")
         return read_npz(path)
 
     def manifest(self, label: str) -> dict:
-        return read_json(self.folder / "manifests" / f"{self.run(label)}.json")
+        return read_json(self.path("manifests", self.run(label)))
 
     def model(self, label: str) -> Path:
-        return self.folder / "models" / f"{self.run(label)}.npz"
+        return self.path("models", self.run(label))
+
+    def path(self, part: str, run: str) -> Path:
+        """The file of a run in one of PARTS."""
+        return self.folder / part / f"{run}{PARTS[part]}"
+
+    def put(self, run: str, about: dict, table: dict, manifest: dict, curves: dict[str, np.ndarray]):
+        """Take a run in, with its manifest and curves if it has any; `save` writes the tables.
+
+        about: kind, config, sampling and cost. Curves are kept in single precision, which halves what a chapter keeps.
+        """
+        self.runs[run], self.rows[run] = about, as_rows(table, table.get("n_frames"))
+        halved = {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in curves.items()}
+        for part, content in (("manifests", manifest), ("curves", halved)):
+            if content:
+                self.path(part, run).parent.mkdir(parents=True, exist_ok=True)
+        if manifest:
+            write_json(self.path("manifests", run), manifest)
+        if halved:
+            write_npz(self.path("curves", run), **halved)
 
 
 def sampling(chapter: Chapter, labels: list[str]) -> str:
@@ -189,6 +212,32 @@ def save(chapter: Chapter):
     with replacing(chapter.folder / ROWS) as file:
         file.write(text.getvalue().encode())
     write_json(chapter.folder / RUNS, chapter.runs)
+
+
+def add(
+    folder: Path,
+    kind: str,
+    config: dict,
+    table: dict,
+    *,
+    manifest: dict,
+    sampling: str = "",
+    curves: dict | None = None,
+) -> str:
+    """Add what a study found to the results of a chapter, in place of the run of this kind and configuration; its id."""
+    chapter, settings = load(folder), flat(config)
+    alike = (run for run, about in chapter.runs.items() if (about["kind"], about["config"]) == (kind, settings))
+    run = next(alike, digest(json.dumps([kind, config, None], sort_keys=True).encode()))
+    about = {"kind": kind, "config": settings, "sampling": sampling, "cost": {}}
+    chapter.put(run, about, table, manifest, curves or {})
+    save(chapter)
+    return run
+
+
+def made_here(**more) -> dict:
+    """A manifest of what is computed now: versions, commit, device, date, and more that is told of it."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"versions": versions(), "git": git_state(), "device": device(), "date": date} | more
 
 
 def as_rows(table: dict, n: int | None = None) -> dict[str, Row]:

@@ -10,10 +10,9 @@ from cgcore.doctor.forces import Noise, PmfError, noise, optimised, pmf_errors
 from cgcore.doctor.groups import Element, Symmetries, describe, symmetries
 from cgcore.doctor.inputs import check
 from cgcore.doctor.molecule import Molecule, kinds
-from cgcore.doctor.observables import Observable, measure, observables
 from cgcore.doctor.species import Typing, typing
 from cgcore.doctor.stereo import Handedness, Retention, handedness, obstacle, retention
-from cgcore.doctor.symmetry import Bound, bound_of
+from cgcore.doctor.symmetry import Bound, Observable, bound_of, measure, observables
 from cgcore.doctor.vibrations import Vibration, fastest
 from cgcore.frames import Frames, Topology
 from cgcore.mapping import Mapping, apply

@@ -10,7 +10,7 @@ from cgcore.analysis.blocks import Estimate, jackknife
 from cgcore.analysis.noise_floor import from_neighbours
 from cgcore.data import DataError, force_rms
 from cgcore.doctor.molecule import Molecule
-from cgcore.doctor.observables import Observable
+from cgcore.doctor.symmetry import Observable
 from cgcore.frames import Frames, Topology
 from cgcore.mapping import Mapping, MappingError, apply
 from cgcore.units import MEV_PER_ANGSTROM

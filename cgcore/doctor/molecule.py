@@ -49,37 +49,29 @@ def kinds(mapping: Mapping, topology: Topology) -> tuple[Molecule, ...]:
     for bead, members in enumerate(mapping.atoms):
         bead_of[list(members)] = bead
     number = geometry.molecules(topology.bonds, topology.n_atoms)
-    copies: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}
+    kinds_seen: dict[tuple, dict] = {}
     for atoms in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
         beads = np.unique(bead_of[atoms][bead_of[atoms] != NO_BEAD])
-        if len(beads):
-            local = [int(np.searchsorted(beads, b)) if b != NO_BEAD else NO_BEAD for b in bead_of[atoms]]
-            bonds = topology.bonds[number[topology.bonds[:, 0]] == number[atoms[0]]]
-            alike = (
-                tuple(topology.names[a] for a in atoms),
-                tuple(topology.elements[a] for a in atoms),
-                tuple(local),
-                tuple(mapping.species[b] for b in beads),
-                tuple(sorted(map(tuple, np.sort(np.searchsorted(atoms, bonds), axis=1).tolist()))),
-            )
-            copies.setdefault(alike, []).append((beads, atoms))
-    molecules = []
-    for (names, elements, local, species, atom_bonds), places in copies.items():
-        first = places[0][0]
-        molecules.append(
-            Molecule(
-                beads=tuple(mapping.beads[b] for b in first),
-                species=species,
-                bonds=np.searchsorted(first, mapping.bonds[np.isin(mapping.bonds[:, 0], first)]).reshape(-1, 2),
-                elements=elements,
-                atoms=names,
-                bead_of=local,
-                atom_bonds=np.array(atom_bonds, dtype=int).reshape(-1, 2),
-                copies=np.array([beads for beads, _ in places]),
-                atom_copies=np.array([atoms for _, atoms in places]),
-            )
-        )
-    return tuple(molecules)
+        if not len(beads):
+            continue
+        atom_bonds = topology.bonds[number[topology.bonds[:, 0]] == number[atoms[0]]]
+        atom_bonds = sorted(map(tuple, np.sort(np.searchsorted(atoms, atom_bonds), axis=1).tolist()))
+        alike = {
+            "species": tuple(mapping.species[b] for b in beads),
+            "elements": tuple(topology.elements[a] for a in atoms),
+            "atoms": tuple(topology.names[a] for a in atoms),
+            "bead_of": tuple(int(np.searchsorted(beads, b)) if b != NO_BEAD else NO_BEAD for b in bead_of[atoms]),
+        }
+        kind = kinds_seen.setdefault((*alike.values(), *atom_bonds), alike | {"copies": [], "atom_copies": []})
+        kind["copies"].append(beads)
+        kind["atom_copies"].append(atoms)
+        kind["atom_bonds"] = np.array(atom_bonds, dtype=int).reshape(-1, 2)
+    for kind in kinds_seen.values():
+        first = kind["copies"][0]
+        kind["beads"] = tuple(mapping.beads[b] for b in first)
+        kind["bonds"] = np.searchsorted(first, mapping.bonds[np.isin(mapping.bonds[:, 0], first)]).reshape(-1, 2)
+        kind |= {name: np.array(kind[name]) for name in ("copies", "atom_copies")}
+    return tuple(Molecule(**kind) for kind in kinds_seen.values())
 
 
 def _graph(bonds: np.ndarray, **labels) -> networkx.Graph:

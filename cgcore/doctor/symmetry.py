@@ -1,18 +1,79 @@
-"""How wrong a symmetry that the molecule does not have must make a model, from reference frames alone."""
+"""How wrong a symmetry that the molecule does not have must make a model, from reference frames alone.
 
+What is looked at are histograms of a few dihedrals, angles or distances, of a molecule and of its images.
+"""
+
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from cgcore import geometry
 from cgcore.analysis.blocks import Estimate, filled, jackknife
 from cgcore.analysis.surface import symmetry_bound
-from cgcore.doctor.groups import Element
-from cgcore.doctor.observables import Observable, edges, place
+from cgcore.doctor.groups import Element, backbone
+from cgcore.doctor.molecule import Molecule
+from cgcore.mapping import Mapping
 from cgcore.units import kT
 
+BINS = {1: 36, 2: 12}
+"""Bins of each axis by the number of axes: 10 and 30 degrees for dihedrals. Coarse bins keep the bound valid."""
+SPAN_FRAMES = 100
+"""Frames, evenly spread, from which the range of a distance is taken."""
+MEASURES = {2: geometry.distances, 3: geometry.angles, 4: geometry.dihedrals}
+NO_BOX = np.full(3, np.inf)
 DRAWS = 40
 RULE_OF_THREE = 3.0
 """Events that a Poisson variable of so large a mean gives at least one of, with 95 %."""
+
+
+class Observable(NamedTuple):
+    """One or two internal coordinates of a molecule, each of two, three or four of its beads (distance, angle, dihedral)."""
+
+    name: str
+    coordinates: tuple[tuple[int, ...], ...]
+
+
+def observables(mapping: Mapping, molecule: Molecule) -> tuple[Observable, ...]:
+    """The map's own dihedrals where it names some, else those along the backbone, two neighbours at a time.
+
+    A molecule too short for dihedrals is seen by its angles, then its bonds.
+    """
+    local = {int(bead): k for k, bead in enumerate(molecule.copies[0])}
+    coordinates = {
+        n: tuple(local[b] for b in four) for n, four in mapping.dihedrals.items() if local.keys() >= set(four)
+    }
+    path = backbone(molecule)
+    for length in (4, 3, 2):
+        if not coordinates:
+            windows = [tuple(path[k : k + length]) for k in range(len(path) - length + 1)]
+            coordinates = {"–".join(molecule.beads[b] for b in window): window for window in windows}
+    named = list(coordinates.items())
+    if len(named) == 1 or (named and len(named[0][1]) == 2):
+        return tuple(Observable(name, (beads,)) for name, beads in named)
+    return tuple(Observable(f"{a}, {b}", (first, second)) for (a, first), (b, second) in pairwise(named))
+
+
+def edges(observable: Observable, x: np.ndarray) -> list[np.ndarray]:
+    """Bin edges of each coordinate; those of distances from the frames x (K, n, 3) nm."""
+    n = BINS[len(observable.coordinates)]
+    bins = []
+    for beads in observable.coordinates:
+        if len(beads) == 2:
+            # A symmetric histogram needs one range for a distance and for what a symmetry makes of it.
+            some = x[:: max(1, len(x) // SPAN_FRAMES)]
+            span = float(np.linalg.norm(some[:, :, None] - some[:, None], axis=-1).max())
+            bins.append(np.linspace(0, span * (1 + 1e-9), 10 * n + 1))
+        else:
+            bins.append(np.linspace(-np.pi if len(beads) == 4 else 0, np.pi, n + 1))
+    return bins
+
+
+def measure(x: np.ndarray, beads: tuple[int, ...]) -> np.ndarray:
+    """Distance, angle or dihedral of two, three or four beads: (..., n, 3) nm -> (...) nm or rad."""
+    # The beads are taken out first: one shape, and one compilation, for all maps of a trajectory.
+    picked = np.asarray(x)[..., list(beads), :]
+    return np.asarray(MEASURES[len(beads)](picked, np.arange(len(beads))[None], NO_BOX), dtype=float)[..., 0]
 
 
 class Bound(NamedTuple):
@@ -47,15 +108,32 @@ def bound_of(
 
     blocks: nearly independent sets of frames (t, n, 3) nm; inefficiency: frames that are worth one.
     """
-    identity = Element(tuple(range(blocks[0].shape[1])), 1)
-    x, ends = np.concatenate(blocks), np.cumsum([len(b) for b in blocks])[:-1]
-    bins = edges(observable, x)
-    size = int(np.prod([len(edge) - 1 for edge in bins]))
-    places = [np.split(place(observable, x, g, bins), ends) for g in (identity, element)]
-    counts = np.array([[np.bincount(p, minlength=size) for p in block] for block in zip(*places, strict=True)])
+    counts, _ = histograms(observable, blocks, element)
     counts = counts[:, :, counts.any((0, 1))]
     free_energy, at_least = forced_free_energy(counts, temperature_K, inefficiency)
     return Bound(observable.name, jackknife(least_divergence, counts), floor(counts), free_energy, at_least)
+
+
+def histograms(
+    observable: Observable, blocks: list[np.ndarray], element: Element
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Count the observable of x, and of g x, in blocks of frames (t, n, 3) nm: (B, 2, M), and the edges of its M bins.
+
+    An internal coordinate of g x is that of x at the permuted beads, a dihedral with the sign of the parity.
+    """
+    x, ends = np.concatenate(blocks), np.cumsum([len(b) for b in blocks])[:-1]
+    bins = edges(observable, x)
+    shape = [len(edge) - 1 for edge in bins]
+    counts = []
+    for g in (Element(tuple(range(x.shape[1])), 1), element):
+        index = []
+        for beads, edge, n in zip(observable.coordinates, bins, shape, strict=True):
+            value = measure(x, tuple(g.permutation[b] for b in beads)) * (g.parity if len(beads) == 4 else 1)
+            index.append(np.floor((value - edge[0]) / (edge[-1] - edge[0]) * n).astype(int))
+        modes = ["wrap" if len(beads) == 4 else "clip" for beads in observable.coordinates]
+        place = np.ravel_multi_index(index, shape, mode=tuple(modes))
+        counts.append([np.bincount(part, minlength=np.prod(shape)) for part in np.split(place, ends)])
+    return np.stack(counts, axis=1), bins
 
 
 def least_divergence(rows: np.ndarray) -> float:

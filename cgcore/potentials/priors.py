@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import networkx
 import numpy as np
 from jax import Array
 
@@ -20,11 +21,14 @@ from .. import geometry
 from ..frames import Frames
 from ..mapping import Mapping
 from ..units import kT
-from .base import Potential, add
+from .base import Potential
 from .terms import KINDS, Term, coordinates, samples
 
-PRIORS = {"bonds": "bond", "improper": "dihedral"}
-"""Name of a prior -> kind of its coordinates."""
+PRIORS = {
+    "bonds": ("bond", "bonds of beads"),
+    "improper": ("dihedral", "a bead that stays on one side of three bonded ones"),
+}
+"""Name of a prior -> kind of its coordinates, and what it holds."""
 
 
 class PriorError(CgcoreError, ValueError):
@@ -62,18 +66,19 @@ def for_frames(
         raise PriorError(f"no prior {sorted(unknown)}; there are {list(PRIORS)}")
     wells, table = [], {}
     for prior in priors:
-        groups = _groups(mapping, mapping.bonds if prior == "bonds" else three_bonded(mapping.bonds))
-        terms = [Term("-".join(mapping.beads[b] for b in group[0]), PRIORS[prior], group) for group in groups]
-        if prior == "improper":
-            terms = [term for term in terms if share_positive(term, frames) in (0, 1)]
-        if not terms:
-            wanted = {"bonds": "bonds of beads", "improper": "a bead that stays on one side of three bonded ones"}[
-                prior
-            ]
+        kind, wanted = PRIORS[prior]
+        each = []
+        for group in _groups(mapping, mapping.bonds if prior == "bonds" else three_bonded(mapping.bonds)):
+            term = Term("-".join(mapping.beads[b] for b in group[0]), kind, group)
+            q = np.concatenate(list(samples(term, frames)))
+            if prior == "bonds" or len(set(np.sin(q) > 0)) == 1:  # of one sign where the map keeps the stereocentre
+                each.append(harmonic(term, q, temperature_K))
+        if not each:
             raise PriorError(f"prior {prior!r}: want {wanted}, map {mapping.name!r} has none in these frames")
-        each = [harmonic(term, frames, temperature_K) for term in terms]
-        joined = Term(prior, PRIORS[prior], np.concatenate([w.term.members for w in each]))
-        wells.append(Harmonic(joined, np.concatenate([w.k for w in each]), np.concatenate([w.q0 for w in each])))
+        members, k, q0 = (
+            np.concatenate(parts) for parts in zip(*((w.term.members, w.k, w.q0) for w in each), strict=True)
+        )
+        wells.append(Harmonic(Term(prior, kind, members), k, q0))
         table[prior] = [
             {"beads": w.term.name, "k": float(w.k[0]), "q0": float(w.q0[0]), "copies": len(w.k)} for w in each
         ]
@@ -82,15 +87,15 @@ def for_frames(
 
 def build(*wells: Harmonic) -> Potential:
     """The sum of wells as a potential without parameters."""
-    terms = [
-        Potential(lambda key: {}, lambda params, position, box, w=w: w.energy(position, box), model=w) for w in wells
-    ]
-    return terms[0] if len(terms) == 1 else add(*terms)
+
+    def energy(params, position, box):
+        return sum(w.energy(position, box) for w in wells)
+
+    return Potential(lambda key: {}, energy, model=wells if len(wells) > 1 else wells[0])
 
 
-def harmonic(term: Term, frames: Frames, temperature_K: float) -> Harmonic:
-    """One well for all members of a term. Raises PriorError where the samples do not spread."""
-    q = np.concatenate(list(samples(term, frames)))
+def harmonic(term: Term, q: np.ndarray, temperature_K: float) -> Harmonic:
+    """One well for all members of a term from its samples q (X,). Raises PriorError where these do not spread."""
     weight = 1 / KINDS[term.kind].jacobian(q)
     middle = np.angle(np.mean(np.exp(1j * q))) if term.kind == "dihedral" else np.average(q, weights=weight)
     d = np.asarray(_from(term.kind, q, middle))
@@ -102,18 +107,10 @@ def harmonic(term: Term, frames: Frames, temperature_K: float) -> Harmonic:
     return Harmonic(term, every * kT(temperature_K) / variance, every * (middle + mean))
 
 
-def share_positive(term: Term, frames: Frames) -> float:
-    """Part of the samples in which an improper dihedral is positive: 0 or 1 where the map keeps the stereocentre."""
-    return float(np.mean(np.sin(np.concatenate(list(samples(term, frames)))) > 0))
-
-
 def three_bonded(bonds: np.ndarray) -> np.ndarray:
     """(M, 4) neighbour, bead, neighbour, neighbour of each bead that has exactly three bonds; neighbours in rising order."""
-    neighbours = defaultdict(list)
-    for i, j in np.asarray(bonds).tolist():
-        neighbours[i].append(j)
-        neighbours[j].append(i)
-    centres = {bead: sorted(three) for bead, three in sorted(neighbours.items()) if len(three) == 3}
+    graph = networkx.Graph(np.asarray(bonds, int).reshape(-1, 2).tolist())
+    centres = {bead: sorted(graph[bead]) for bead in sorted(graph) if graph.degree(bead) == 3}
     return np.array([(a, bead, b, c) for bead, (a, b, c) in centres.items()], int).reshape(-1, 4)
 
 

@@ -24,17 +24,19 @@ import numpy as np
 from jax import Array
 from scipy.interpolate import BSpline
 from scipy.linalg import null_space
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
 from cgcore.errors import CgcoreError
 
 from ..config import SplineConfig
 from ..frames import Frames
+from ..geometry import molecules
 from .base import Potential
 from .terms import Term, coordinates, samples
 
 DEGREE = 4  # of the energy
+POINTS = 10
+"""Points of a table in each knot interval."""
 
 
 class SplineError(CgcoreError, ValueError):
@@ -113,6 +115,17 @@ class Spline:
             u = u * dx + power[k]
         return u
 
+    def table_points(self) -> np.ndarray:
+        """(P,) nm or rad from the first knot to the last, every knot among them."""
+        return np.linspace(self.knots[0], self.knots[-1], POINTS * len(self.counts) + 1)
+
+    def tabulate(self, coefficients: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Energies kJ/mol, of bonded terms relative to the most sampled knot, and forces -dU/dx at x between the knots."""
+        energy = self.basis(x) @ coefficients
+        if self.term.kind != "pair":
+            energy = energy - self.basis(self.knots[np.argmax(self.counts)]) @ coefficients
+        return energy, -self.basis(x, 1) @ coefficients
+
     @property
     def _size(self) -> int:
         return len(self.counts) + DEGREE
@@ -177,11 +190,10 @@ def _check(terms: tuple[Term, ...], frames: Frames, config: SplineConfig):
         raise SplineError(f"want frames of the beads that the terms are for, at least {largest + 1}, got {n}")
     pairs = [t for t in terms if t.kind == "pair"]
     bonds = np.concatenate([np.zeros((0, 2), int), *(t.members for t in terms if t.kind == "bond")])
-    graph = coo_array((np.ones(len(bonds)), tuple(bonds.T)), shape=(n, n))
-    molecules = connected_components(graph, directed=False)[0]
-    if pairs and molecules > 1 and np.isinf(box).any():
+    n_molecules = molecules(bonds, n).max() + 1
+    if pairs and n_molecules > 1 and np.isinf(box).any():
         raise SplineError(
-            f"{molecules} molecules, but no box in all three dimensions ({box.tolist()} nm); was it lost on reading?"
+            f"{n_molecules} molecules, but no box in all three dimensions ({box.tolist()} nm); was it lost on reading?"
         )
     if pairs and config.cutoff_nm > (half := float(box.min()) / 2):
         raise SplineError(f"want a cut-off of at most half the box, {half:.3f} nm, got {config.cutoff_nm} nm")
@@ -189,27 +201,26 @@ def _check(terms: tuple[Term, ...], frames: Frames, config: SplineConfig):
 
 def _grid(term: Term, frames: Frames, config: SplineConfig, given: tuple[float, float] | None) -> Spline:
     """Knots over the sampled or the given range, on multiples of the step (pairs: counted from the cut-off)."""
+    pair = term.kind == "pair"
     if term.kind == "dihedral":
         n = round(2 * np.pi / config.dihedral_step_rad)
         first, step = -np.pi, 2 * np.pi / n
     else:
         step = {"bond": config.bond_step_nm, "angle": config.angle_step_rad, "pair": config.pair_step_nm}[term.kind]
-        origin = config.cutoff_nm if term.kind == "pair" else 0.0
-        if term.kind == "pair":
-            low, high = given[0] if given else 0.0, config.cutoff_nm
-        else:
-            low, high = given or _extent(term, frames)
+        origin = config.cutoff_nm if pair else 0.0
+        seen = given or ([0.0] if pair else [end for x in samples(term, frames) for end in (x.min(), x.max())])
+        low, high = min(seen), config.cutoff_nm if pair else max(seen)
         first_index, last_index = np.floor((low - origin) / step + 1e-6), np.ceil((high - origin) / step - 1e-6)
         first, n = origin + step * first_index, int(last_index - first_index)
     edges = first + step * np.arange(n + 1)
     counts, outside = np.zeros(n, int), 0
     for x in samples(term, frames):
         counts += np.histogram(x, edges)[0]
-        outside += int(np.sum(x < edges[0]) + (0 if term.kind == "pair" else np.sum(x > edges[-1])))
+        outside += int(np.sum(x < edges[0]) + (0 if pair else np.sum(x > edges[-1])))
     keep = slice(0, n)
     if term.kind != "dihedral" and given is None:
         enough = np.flatnonzero(counts >= config.min_samples)
-        keep = slice(enough.min(initial=n), n if term.kind == "pair" else enough.max(initial=-1) + 1)
+        keep = slice(enough.min(initial=n), n if pair else enough.max(initial=-1) + 1)
     outside += int(counts.sum() - counts[keep].sum())
     counts = counts[keep]
     if np.count_nonzero(counts) < 2:
@@ -225,8 +236,3 @@ def _grid(term: Term, frames: Frames, config: SplineConfig, given: tuple[float, 
         outside=outside,
         zero_force_at_cutoff=config.zero_force_at_cutoff,
     )
-
-
-def _extent(term: Term, frames: Frames) -> tuple[float, float]:
-    parts = [(x.min(), x.max()) for x in samples(term, frames)]
-    return min(p[0] for p in parts), max(p[1] for p in parts)

@@ -56,23 +56,23 @@ def names(found):
 @pytest.mark.parametrize(
     "name, typing, expected",
     [
-        ("core", "study", {"mirror image": None}),
+        ("core", "published", {"mirror image": None}),
         ("core", "unique", {"mirror image": None}),
         (
             "core",
             "single",
             {"mirror image": None, "chain reversal": None, "chain reversal with mirror image": None},
         ),
-        ("core_beta", "study", {"mirror image": PATH}),
+        ("core_beta", "published", {"mirror image": PATH}),
         # Reading Core Beta backwards turns L into D, unless it is reflected as well.
         (
             "core_beta",
             "single",
             {"mirror image": PATH, "chain reversal": PATH, "chain reversal with mirror image": None},
         ),
-        ("heavy_atom", "study", {"mirror image": PATH}),
-        ("united_atom", "study", {"mirror image": PATH}),
-        ("atomistic", "study", {"mirror image": KEPT}),
+        ("heavy_atom", "published", {"mirror image": PATH}),
+        ("united_atom", "published", {"mirror image": PATH}),
+        ("atomistic", "published", {"mirror image": KEPT}),
     ],
 )
 def test_which_symmetries_alanine_does_not_have_and_what_is_in_their_way(alanine, name, typing, expected):
@@ -281,7 +281,7 @@ def test_the_error_rate_is_that_of_the_frames_made_by_hand(tmp_path):
     near = np.array([[0.05, 0, 0], [0.20, 0, 0], [1.95, 0, 0], [1.80, 0, 0]])  # across the boundary of a box of 2 nm
     frames = np.array([near if k % 5 == 0 else far for k in range(100)])
     (found,) = lengths(beads, np.array_split(frames, 10), np.full(3, 2.0))
-    assert found.error_rate.value == pytest.approx(0.2 * 2 / 4)  # of four ends, two have a stranger nearer
+    assert found.error_rate.value == pytest.approx(0.2 * 2 / 4)  # of four ends, two have a non-bonded bead nearer
     assert_allclose(found.bonded, 0.15)
     assert found.separation == pytest.approx(0.1 / 0.15)
     (apart,) = lengths(beads, np.array_split(frames[1:5], 2), np.full(3, 2.0))

@@ -1,4 +1,4 @@
-"""Ranges of distances that no frame has: by hand, and the same as those that walls are put into."""
+"""Ranges of distances that no frame has: by hand, and the same as those that barriers are put into."""
 
 import doctoring
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from cgcore import mapping
 from cgcore.doctor import examine, findings, headline
 from cgcore.doctor.distances import unsampled
-from cgcore.potentials import unseen
+from cgcore.potentials import barrier
 from cgcore.reference import sets
 from cgcore.unsampled import unsampled_ranges
 
@@ -34,13 +34,13 @@ def approach(distances):
     return np.mod(x + [0.0, 1.9, 0.0], 2.0)
 
 
-def test_a_range_between_bonds_and_strangers_is_found_across_the_boundary(tmp_path):
+def test_a_range_between_bonds_and_neighbours_is_found_across_the_boundary(tmp_path):
     (found,) = unsampled(dimers(tmp_path), approach(np.linspace(0.3, 0.4, 21)), BOX)
     assert_allclose((found.low, found.high), (0.15, 0.3), atol=1e-9)
     assert found.between and found.intermolecular and found.frames == 21 and not found.closing
 
 
-def test_no_range_where_strangers_come_as_near_as_partners(tmp_path):
+def test_no_range_where_neighbours_come_as_near_as_bonded_beads(tmp_path):
     assert unsampled(dimers(tmp_path), approach(np.linspace(0.14, 0.4, 53)), BOX) == ()
 
 
@@ -59,11 +59,11 @@ def test_a_range_that_half_of_the_frames_leave_wider_is_still_closing(tmp_path):
     assert found.closing
 
 
-def test_beads_that_bonds_hold_are_no_strangers(tmp_path):
+def test_beads_that_bonds_hold_are_no_neighbours(tmp_path):
     atoms = doctoring.topology("C C C C C", "0-1 1-2 2-3 3-4")
     beads = doctoring.mapped(tmp_path, atoms, {f"B{k}": [f"C{k}"] for k in range(5)}, "single")
     x = np.zeros((20, 5, 3))
-    x[:, :, 0] = 0.1 * np.arange(5)  # 0.1, 0.2, 0.3 held; 0.4 a stranger
+    x[:, :, 0] = 0.1 * np.arange(5)  # 0.1, 0.2, 0.3 held; 0.4 a neighbour
     found = unsampled(beads, x, np.full(3, np.inf))
     assert [(round(u.low, 9), round(u.high, 9), u.between) for u in found] == [
         (0.1, 0.2, False),
@@ -74,15 +74,15 @@ def test_beads_that_bonds_hold_are_no_strangers(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["two_site", "three_site", "four_site"])
-def test_the_ranges_of_hexane_are_those_that_walls_are_put_into(hexane, name):
+def test_the_ranges_of_hexane_are_those_that_barriers_are_put_into(hexane, name):
     topology, atoms = hexane
     beads = mapping.load(name, topology, residue="hex")
     frames = mapping.apply(beads, atoms)
     position, box = np.asarray(frames.position), np.asarray(frames.box, float)
-    walls = unseen.for_frames(beads.species, frames, liquid=True).ranges
+    barriers = barrier.for_frames(beads.species, frames, liquid=True).ranges
     every = unsampled_ranges(beads.species, beads.bonds, position, box, from_zero=True)
     for a, b in {r.pair for r in every}:
-        finite = walls[a, b][np.isfinite(walls[a, b]).all(1)]
+        finite = barriers[a, b][np.isfinite(barriers[a, b]).all(1)]
         assert_allclose([(r.low, r.high) for r in every if r.pair == (a, b)], finite, rtol=1e-12)
     inner = [(r.low, r.high) for r in every if r.low]
     assert [(r.low, r.high) for r in unsampled(beads, position, box)] == inner

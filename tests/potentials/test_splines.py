@@ -13,9 +13,8 @@ from cgcore import geometry, io, mapping
 from cgcore.config import ConfigError, SplineConfig
 from cgcore.data import DataError, Split, force_errors
 from cgcore.frames import Frames
-from cgcore.potentials import tables
 from cgcore.potentials.base import add
-from cgcore.potentials.splines import EmptyKnotsWarning, SplineError, build, for_frames
+from cgcore.potentials.splines import POINTS, EmptyKnotsWarning, SplineError, build, for_frames
 from cgcore.potentials.terms import Term, terms
 from cgcore.train_splines import design, fit, normal_equations, predict
 
@@ -104,9 +103,9 @@ def test_terms_of_four_sites(four_site):
     assert not np.any(pairs[:, 0] // 4 == pairs[:, 1] // 4)
 
 
-def test_a_known_potential_is_recovered_exactly(splines, truth, exact):
+def test_a_known_potential_is_recovered_exactly(splines, truth, exact, tmp_path):
     """Least squares on the forces of the splines themselves: coefficients and tables to rounding, errors of zero."""
-    result = fit(splines, split(exact, 30), blocks=5)
+    result = fit(splines, split(exact, 30), tmp_path, blocks=5)
     assert sum(s.outside for s in splines) == 0
     for name, wanted in truth.items():
         scale = np.abs(wanted).max()
@@ -121,17 +120,17 @@ def test_a_known_potential_is_recovered_exactly(splines, truth, exact):
 
 
 @pytest.mark.physics
-def test_error_bars_are_the_scatter(splines, truth, exact):
+def test_error_bars_are_the_scatter(splines, truth, exact, tmp_path):
     """With white noise on the forces, (found - true) / error has a variance near 1 over all points of all terms."""
     random = np.random.default_rng(4)
     noise = 0.3 * np.sqrt(np.mean(exact.force**2))
     noisy = replace(exact, force=exact.force + noise * random.normal(size=exact.force.shape))
-    result = fit(splines, split(noisy, 38), blocks=19)
+    result = fit(splines, split(noisy, 38), tmp_path, blocks=19)
     chi = []
     for s in splines:
         table = result.tables[s.term.name]
-        knots = slice(None, None, tables.POINTS)
-        wanted = tables.tabulate(s, truth[s.term.name], table.x)[1]
+        knots = slice(None, None, POINTS)
+        wanted = s.tabulate(truth[s.term.name], table.x)[1]
         error = table.force_error[knots]
         chi.append(((table.force - wanted)[knots] / np.where(error > 1e-9, error, np.inf))[error > 1e-9])
     chi = np.concatenate(chi)
@@ -235,7 +234,7 @@ def test_beyond_the_ends_the_force_is_a_line_that_restores(splines):
     assert_allclose(upside_down[above], -1e4 * (s.knots[-1] - 0.15), rtol=1e-9)
 
 
-def test_an_interval_without_samples_is_reported_and_bridged_by_a_line(hexane):
+def test_an_interval_without_samples_is_reported_and_bridged_by_a_line(hexane, tmp_path):
     bonds = tuple(t for t in terms(hexane) if t.name == "bond_A-A")
     gap = replace(CONFIG, bond_step_nm=0.002, min_samples=5)
     few = liquid(hexane, 400, BOX, seed=5)
@@ -249,7 +248,7 @@ def test_an_interval_without_samples_is_reported_and_bridged_by_a_line(hexane):
     a = drawn([s])["bond_A-A"]
     assert_allclose(np.diff(s.basis(x, 1) @ a, 2), 0, atol=1e-9 * np.abs(s.basis(s.knots, 1) @ a).max())
     forced = replace(few[keep], force=predict((s,), {"bond_A-A": a}, few[keep]))
-    result = fit((s,), split(forced, len(keep) - 3), blocks=4)
+    result = fit((s,), split(forced, len(keep) - 3), tmp_path, blocks=4)
     assert_allclose(result.params["bond_A-A"], a, rtol=0, atol=1e-6 * np.abs(a).max())
 
 
@@ -270,7 +269,7 @@ def test_ranges_come_from_the_data_or_are_given(hexane, frames):
         for_frames(terms(hexane), frames, CONFIG, {"bond_AA": (0.1, 0.2)})
 
 
-def test_what_cannot_be_fitted_is_refused(hexane, frames, splines, exact):
+def test_what_cannot_be_fitted_is_refused(hexane, frames, splines, exact, tmp_path):
     made = terms(hexane)
     with pytest.raises(SplineError, match="6 molecules, but no box"):
         for_frames(made, replace(frames, box=np.full(3, np.inf)), CONFIG)
@@ -281,14 +280,14 @@ def test_what_cannot_be_fitted_is_refused(hexane, frames, splines, exact):
     with pytest.raises(SplineError, match="bond_A-A: want samples in at least two knot intervals"):
         for_frames(made, frames, replace(CONFIG, bond_step_nm=0.2))
     with pytest.raises(DataError, match="training frames have no forces"):
-        fit(splines, split(frames, 30))
+        fit(splines, split(frames, 30), tmp_path)
     with pytest.raises(DataError, match="held-out frames have no forces"):
-        fit(splines, Split(exact[:30], 0, frames[30:], (1,)))
+        fit(splines, Split(exact[:30], 0, frames[30:], (1,)), tmp_path)
     with pytest.raises(DataError, match="want 2 to 30 blocks of 30 frames, got 31"):
-        fit(splines, split(exact, 30), blocks=31)
+        fit(splines, split(exact, 30), tmp_path, blocks=31)
     twice = (*splines, replace(splines[0], term=splines[0].term._replace(name="again")))
     with pytest.raises(SplineError, match="the forces do not determine all coefficients"):
-        fit(twice, split(exact, 30))
+        fit(twice, split(exact, 30), tmp_path)
 
 
 def test_settings_that_make_no_knots():
@@ -318,27 +317,3 @@ def test_single_precision_and_sums(splines, truth, frames, evaluate):
     assert_allclose(gradient, -2 * wanted, rtol=0, atol=4e-4 * np.abs(wanted).max())
     none = potential.init(jax.random.key(0))
     assert evaluate(none, x[None])[0] == 0
-
-
-def test_tables_for_gromacs_and_votca(splines, truth, tmp_path):
-    """Columns read back: U and F of the potential, in degrees for GROMACS, and F is the slope of U."""
-    for name in ("angle_A-A-A", "pair_A-A"):
-        s = one(splines, name)
-        x = np.linspace(0.5, 3.1, 400) if name.startswith("angle") else np.linspace(0.05, 1.0, 400)
-        table = tables.extended(s, truth[name], x)
-        assert_allclose(table.energy, jax.jit(s.energy)(truth[name], x), atol=1e-12)
-        assert_allclose(np.gradient(table.energy, x)[2:-2], -table.force[2:-2], atol=0.05 * np.abs(table.force).max())
-        tables.write_xvg(tmp_path / "t.xvg", table)
-        tables.write_votca(tmp_path / "t.pot", table)
-        tables.write_votca(tmp_path / "t.force", table)
-        xvg = np.loadtxt(tmp_path / "t.xvg")
-        if name.startswith("angle"):
-            assert_allclose(xvg, np.stack([np.degrees(x), table.energy, np.radians(table.force)], 1), rtol=1e-9)
-            assert "kJ/mol/degree" in (tmp_path / "t.xvg").read_text().splitlines()[0]
-        else:
-            assert_allclose(xvg[:, [0, 5, 6]], np.stack([x, table.energy, table.force], 1), rtol=1e-9)
-            assert_array_equal(xvg[:, 1:5], 0)
-        assert_allclose(np.loadtxt(tmp_path / "t.pot", usecols=(0, 1)), np.stack([x, table.energy], 1), rtol=1e-9)
-        assert_allclose(np.loadtxt(tmp_path / "t.force", usecols=(0, 1)), np.stack([x, table.force], 1), rtol=1e-9)
-    with pytest.raises(ValueError, match="ends in .pot or .force, got '.dat'"):
-        tables.write_votca(tmp_path / "t.dat", table)

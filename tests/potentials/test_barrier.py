@@ -9,10 +9,11 @@ from numpy.testing import assert_allclose
 from cgcore import mapping
 from cgcore.frames import Frames
 from cgcore.neighbors import row_index
-from cgcore.potentials import unseen
+from cgcore.potentials import barrier
+from cgcore.potentials.barrier import STIFFNESS
 from cgcore.potentials.base import add, force
-from cgcore.potentials.unseen import REACH_NM, STIFFNESS
 from cgcore.reference import sets
+from cgcore.unsampled import REACH_NM
 
 VACUUM = np.full(3, np.inf)
 
@@ -34,9 +35,9 @@ def test_a_wall_below_the_shortest_distance_and_a_hill_in_the_gap():
     """Read off three beads in a row, 0.2 nm apart."""
     line = np.array([[0.0, 0, 0], [0.2, 0, 0], [0.4, 0, 0]])
     row = Frames(position=line[None], force=None, box=VACUUM, time=np.zeros(1), names=("A", "B", "C"))
-    found = unseen.for_frames((0, 0, 0), row, liquid=False)
+    found = barrier.for_frames((0, 0, 0), row, liquid=False)
     assert_allclose(found.ranges[0, 0], [[0, 0.2], [0.2, 0.4]], atol=1e-12)
-    potential = unseen.build(found)
+    potential = barrier.build(found)
     hill = STIFFNESS * 0.2**2 / 32
     for r, wanted in ((0.15, STIFFNESS * 0.05**2 / 2), (0.2, 0), (0.3, hill), (0.4, 0), (0.6, 0)):
         assert_allclose(potential.energy({}, jnp.asarray(apart(r)), VACUUM), wanted, atol=1e-9)
@@ -48,13 +49,13 @@ def test_a_wall_below_the_shortest_distance_and_a_hill_in_the_gap():
 
 def test_species_that_never_meet_are_kept_out_of_reach():
     far = Frames(position=apart(0.2)[None], force=None, box=VACUUM, time=np.zeros(1), names=("A", "B", "C"))
-    found = unseen.for_frames((0, 0, 1), far, liquid=False)
+    found = barrier.for_frames((0, 0, 1), far, liquid=False)
     assert_allclose(found.ranges[:, :, 0], [[[0, 0.2], [0, REACH_NM]], [[0, REACH_NM]] * 2], atol=1e-12)
 
 
 def test_the_gap_of_a_liquid_lies_between_its_bonds_and_its_neighbours(hexane):
     beads, frames = hexane
-    found = unseen.for_frames(beads.species, frames, liquid=True)
+    found = barrier.for_frames(beads.species, frames, liquid=True)
     (_, bond), gap = found.ranges[0, 1]
     assert 0.20 < bond < 0.23 and 0.27 < gap[0] < 0.30 < gap[1] < 0.37
     assert np.isinf(found.ranges[0, 0, 1]).all() and np.isinf(found.ranges[1, 1, 1]).all()
@@ -62,7 +63,7 @@ def test_the_gap_of_a_liquid_lies_between_its_bonds_and_its_neighbours(hexane):
 
 def test_frames_it_was_read_off_do_not_feel_it_and_lists_change_nothing(hexane):
     beads, frames = hexane
-    potential = unseen.build(unseen.for_frames(beads.species, frames, liquid=True))
+    potential = barrier.build(barrier.for_frames(beads.species, frames, liquid=True))
     box, x = jnp.asarray(frames.box), jnp.asarray(frames.position)
     assert_allclose(jax.vmap(lambda x: potential.energy({}, x, box))(x), 0, atol=1e-9)
     moved = x[0].at[1].set((x[0, 1] + x[0, 0]) / 2)  # a bond half as long as any

@@ -1,0 +1,16 @@
+"""Handedness and helicity of polyalanine: its surface, and the helicity of all runs over time."""
+
+import matplotlib.pyplot as plt
+
+from cgcore import plots
+from cgcore.units import PS_PER_NS
+
+VMAX = 20.0  # kJ/mol
+
+
+def draw(chapter):
+    curves = chapter.curves("chains_ala15_obc2")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    plots.helix_surface(left, curves["F"], curves["chi_edges"], curves["q_edges"], vmax=VMAX)
+    plots.helix_series(right, curves["time"] / PS_PER_NS, curves["q"])
+    return figure
