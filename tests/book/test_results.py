@@ -118,7 +118,9 @@ def test_a_table_of_plain_numbers_becomes_rows_with_units():
 
 def test_a_folder_in_the_layout_of_before_is_refused_by_name(tmp_path):
     write_json(tmp_path / "core.json", {"label": "Core", "table": {"js": 0.3}})
-    with pytest.raises(StoreError, match=r"core.json is a result in the layout of before, one file a row; want runs.json"):
+    with pytest.raises(
+        StoreError, match=r"core.json is a result in the layout of before, one file a row; want runs.json"
+    ):
         results.load(tmp_path)
 
 
