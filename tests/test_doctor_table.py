@@ -6,11 +6,11 @@ from dataclasses import replace
 import doctoring
 import numpy as np
 import pytest
+from cgcore.book.results import Result
 
 from cgcore import mapping
 from cgcore.book import doctor_cases, doctor_table
 from cgcore.book.own_molecule import without_hydrogens_of_phe
-from cgcore.book.results import Result
 from cgcore.doctor.forces import noise, pair_residual
 from cgcore.frames import Frames
 from cgcore.units import MEV_PER_ANGSTROM

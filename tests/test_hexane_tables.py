@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pretend
 import pytest
+from cgcore.profiles.hexane import hexane_config
 from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
@@ -27,7 +28,6 @@ from cgcore.book.hexane_tables import setting
 from cgcore.cli import app
 from cgcore.potentials import splines
 from cgcore.potentials.terms import terms
-from cgcore.profiles.hexane import hexane_config
 from cgcore.reference import sets
 
 

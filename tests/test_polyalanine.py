@@ -5,6 +5,8 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from cgcore.book.grid import read_grid
+from cgcore.profiles.polyalanine import chain_config
 from numpy.testing import assert_allclose
 from typer.testing import CliRunner
 
@@ -13,11 +15,9 @@ from cgcore.analysis.chain import counts, edges
 from cgcore.analysis.chain_series import of_reference
 from cgcore.analysis.helix import handedness
 from cgcore.book import check_values, polyalanine_figures, polyalanine_reference, polyalanine_tables, results
-from cgcore.book.grid import read_grid
 from cgcore.book.polyalanine_tables import Setting, setting
 from cgcore.cli import app
 from cgcore.config import ConfigError
-from cgcore.profiles.polyalanine import chain_config
 from cgcore.reference import sets
 
 ROOT = Path(__file__).parents[1]

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cgcore.book.potential_runs import CURVES, PUBLISHED, fitted, potential, tasks
 
 from cgcore import store
 from cgcore.book import potential_comparisons as comparisons
 from cgcore.book import potential_tables as tables
 from cgcore.book import results
-from cgcore.book.potential_runs import CURVES, PUBLISHED, fitted, potential, tasks
 from cgcore.config import ConfigError, FitConfig
 from cgcore.data import split_blocks
 from cgcore.mapping import apply, load

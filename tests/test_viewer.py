@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
+from cgcore.book.run import KERNEL
 from matplotlib import image
 from matplotlib.colors import to_rgb
 from nbclient import NotebookClient
 
 from cgcore import viewer
-from cgcore.book.run import KERNEL
 from cgcore.geometry import superposition
 
 ATOMS = np.array([[0.0, 0, 0], [0.15, 0, 0], [0.2, 0.14, 0], [0.2, 0.2, 0.09], [0.1, -0.05, 0.09]])

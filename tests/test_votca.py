@@ -55,8 +55,8 @@ def both(request, atoms, tmp_path_factory):
     tables = {blocks: csg_fmatch(folder, splines, blocks) for blocks in (1, BLOCKS)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train_splines, "evaluate", with_csg_angles(train_splines.evaluate))
-        theirs = fit(splines, Split(beads, 0, beads[:1], (0,)), blocks=BLOCKS)
-    ours = fit(splines, Split(beads, 0, beads[:1], (0,)), blocks=BLOCKS)
+        theirs = fit(splines, Split(beads, 0, beads[:1], (0,)), folder, blocks=BLOCKS)
+    ours = fit(splines, Split(beads, 0, beads[:1], (0,)), folder / "ours", blocks=BLOCKS)
     return splines, ours, theirs, tables
 
 
