@@ -17,7 +17,6 @@ from cgcore.potentials import tables
 from cgcore.potentials.base import add
 from cgcore.potentials.splines import EmptyKnotsWarning, SplineError, build, for_frames
 from cgcore.potentials.terms import Term, terms
-from cgcore.store import load_tree
 from cgcore.train_splines import design, fit, normal_equations, predict
 
 BOX = 1.8
@@ -105,9 +104,9 @@ def test_terms_of_four_sites(four_site):
     assert not np.any(pairs[:, 0] // 4 == pairs[:, 1] // 4)
 
 
-def test_a_known_potential_is_recovered_exactly(splines, truth, exact, tmp_path):
+def test_a_known_potential_is_recovered_exactly(splines, truth, exact):
     """Least squares on the forces of the splines themselves: coefficients and tables to rounding, errors of zero."""
-    result = fit(splines, split(exact, 30), tmp_path, blocks=5)
+    result = fit(splines, split(exact, 30), blocks=5)
     assert sum(s.outside for s in splines) == 0
     for name, wanted in truth.items():
         scale = np.abs(wanted).max()
@@ -119,18 +118,15 @@ def test_a_known_potential_is_recovered_exactly(splines, truth, exact, tmp_path)
     )
     assert result.errors.rmse < 1e-5 * np.sqrt(np.mean(exact.force**2))
     assert result.train_rmse < 1e-5 * np.sqrt(np.mean(exact.force**2))
-    stored = load_tree(result.run.path("params.npz"))
-    assert all((stored[name] == values).all() for name, values in result.params.items())
-    assert result.run.manifest["results"]["coefficients"] == sum(map(len, stored.values()))
 
 
 @pytest.mark.physics
-def test_error_bars_are_the_scatter(splines, truth, exact, tmp_path):
+def test_error_bars_are_the_scatter(splines, truth, exact):
     """With white noise on the forces, (found - true) / error has a variance near 1 over all points of all terms."""
     random = np.random.default_rng(4)
     noise = 0.3 * np.sqrt(np.mean(exact.force**2))
     noisy = replace(exact, force=exact.force + noise * random.normal(size=exact.force.shape))
-    result = fit(splines, split(noisy, 38), tmp_path, blocks=19)
+    result = fit(splines, split(noisy, 38), blocks=19)
     chi = []
     for s in splines:
         table = result.tables[s.term.name]
@@ -239,7 +235,7 @@ def test_beyond_the_ends_the_force_is_a_line_that_restores(splines):
     assert_allclose(upside_down[above], -1e4 * (s.knots[-1] - 0.15), rtol=1e-9)
 
 
-def test_an_interval_without_samples_is_reported_and_bridged_by_a_line(hexane, tmp_path):
+def test_an_interval_without_samples_is_reported_and_bridged_by_a_line(hexane):
     bonds = tuple(t for t in terms(hexane) if t.name == "bond_A-A")
     gap = replace(CONFIG, bond_step_nm=0.002, min_samples=5)
     few = liquid(hexane, 400, BOX, seed=5)
@@ -253,7 +249,7 @@ def test_an_interval_without_samples_is_reported_and_bridged_by_a_line(hexane, t
     a = drawn([s])["bond_A-A"]
     assert_allclose(np.diff(s.basis(x, 1) @ a, 2), 0, atol=1e-9 * np.abs(s.basis(s.knots, 1) @ a).max())
     forced = replace(few[keep], force=predict((s,), {"bond_A-A": a}, few[keep]))
-    result = fit((s,), split(forced, len(keep) - 3), tmp_path, blocks=4)
+    result = fit((s,), split(forced, len(keep) - 3), blocks=4)
     assert_allclose(result.params["bond_A-A"], a, rtol=0, atol=1e-6 * np.abs(a).max())
 
 
@@ -274,7 +270,7 @@ def test_ranges_come_from_the_data_or_are_given(hexane, frames):
         for_frames(terms(hexane), frames, CONFIG, {"bond_AA": (0.1, 0.2)})
 
 
-def test_what_cannot_be_fitted_is_refused(hexane, frames, splines, exact, tmp_path):
+def test_what_cannot_be_fitted_is_refused(hexane, frames, splines, exact):
     made = terms(hexane)
     with pytest.raises(SplineError, match="6 molecules, but no box"):
         for_frames(made, replace(frames, box=np.full(3, np.inf)), CONFIG)
@@ -285,14 +281,14 @@ def test_what_cannot_be_fitted_is_refused(hexane, frames, splines, exact, tmp_pa
     with pytest.raises(SplineError, match="bond_A-A: want samples in at least two knot intervals"):
         for_frames(made, frames, replace(CONFIG, bond_step_nm=0.2))
     with pytest.raises(DataError, match="training frames have no forces"):
-        fit(splines, split(frames, 30), tmp_path)
+        fit(splines, split(frames, 30))
     with pytest.raises(DataError, match="held-out frames have no forces"):
-        fit(splines, Split(exact[:30], 0, frames[30:], (1,)), tmp_path)
+        fit(splines, Split(exact[:30], 0, frames[30:], (1,)))
     with pytest.raises(DataError, match="want 2 to 30 blocks of 30 frames, got 31"):
-        fit(splines, split(exact, 30), tmp_path, blocks=31)
+        fit(splines, split(exact, 30), blocks=31)
     twice = (*splines, replace(splines[0], term=splines[0].term._replace(name="again")))
     with pytest.raises(SplineError, match="the forces do not determine all coefficients"):
-        fit(twice, split(exact, 30), tmp_path)
+        fit(twice, split(exact, 30))
 
 
 def test_settings_that_make_no_knots():

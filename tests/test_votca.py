@@ -56,7 +56,7 @@ def both(request, atoms, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train_splines, "evaluate", with_csg_angles(train_splines.evaluate))
         theirs = fit(splines, Split(beads, 0, beads[:1], (0,)), folder, blocks=BLOCKS)
-    ours = fit(splines, Split(beads, 0, beads[:1], (0,)), folder / "ours", blocks=BLOCKS)
+    ours = fit(splines, Split(beads, 0, beads[:1], (0,)), folder, blocks=BLOCKS)
     return splines, ours, theirs, tables
 
 
