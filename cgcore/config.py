@@ -231,7 +231,7 @@ def from_dict(cls, raw: dict):
     values = {}
     for key, value in raw.items():
         nested = next((t for t in (hints[key], *typing.get_args(hints[key])) if dataclasses.is_dataclass(t)), None)
-        if isinstance(value, list) and typing.get_origin(hints[key]) is tuple:
+        if isinstance(value, (list, tuple)) and typing.get_origin(hints[key]) is tuple:
             values[key] = tuple(value)
         elif nested and not (value is None and type(None) in typing.get_args(hints[key])):
             values[key] = from_dict(nested, value)

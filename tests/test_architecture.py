@@ -1,9 +1,10 @@
-"""The order of the rooms, read from the imports."""
+"""The order of the rooms, read from the imports; their size; and what a command loads."""
 
 import ast
 import graphlib
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "cgcore").rglob("*.py"))
 
+BOOK = sorted((ROOT / "book").rglob("*.py"))
+
 LAYERS = [
     "errors units compat processes",
     "config",
-    "frames profiles",
+    "frames",
     "geometry store",
-    "io neighbors smarts map_files",
+    "io neighbors smarts map_files profiles",
     "mapping unsampled",
     "data potentials force_maps",
     "trainer train_splines simulate",
     "train",
     "metadynamics doctor",
+    "observables",
+    "steps",
+    "mean_forces",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
 
@@ -33,7 +39,50 @@ SIDE = {
     "poster": {"errors", "units", "config", "frames", "geometry", "mapping"},
     "viewer": {"errors", "units", "config", "frames", "geometry", "mapping", "poster"},
 }
-TOP = {"cli", "book"}
+USES = {"analysis": "train train_splines simulate metadynamics doctor observables steps mean_forces"}
+USES |= {"reference": "doctor steps mean_forces"}
+"""Rooms beside the rows, and who may import them."""
+TOP = {"cli"}
+
+BUDGET = {
+    "__init__": 10,
+    "analysis": 2080,
+    "cli": 270,
+    "compat": 30,
+    "config": 280,
+    "data": 190,
+    "doctor": 1670,
+    "errors": 10,
+    "force_maps": 80,
+    "frames": 120,
+    "geometry": 130,
+    "io": 570,
+    "map_files": 90,
+    "mapping": 330,
+    "mean_forces": 170,
+    "metadynamics": 590,
+    "neighbors": 310,
+    "observables": 150,
+    "plots": 280,
+    "poster": 90,
+    "potentials": 2710,
+    "processes": 20,
+    "profiles": 190,
+    "reference": 1760,
+    "simulate": 970,
+    "smarts": 150,
+    "steps": 220,
+    "store": 560,
+    "train": 330,
+    "train_splines": 170,
+    "trainer": 140,
+    "units": 30,
+    "unsampled": 130,
+    "viewer": 200,
+}
+"""Lines of each room, tests excluded."""
+BOOK_LINES = 2000
+"""Of all Python below book/."""
 
 
 def allowed(room: str) -> set[str]:
@@ -46,8 +95,7 @@ def allowed(room: str) -> set[str]:
     level = next((i for i, row in enumerate(rows) if room in row), None)
     if level is None:
         raise AssertionError(f"cgcore.{room} has no place yet: give it one in {Path(__file__).name}")
-    beside = {"analysis"} if room in [*rows[-1], "train", "train_splines", "simulate"] else set()
-    beside |= {"reference"} if room == "doctor" else set()  # it reads the sets that it is asked about
+    beside = {name for name, users in USES.items() if room in users.split()}
     return {name for row in rows[:level] for name in row} | {room} | beside
 
 
@@ -111,6 +159,26 @@ def test_no_circle_inside_a_package():
     tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError with the circle
 
 
+def test_the_package_knows_nothing_of_the_book():
+    """cgbook may import cgcore, and nothing of cgcore imports cgbook: the commands look it up by name when asked to."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] in ("cgbook", "tests")], path
+
+
+def test_rooms_are_no_larger_than_their_budget():
+    lines = Counter()
+    for path in FILES:
+        lines[room_of(module_name(path)) or "__init__"] += len(path.read_text().splitlines())
+    over = {room: (n, BUDGET.get(room, 0)) for room, n in lines.items() if n > BUDGET.get(room, 0)}
+    assert not over, f"lines and budget: {over}"
+    assert lines.keys() == BUDGET.keys(), "a room that is gone has no budget"
+    assert sum(BUDGET.values()) <= 15030
+    assert sum(len(path.read_text().splitlines()) for path in BOOK) <= BOOK_LINES
+
+
 def test_base_comes_first():
     for base in (ROOT / "cgcore").rglob("base.py"):
         siblings = {n for n in imported(base) if n.startswith(module_name(base).rpartition(".")[0])}
@@ -127,7 +195,9 @@ def test_base_comes_first():
         ("plots.py", "import cgcore.analysis.surface", ["analysis"]),
         ("doctor.py", "from cgcore.analysis import surface", []),
         ("config.py", "from cgcore.config import RunConfig\nimport numpy", []),
-        ("cli.py", "from cgcore import book, train, plots", []),
+        ("cli.py", "from cgcore import steps, train, plots", []),
+        ("train.py", "from cgcore.steps import fit", ["steps"]),
+        ("observables.py", "from . import steps, analysis", ["steps"]),
     ],
 )
 def test_the_test_sees_what_it_should(tmp_path, monkeypatch, room, source, wrong):
@@ -137,7 +207,7 @@ def test_the_test_sees_what_it_should(tmp_path, monkeypatch, room, source, wrong
         "io",
         "simulate",
         "units",
-        "book",
+        "steps",
         "plots",
         "analysis.surface",
         "analysis.blocks",
@@ -155,9 +225,35 @@ def test_the_test_sees_what_it_should(tmp_path, monkeypatch, room, source, wrong
     assert violations(path) == wrong
 
 
+HEAVY = ("jax", "jax_md", "chemtrain", "matplotlib", "mdtraj", "openmm", "papermill")
+
+
+def loaded(code: str) -> tuple[set[str], str]:
+    """Which of HEAVY a fresh interpreter has loaded after the code, and what it printed."""
+    code += f"\nimport sys; print('LOADED', *(name for name in {HEAVY} if name in sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    printed, _, names = ended.stdout.rpartition("LOADED")
+    return set(names.split()), printed
+
+
 def test_importing_the_package_loads_nothing_heavy():
-    code = (
-        "import sys, cgcore; sys.exit(' '.join({'jax', 'matplotlib', 'numpy', 'mdtraj'} & sys.modules.keys()) or None)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
-    assert ended.returncode == 0, f"import cgcore loads {ended.stderr}"
+    found, _ = loaded("import sys, cgcore\nif 'numpy' in sys.modules: raise SystemExit('numpy')")
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ("['--help']", "mean-forces"),
+        ("['run', 'notebooks/hexane.ipynb', '-p', 'mpa=x']", "did you mean 'map'"),
+        ("['run', 'notebooks/hexane.ipynb', '-p', 'map=x']", "want one of"),
+        ("['sweep', 'notebooks/hexane.ipynb', 'notebooks/sweeps/table1.yml', '--dry-run']", "nu=3"),
+    ],
+    ids=["help", "unknown parameter", "unknown map", "rows of a sweep"],
+)
+def test_help_and_what_is_refused_load_no_kernels(arguments, says):
+    """What is wrong with a command is said at once: JAX and matplotlib alone take seconds to load."""
+    code = "from typer.testing import CliRunner\nfrom cgcore.cli import app\n"
+    found, printed = loaded(code + f"print(CliRunner().invoke(app, {arguments}).output)")
+    assert says in printed
+    assert not found & {"jax", "jax_md", "chemtrain", "matplotlib"}

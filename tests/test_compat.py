@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from cgcore.compat import MOVED, chemtrain_trainers
+from cgcore.compat import MOVED, chemtrain_learn
 
 
 def run(code: str) -> str:
@@ -28,8 +28,8 @@ def test_only_the_moved_names_are_lent():
 import types
 import jax
 before = dict(vars(jax))
-from cgcore.compat import chemtrain_trainers
-chemtrain_trainers()
+from cgcore.compat import chemtrain_learn
+chemtrain_learn()
 changed = {k: v for k, v in vars(jax).items() if before.get(k, ()) is not v and not isinstance(v, types.ModuleType)}
 print(sorted(changed), all(v is getattr(jax.tree_util, k) for k, v in changed.items()))
 """
@@ -38,8 +38,8 @@ print(sorted(changed), all(v is getattr(jax.tree_util, k) for k, v in changed.it
     assert same == "True"
 
 
-def test_chemtrain_has_the_trainer():
-    trainers = chemtrain_trainers()
-    assert trainers.__name__ == "chemtrain.trainers"
-    assert callable(trainers.ForceMatching)
-    assert chemtrain_trainers() is trainers
+def test_chemtrain_has_the_loss_and_the_step():
+    force_matching, max_likelihood = chemtrain_learn()
+    assert force_matching.__name__ == "chemtrain.learn.force_matching"
+    assert callable(force_matching.init_loss_fn) and callable(max_likelihood.step_optimizer)
+    assert chemtrain_learn() == (force_matching, max_likelihood)

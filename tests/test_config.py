@@ -8,23 +8,22 @@ import pytest
 from cgcore.config import (
     ConfigError,
     DataConfig,
-    FitConfig,
     MACEConfig,
     MDConfig,
     NequIPConfig,
+    RunConfig,
+    SplineConfig,
     TrainConfig,
     from_dict,
 )
-from cgcore.profiles.amino_acids import PeptideFitConfig, RunConfig
 
 
 def refuses(message: str):
     return pytest.raises(ConfigError, match=re.escape(message))
 
 
-def test_the_defaults_are_those_of_the_study():
-    config = RunConfig()
-    mace, train, md = config.mace, config.train, config.md
+def test_the_defaults_are_those_of_the_paper():
+    mace, train, md = MACEConfig(), TrainConfig(), MDConfig()
     assert (mace.channels, mace.max_ell, mace.n_bessel, mace.envelope_power, mace.cutoff_nm) == (32, 3, 8, 6, 0.5)
     assert (train.epochs, train.batch_size, train.learning_rate, train.learning_rate_decay) == (50, 32, 1e-3, 0.9)
     assert (train.b1, train.b2, train.eps, train.weight_decay) == (0.9, 0.995, 1e-8, 1e-3)
@@ -35,20 +34,29 @@ def test_the_defaults_are_those_of_the_study():
 
 def test_nested_values_are_built():
     raw = {
-        "profile": "laptop",
+        "system": "amino_acids",
         "data": {"residue": "gly", "frames": None},
-        "mace": {"correlation": 3},
+        "potential": {"correlation": 3},
+        "train": {"epochs": 7},
+        "prior": ["barrier", "repulsion"],
         "md": {"dt_ps": 0.001},
     }
     config = from_dict(RunConfig, raw)
     assert config.data == DataConfig(residue="gly")
-    assert config.mace == MACEConfig(correlation=3)
-    assert config.train == TrainConfig()
+    assert config.potential == MACEConfig(correlation=3)
+    assert config.train == TrainConfig(epochs=7) and config.prior == ("barrier", "repulsion")
     assert config.md.dt_ps == 0.001
-    assert config.fit == PeptideFitConfig(data=config.data, mace=config.mace, train=config.train)
-    raw_fit = dataclasses.asdict(config.fit)
-    assert from_dict(PeptideFitConfig, raw_fit) == config.fit
     assert from_dict(RunConfig, dataclasses.asdict(config)) == config
+    assert from_dict(RunConfig, {"system": "hexane", "train": None}).train is None
+
+
+def test_what_is_resolved_leaves_nothing_open_and_says_the_kind_of_potential():
+    for potential, kind in ((MACEConfig(), "mace"), (NequIPConfig(), "nequip"), (SplineConfig(), "spline")):
+        config = RunConfig(system="hexane", potential=potential)
+        assert config.kind == kind
+        assert config.resolved()["potential"] == {"potential": kind} | dataclasses.asdict(potential)
+    assert config.resolved().keys() == {field.name for field in dataclasses.fields(RunConfig)}
+    assert config.resolved()["md"].keys() == {field.name for field in dataclasses.fields(MDConfig)}
 
 
 def test_a_config_does_not_change():
@@ -61,9 +69,9 @@ def test_a_config_does_not_change():
     [
         (MDConfig, {"dt_fs": 2.0}, "MDConfig: unknown key 'dt_fs'"),
         (MDConfig, {"dt_fs": 2.0}, "did you mean 'dt_ps'?"),
-        (RunConfig, {"mace": {"corelation": 2}}, "MACEConfig: unknown key 'corelation'"),
-        (RunConfig, {"mace": {"corelation": 2}}, "did you mean 'correlation'?"),
-        (RunConfig, {"mace": 2}, "MACEConfig: want a table of settings, got 2 (int)"),
+        (RunConfig, {"potential": {"corelation": 2}}, "MACEConfig: unknown key 'corelation'"),
+        (RunConfig, {"potential": {"corelation": 2}}, "did you mean 'correlation'?"),
+        (RunConfig, {"potential": 2}, "MACEConfig: want a table of settings, got 2 (int)"),
         (TrainConfig, {"epochs": 2.0}, "TrainConfig.epochs: want int, got 2.0 (float)"),
         (TrainConfig, {"epochs": "50"}, "TrainConfig.epochs: want int, got '50' (str); it is quoted"),
         (
@@ -103,10 +111,17 @@ def test_a_config_does_not_change():
         (NequIPConfig, {"channels": 0}, "NequIPConfig.channels: want a positive number, got 0"),
         (
             RunConfig,
-            {"potential": "mase"},
-            "potential: want one of ['mace', 'nequip'], got 'mase'; did you mean 'mace'?",
+            {"system": "hexane", "prior": ["barier"]},
+            "prior: want one of ['barrier', 'bonds', 'improper', 'repulsion'], got 'barier'; did you mean 'barrier'?",
         ),
-        (FitConfig, {"data": {}, "train": {}}, "FitConfig: want one network, mace or nequip, got both or none"),
+        (
+            RunConfig,
+            {"system": "hexane", "protocol": "nvte"},
+            "protocol: want one of ['inversion', 'nve', 'nvt'], got 'nvte'; did you mean 'nvt'?",
+        ),
+        (DataConfig, {"force_map": "best"}, "force_map: want one of ['optimised', 'sum'], got 'best'"),
+        (MDConfig, {"ensemble": "npt"}, "MDConfig.ensemble: want 'nvt' (Langevin) or 'nve', got 'npt'"),
+        (SplineConfig, {"cutoff_nm": 0.05}, "want a cut-off of at least four knots, got 0.05 nm in steps of 0.02 nm"),
         (TrainConfig, {"learning_rate": 0}, "TrainConfig.learning_rate: want a positive number, got 0"),
         (MDConfig, {"n_frames": 0}, "MDConfig.n_frames: want a positive number, got 0"),
         (MDConfig, {"dt_ps": float("nan")}, "MDConfig.dt_ps: want a positive number, got nan"),

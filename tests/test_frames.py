@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cgcore.data import split_blocks, thin
+from cgcore.data import split_blocks, subsample
 from cgcore.frames import Frames
 
 
@@ -42,4 +42,4 @@ def test_gaps_beside_held_out_frames_reach_across_the_ends_of_replicas():
     split = split_blocks(replicas(10, 10), 4, 1, 2 * 2.0)
     assert split.valid.position[:, 0, 0].tolist() == list(range(10, 15))
     assert split.train.position[:, 0, 0].tolist() == [*range(9), *range(16, 20)]
-    assert set(thin(split.train, 4).replica) == {0, 1}
+    assert set(subsample(split.train, 4).replica) == {0, 1}

@@ -96,14 +96,15 @@ def test_of_a_symmetric_model_each_run_counts_with_both_valleys():
 def inverted(tmp_path_factory):
     md = toys.config(replicas=6, n_frames=1200, steps_per_frame=60, dt_ps=0.003)
     x = np.tile(toys.star_start(), (6, 1, 1))
-    folder = toys.new_run(tmp_path_factory.mktemp("inverted"))
+    folder = tmp_path_factory.mktemp("inverted")
     return inversion(toys.TORSION, jnp.array(1.0), toys.MOLECULE, x, md, folder, config=QUICK, progress=False)
 
 
 @pytest.mark.physics
 def test_the_barrier_is_that_of_the_torsion(inverted):
     """Height, activation energy and rate within four errors; CA in the plane at the top."""
-    table, arrays, _ = inverted
+    table, arrays, run = inverted
+    assert run.run.manifest["config"]["bias"]["beads"] == list(toys.NAMES) and run.ensemble.position.shape[0] == 6
     assert table["runs_with_transition"] == 6 and min(table["transitions"]) >= 1
     assert abs(table["barrier_kJ_mol"] - toys.HILL) < 4 * table["barrier_kJ_mol_error"] < 4.0
     assert table["barrier_kcal_mol"] == pytest.approx(table["barrier_kJ_mol"] / KCAL)
@@ -128,7 +129,7 @@ def test_a_barrier_that_is_not_crossed_is_not_given(tmp_path):
     md = toys.config(replicas=2, n_frames=20, steps_per_frame=60, dt_ps=0.003)
     x = np.tile(toys.star_start(), (2, 1, 1))
     table, arrays, _ = inversion(
-        toys.TORSION, jnp.array(4.0), toys.MOLECULE, x, md, toys.new_run(tmp_path), config=QUICK, progress=False
+        toys.TORSION, jnp.array(4.0), toys.MOLECULE, x, md, tmp_path, config=QUICK, progress=False
     )
     assert table["runs_with_transition"] == 0 and table["transitions"] == [0, 0]
     assert np.isnan(table["barrier_kJ_mol"]) and 0 < table["sampled_range_kJ_mol"] < 4 * toys.HILL
@@ -139,7 +140,7 @@ def test_a_map_without_the_stereocentre_has_no_such_barrier(tmp_path):
     core = replace(toys.MOLECULE, names=("C_ace", "N", "CA", "C"))
     x, md = np.tile(toys.star_start(), (2, 1, 1)), toys.config(replicas=2)
     with pytest.raises(MetadynamicsError, match="variable 'chi': no bead 'CB'; the map has"):
-        inversion(toys.TORSION, jnp.array(1.0), core, x, md, toys.new_run(tmp_path), config=QUICK, progress=False)
+        inversion(toys.TORSION, jnp.array(1.0), core, x, md, tmp_path, config=QUICK, progress=False)
 
 
 def test_a_free_energy_is_unknown_where_no_hill_fell():

@@ -16,13 +16,12 @@ from cgcore.metadynamics import (
     BiasedTrajectory,
     MetadynamicsConfig,
     MetadynamicsError,
+    biased_trajectory,
     dihedral,
     final_bias,
     grid,
-    read_trajectory,
     well_tempered,
 )
-from cgcore.simulate import SimulationError
 from cgcore.store import load_tree
 from cgcore.units import kT
 
@@ -93,19 +92,18 @@ def biased_run(folder, *, params=1.0, potential=toys.WELLS, md=None, **settings)
     config = MetadynamicsConfig(**dict(height_kJ_mol=1.0, pace=2 * md.steps_per_frame) | settings)
     bias = well_tempered(toys.X, config, md)
     starts = np.tile([[[toys.WELL, 0.0, 0.0]]], (md.replicas, 1, 1))
-    run = toys.new_run(folder)
-    ensemble, _ = simulate.run(potential, jnp.array(params), toys.PARTICLE, starts, md, run, bias=bias, progress=False)
-    return ensemble, read_trajectory(run, ensemble)
+    return simulate.run(potential, jnp.array(params), toys.PARTICLE, starts, md, folder, bias=bias, progress=False)
 
 
 def test_hills_grow_as_they_should(tmp_path):
     """W = W_0 exp(-V / kT (gamma - 1)) every second frame at the replica's place, on its own bias."""
-    ensemble, trajectory = biased_run(tmp_path)
+    run = biased_run(tmp_path)
+    ensemble, trajectory = run.ensemble, biased_trajectory(run)
     cv, bias, _, height, _ = trajectory
     assert_allclose(cv, ensemble.position[..., 0, 0], atol=1e-7)
     assert (height[:, ::2] == 0).all() and (height[:, 1::2] > 0).all()
     assert_allclose(height[:, 1::2], np.exp(-bias[:, 1::2] / (4 * kT(300.0))), rtol=1e-5)
-    grown = load_tree(tmp_path / "state.npz")["state"]["memory"]["grid"]
+    grown = load_tree(run.run.path("state.npz"))["state"]["bias_state"]["grid"]
     assert_allclose(grown, final_bias(trajectory, toys.X), atol=1e-5)
     assert_allclose(bias[:, 2], np.exp(-0.5 * ((cv[:, 2] - cv[:, 1]) / toys.X.width) ** 2), atol=1e-4)
     x = jnp.asarray(ensemble.position, float)
@@ -123,17 +121,16 @@ def test_a_fixed_bias_conserves_energy(tmp_path):
         bias = well_tempered(VARIABLE, config, md)
         begin = bias.potential.init
         bias = bias._replace(potential=bias.potential._replace(init=lambda key, f=begin: f(key) | dict(grid=table)))
-        run = toys.new_run(tmp_path / str(dt))
-        ensemble, _ = simulate.run(toys.TORSION, jnp.array(0.1), toys.MOLECULE, x, md, run, bias=bias, progress=False)
-        spread[dt] = (np.asarray(ensemble.energy, float) + ensemble.kinetic).std(1).mean()
-        trajectory = read_trajectory(run, ensemble)
+        run = simulate.run(toys.TORSION, jnp.array(0.1), toys.MOLECULE, x, md, tmp_path, bias=bias, progress=False)
+        spread[dt] = (np.asarray(run.ensemble.energy, float) + run.ensemble.kinetic).std(1).mean()
+        trajectory = biased_trajectory(run)
         assert trajectory.bias.std() > 1 and not trajectory.height.any()
     assert spread[0.0005] < spread[0.001] / 2.5 < 0.05
 
 
 def test_an_interrupted_run_goes_on_as_if_unbroken(tmp_path, monkeypatch):
     """To the last bit of positions, energies, hills and the grid."""
-    biased_run(tmp_path / "unbroken")
+    unbroken = biased_run(tmp_path / "unbroken").run
     write = simulate.record.Record.write
 
     def interrupted(record, number, *what):
@@ -145,25 +142,31 @@ def test_an_interrupted_run_goes_on_as_if_unbroken(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(simulate.record.Record, "write", interrupted)
         biased_run(tmp_path / "broken")
-    biased_run(tmp_path / "broken")
+    broken = biased_run(tmp_path / "broken").run
+    assert broken.id == unbroken.id
     for name in ("position", "energy", "kinetic", "cv", "bias", "offset", "height"):
-        assert_array_equal(*(np.load(tmp_path / run / f"{name}.npy") for run in ("unbroken", "broken")))
-    a, b = (load_tree(tmp_path / run / "state.npz")["state"]["memory"]["grid"] for run in ("unbroken", "broken"))
+        assert_array_equal(*(np.load(run.path(f"{name}.npy")) for run in (unbroken, broken)))
+    a, b = (load_tree(run.path("state.npz"))["state"]["bias_state"]["grid"] for run in (unbroken, broken))
     assert_array_equal(a, b)
 
 
-def test_a_run_of_another_bias_or_model_does_not_go_on(tmp_path):
-    biased_run(tmp_path)
-    with pytest.raises(
-        SimulationError, match=r"on model \w{12}, want along x .* on model \w{12}; a bias holds for the model"
-    ):
-        biased_run(tmp_path, params=1.1)
-    with pytest.raises(SimulationError, match=r"bias factor 5, .*, want along x .* bias factor 8,"):
-        biased_run(tmp_path, bias_factor=8.0)
+def test_a_run_of_another_bias_or_model_is_another_run(tmp_path):
+    """A bias holds for the model that it grew on: whatever differs has a folder of its own, and the first stays as it was."""
+    first = biased_run(tmp_path)
+    others = [biased_run(tmp_path, params=1.1), biased_run(tmp_path, bias_factor=8.0)]
     starts = np.tile([[[toys.WELL, 0.0, 0.0]]], (8, 1, 1))
-    plain = (toys.WELLS, jnp.array(1.0), toys.PARTICLE, starts, toys.config(), toys.new_run(tmp_path))
-    with pytest.raises(SimulationError, match="a run with the bias along x .* want None"):
-        simulate.run(*plain, progress=False)
+    plain = simulate.run(
+        *(toys.WELLS, jnp.array(1.0), toys.PARTICLE, starts, toys.config(), tmp_path), bias=None, progress=False
+    )
+    runs = [first, *others, plain]
+    assert len({run.run.id for run in runs}) == len(runs) == len(list((tmp_path / "md").iterdir()))
+    assert not plain.recorded and plain.run.manifest["config"]["bias"] is None
+    identity = first.run.manifest["config"]["bias"]
+    assert identity["kind"] == "well-tempered metadynamics" and identity["bias_factor"] == 5.0
+    assert identity["bins"] == toys.X.axis.bins
+    again = biased_run(tmp_path)
+    assert again.run.id == first.run.id
+    assert_array_equal(again.recorded["cv"], first.recorded["cv"])
 
 
 def test_a_failed_replica_adds_no_hills():

@@ -9,9 +9,9 @@ from cgcore import simulate
 from cgcore.analysis.blocks import Estimate, jackknife
 from cgcore.metadynamics import (
     MetadynamicsConfig,
+    biased_trajectory,
     dihedral,
     final_bias,
-    read_trajectory,
     reweighting,
     well_tempered,
 )
@@ -26,9 +26,9 @@ def biased_run(folder, variable, *, potential=toys.WELLS, molecule=toys.PARTICLE
     config = MetadynamicsConfig(**dict(pace=md.steps_per_frame, bias_factor=6.0) | settings)
     bias = well_tempered(variable, config, md)
     start = np.array([[toys.WELL, 0.0, 0.0]]) if start is None else start
-    starts, run = np.tile(start, (md.replicas, 1, 1)), toys.new_run(folder)
-    ensemble, _ = simulate.run(potential, jnp.array(1.0), molecule, starts, md, run, bias=bias, progress=False)
-    return ensemble, read_trajectory(run, ensemble), config
+    starts = np.tile(start, (md.replicas, 1, 1))
+    run = simulate.run(potential, jnp.array(1.0), molecule, starts, md, folder, bias=bias, progress=False)
+    return run.ensemble, biased_trajectory(run), config
 
 
 def from_bias(trajectory, variable, config) -> Estimate:

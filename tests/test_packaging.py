@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import cgcore
+from cgcore.store.bundled import PACKAGE, data_roots, profile_roots
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -117,12 +118,13 @@ def test_what_does_not_belong_in_git_is_not_there(tracked):
             assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path.name
 
 
-def test_a_wheel_carries_the_maps_and_the_sample():
+def test_a_wheel_carries_the_maps_the_profiles_and_the_sample():
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["packages"] == ["cgcore"]
-    assert set(wheel["force-include"]) == {
-        f"notebooks/data/{p.parent.name}" for p in ROOT.glob("notebooks/data/*/SHA256SUMS")
-    }
-    for source, target in wheel["force-include"].items():
-        assert (ROOT / source / "SHA256SUMS").is_file() and target == source.replace("notebooks", "cgcore")
+    assert wheel["packages"] == ["cgcore", "book/cgbook"]
+    data = {f"notebooks/data/{p.parent.name}" for p in ROOT.glob("notebooks/data/*/SHA256SUMS")}
+    targets = {source: source.replace("notebooks", "cgcore") for source in data}
+    assert wheel["force-include"] == targets | {"notebooks/profiles": "cgcore/system_profiles"}
+    inside = {root.name for roots in (data_roots(), profile_roots()) for root in roots if root.parent == PACKAGE}
+    assert inside == {"data", "system_profiles"}, "where an installed package looks for them"
     assert list((ROOT / "cgcore" / "maps").glob("*.toml")) and (ROOT / "cgcore" / "viewer.html").is_file()
+    assert (ROOT / "cgcore" / "store" / "kernels.toml").is_file()

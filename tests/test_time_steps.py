@@ -3,7 +3,6 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toys
 from numpy.testing import assert_allclose
 
 from cgcore import simulate
@@ -24,7 +23,7 @@ STARTS = np.tile([[[0.0, 0, 0], [0.15, 0, 0]]], (6, 1, 1))
 def dumbbells(folder, steps_fs=(2.0, 3.0, 4.0)):
     return simulate.time_steps(
         *(SPRING, jnp.array(STIFFNESS), DUMBBELL, STARTS, MDConfig(replicas=6)),
-        lambda md: toys.new_run(folder / f"{md.dt_ps}"),
+        folder,
         **dict(steps_fs=steps_fs, length_ps=0.12, frame_ps=0.012, progress=False),
     )
 
@@ -32,7 +31,8 @@ def dumbbells(folder, steps_fs=(2.0, 3.0, 4.0)):
 @pytest.mark.physics
 def test_a_spring_lives_up_to_verlets_limit(tmp_path):
     """w dt = 2 is 3.5 fs: all survive 3 fs, none 4 fs; the error says that nothing between was tried."""
-    table, arrays = dumbbells(tmp_path)
+    table, arrays, ids = dumbbells(tmp_path)
+    assert sorted(ids) == sorted(path.name for path in (tmp_path / "md").iterdir()) and len(set(ids)) == 3
     assert (table["safe_step_fs"], table["unsafe_step_fs"]) == (3.0, 4.0)
     assert abs(table["step_limit_fs"] - LIMIT_FS) < 2 * table["step_limit_fs_error"] < 0.6
     assert [row["n_replicas_failed"] for row in table["steps"]] == [0, 0, 6]

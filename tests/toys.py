@@ -9,7 +9,6 @@ from cgcore.metadynamics import Variable
 from cgcore.metadynamics.grid import Axis
 from cgcore.potentials.base import Potential
 from cgcore.simulate import Molecule
-from cgcore.store import Run
 
 WELL, DEPTH, STIFF, SLANT = 0.5, 12.0, 100.0, 0.4
 
@@ -56,8 +55,3 @@ def star_start(phi: float = 2 * np.pi / 3) -> np.ndarray:
 def config(**values) -> MDConfig:
     few = dict(replicas=8, n_frames=40, steps_per_frame=20, dt_ps=0.005, friction_per_ps=5.0, bond_tolerance_nm=1.0)
     return MDConfig(**few | values)
-
-
-def new_run(folder) -> Run:
-    folder.mkdir(exist_ok=True, parents=True)
-    return Run(folder=folder, identity={})

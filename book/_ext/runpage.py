@@ -22,15 +22,16 @@ class Provenance(SphinxDirective):
     def run(self):
         record = record_of(Path(self.env.doc2path(self.env.docname)))
         if not record:
-            raise self.error("{provenance}: this page is no published run; publish it with cgcore.book.publish")
+            raise self.error("{provenance}: this page is no published run; publish it with cgbook.publish")
         parameters = ", ".join(f"{name} = {value}" for name, value in record["parameters"].items())
         packages = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+        kernels = ", ".join(f"{room} {version}" for room, version in record["kernels"].items())
         rows = [
             ("Template", f"notebooks/{record['template']}"),
             ("Parameters", parameters),
             ("Seed", record["seed"]),
             ("Data", f"sha256 {record['data']}" if record["data"] else "none bundled"),
-            ("Code", f"commit {record['commit']}, kernels sha256 {record['code']}"),
+            ("Code", f"commit {record['commit']}; kernels {kernels}"),
             ("Versions", packages),
             ("Device", record["device"]),
             ("Made", f"{record['started']}, in {record['wall_s']:.0f} s"),

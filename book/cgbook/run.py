@@ -25,6 +25,8 @@ from cgcore.store.runs import git_state, versions
 EXECUTED, FAILED = "executed.ipynb", "failed.ipynb"
 NOTEBOOKS = "notebooks"
 """Below `out`, where executed notebooks are; beside it the fits, simulations and observations that they share."""
+KERNEL = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "CGCORE_OFFLINE_VIEW": "1"}
+"""What a kernel inherits: figures in cells, whatever backend a cluster sets, and views that need no live kernel."""
 
 
 class NotebookFailed(CgcoreError, RuntimeError):
@@ -179,10 +181,9 @@ def _without_false_alarm():
 
 @contextmanager
 def _environment():
-    """What a kernel inherits: figures in cells, whatever backend a cluster sets, and views that need no live kernel."""
-    wanted = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "CGCORE_OFFLINE_VIEW": "1"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    """Set what a kernel inherits, and put back what was there."""
+    before = {name: os.environ.get(name) for name in KERNEL}
+    os.environ.update(KERNEL)
     try:
         yield
     finally:

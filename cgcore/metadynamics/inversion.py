@@ -24,9 +24,6 @@ from .barrier import Saddle, wrapped
 from .bias import Variable, biased_trajectory, dihedral, final_bias, reweighting, well_tempered
 from .config import MetadynamicsConfig
 
-MADE_BY = ("cgcore.potentials.mace", "cgcore.potentials.mace.native", "cgcore.metadynamics.inversion")
-"""The modules whose code makes a run's results, for `store.open_run(root, "metadynamics", ..., made_by=MADE_BY)`."""
-
 PAPER = MetadynamicsConfig()
 C7EQ = np.radians((-83.0, 73.0))
 """phi and psi of the basin that the paper starts from."""

@@ -45,7 +45,9 @@ class Harmonic:
 
     def energy(self, position: Array, box: Array) -> Array:
         """1/2 sum k (q - q0)^2 in kJ/mol of one frame (N, 3) nm, dihedrals by the shorter way round."""
-        return 0.5 * jnp.sum(self.k * _from(self.term.kind, coordinates(self.term, position, box), self.q0) ** 2)
+        q = coordinates(self.term, position, box)
+        k, q0 = jnp.asarray(self.k, q.dtype), jnp.asarray(self.q0, q.dtype)  # the precision of the positions stays
+        return 0.5 * jnp.sum(k * _from(self.term.kind, q, q0) ** 2)
 
 
 def for_frames(

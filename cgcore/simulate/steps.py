@@ -14,7 +14,7 @@ from .driver import run
 from .system import Molecule
 
 STEPS_FS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-"""Those of the study."""
+"""Those of the paper."""
 
 FRAME_PS = 0.6
 """A whole number of steps of each."""
@@ -32,8 +32,10 @@ def time_steps(
     length_ps: float = 100.0,
     frame_ps: float = FRAME_PS,
     progress: bool = True,
-) -> tuple[dict, dict[str, np.ndarray]]:
-    """Simulate config.replicas replicas from `initial_positions` (C, N, 3) nm at constant energy with each step: table, arrays.
+) -> tuple[dict, dict[str, np.ndarray], list[str]]:
+    """Simulate config.replicas replicas from `initial_positions` (C, N, 3) nm at constant energy with each step.
+
+    Returns table, arrays, and the ids of the runs, one for each step.
 
     config gives replicas, temperature of the first momenta, tolerance of bonds and seed; below root each step has
     a run of its own. The length is rounded to frames; a bond is looked at once a frame.
@@ -42,14 +44,15 @@ def time_steps(
     median over replicas. Arrays: step_fs (K,), time (T,) ps, survival and its error (K, T).
     Raises ConfigError for a frame that is no whole number of steps.
     """
-    n_frames, rows, curves = max(1, round(length_ps / frame_ps)), [], []
+    n_frames, rows, curves, ids = max(1, round(length_ps / frame_ps)), [], [], []
     survived = np.zeros((len(steps_fs), config.replicas), bool)
     for k, step_fs in enumerate(steps_fs):
         per_frame = round(1000 * frame_ps / step_fs)
         if not np.isclose(per_frame * step_fs, 1000 * frame_ps):
             raise ConfigError(f"want frames of a whole number of steps, got {frame_ps} ps in steps of {step_fs} fs")
         md = replace(config, ensemble="nve", n_frames=n_frames, steps_per_frame=per_frame, dt_ps=step_fs / 1000)
-        ensemble, numbers, *_ = run(potential, params, molecule, initial_positions, md, root, progress=progress)
+        ensemble, numbers, folder, _ = run(potential, params, molecule, initial_positions, md, root, progress=progress)
+        ids.append(folder.id)
         total = ensemble.energy.astype(float) + ensemble.kinetic
         drift, error = _median(drifts(total, ensemble.time, ensemble.valid))
         rows.append(
@@ -73,7 +76,7 @@ def time_steps(
     }
     error = np.sqrt(curves * (1 - curves) / config.replicas)
     arrays = dict(step_fs=np.array(steps_fs), time=ensemble.time, survival=curves, survival_error=error)
-    return table, arrays
+    return table, arrays, ids
 
 
 def _median(values: np.ndarray, n_draws: int = 200) -> tuple[float, float]:

@@ -1,22 +1,22 @@
-"""Templates, runs and pages: strict parameters, one folder per run, small and stable pages, results as text."""
+"""Templates, runs and pages: strict parameters, one folder per run, small and stable pages."""
 
-import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
+from cgbook import run as runner
+from cgbook.build import BookRun, book_runs, make_book
+from cgbook.parameters import check_parameters, read_parameters, typed_parameters
+from cgbook.publish import publish
+from cgbook.run import NotebookFailed, duration, readable, result_of, run_notebook
 
-from cgcore import book
-from cgcore.book import results
-from cgcore.book.build import BookRun, book_runs
-from cgcore.book.provenance import device
-from cgcore.book.run import duration, readable
 from cgcore.config import ConfigError, from_dict
+from cgcore.profiles import configure
+from cgcore.store import write_json
 
-ROOT = Path(__file__).parents[1]
-TOY = Path(__file__).parent / "notebooks" / "toy.ipynb"
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / "tests" / "notebooks" / "toy.ipynb"
 TEMPLATES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -24,7 +24,7 @@ TEMPLATES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def test_the_parameters_cell_is_read_with_types_defaults_and_help():
-    found = book.read_parameters(TOY)
+    found = read_parameters(TOY)
     assert list(found) == ["map", "stiffness", "points", "fail", "out_dir"]
     assert found["stiffness"].hint is float and found["stiffness"].default == 2.0
     assert found["stiffness"].help == "kJ/mol/nm^2"
@@ -46,33 +46,38 @@ def test_the_parameters_cell_is_read_with_types_defaults_and_help():
 )
 def test_parameters_that_the_template_does_not_have_are_refused_before_anything_runs(given, says, tmp_path):
     with pytest.raises(ConfigError, match=says):
-        book.run_notebook(TOY, given, tmp_path)
+        run_notebook(TOY, given, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_values_that_a_check_refuses_never_start_a_run(tmp_path):
-    def check(map, **others):
-        raise ConfigError(f"no map {map}")
-
-    with pytest.raises(ConfigError, match="no map x"):
-        book.run_notebook(TOY, {"map": "x"}, tmp_path, check=check)
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        ({"map": "thre_site"}, "did you mean 'three_site'"),
+        ({"prior": "unseen"}, r"prior: 'unseen' is called 'repulsion\+barrier' now"),
+        ({"potential": "spline", "nu": 3}, "nu is a setting of MACE alone"),
+    ],
+)
+def test_values_that_a_profile_refuses_never_start_a_run(given, says, tmp_path):
+    with pytest.raises(ConfigError, match=says):
+        run_notebook(ROOT / "notebooks" / "hexane.ipynb", given, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_complete_parameters_are_defaults_with_the_given_in_their_places():
-    complete = book.check_parameters(TOY, {"stiffness": 3, "points": 7})
+    complete = check_parameters(TOY, {"stiffness": 3, "points": 7})
     assert complete == {"map": "core", "stiffness": 3, "points": 7, "fail": False, "out_dir": "runs/scratch"}
 
 
 def test_text_of_a_command_line_becomes_values_of_the_annotated_types():
     pairs = [("map", "12"), ("stiffness", "1e2"), ("points", "none"), ("fail", "true")]
-    assert book.typed_parameters(TOY, pairs) == {"map": "12", "stiffness": 100.0, "points": None, "fail": True}
+    assert typed_parameters(TOY, pairs) == {"map": "12", "stiffness": 100.0, "points": None, "fail": True}
     with pytest.raises(ConfigError, match="points: want int.*got 'many'"):
-        book.typed_parameters(TOY, [("points", "many")])
+        typed_parameters(TOY, [("points", "many")])
     with pytest.raises(ConfigError, match="given twice"):
-        book.typed_parameters(TOY, [("map", "a"), ("map", "b")])
+        typed_parameters(TOY, [("map", "a"), ("map", "b")])
     with pytest.raises(ConfigError, match="did you mean 'points'"):
-        book.typed_parameters(TOY, [("point", "3")])
+        typed_parameters(TOY, [("point", "3")])
 
 
 @pytest.mark.parametrize(
@@ -83,12 +88,12 @@ def test_a_parameters_cell_that_is_no_plain_table_is_refused(line, says, tmp_pat
     path = tmp_path / "t.ipynb"
     write(path, code(line, tags=["parameters"]))
     with pytest.raises(ConfigError, match=says):
-        book.read_parameters(path)
+        read_parameters(path)
     write(path, code(line))
     with pytest.raises(ConfigError, match="want one cell tagged 'parameters', found 0"):
-        book.read_parameters(path)
+        read_parameters(path)
     with pytest.raises(ConfigError, match="found no file .*did you mean 't.ipynb'"):
-        book.read_parameters(tmp_path / "tt.ipynb")
+        read_parameters(tmp_path / "tt.ipynb")
 
 
 # Runs
@@ -96,52 +101,63 @@ def test_a_parameters_cell_that_is_no_plain_table_is_refused(line, says, tmp_pat
 
 def test_a_run_has_its_folder_its_record_and_is_reused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    executed = book.run_notebook(TOY, {"stiffness": 3.0}, Path("runs"))
-    assert re.fullmatch(r"runs/toy/stiffness=3.0__[0-9a-f]{8}/executed.ipynb", executed.as_posix())
+    executed = run_notebook(TOY, {"stiffness": 3.0}, Path("runs"))
+    assert re.fullmatch(r"runs/notebooks/toy/stiffness=3.0__[0-9a-f]{8}/executed.ipynb", executed.as_posix())
     assert [p.name for p in executed.parent.iterdir()] == ["executed.ipynb"]
     notebook = nbformat.read(executed, as_version=4)
     record = notebook.metadata["cgcore"]
     assert record["parameters"] == {"map": "core", "stiffness": 3.0, "points": None, "fail": False}
-    assert record["wall_s"] > 0 and record["versions"]["numpy"] and record["device"]
+    assert record["config"] == record["parameters"] and record["data"] is None, "a template without a profile"
+    assert record["wall_s"] > 0 and record["versions"]["numpy"] and "CPU" in record["device"]
+    assert {"mace", "analysis"} < record["kernels"].keys()
     injected = next(c for c in notebook.cells if "injected-parameters" in c.metadata.tags)
-    assert f'out_dir = "{executed.parent.as_posix()}"' in injected.source
+    assert 'out_dir = "runs"' in injected.source
     said = capsys.readouterr().out
     assert "done in" in said and "100 %" in said, "what the notebook prints is seen while it runs"
 
     stamp = executed.stat().st_mtime_ns
-    assert book.run_notebook(TOY, {"stiffness": 3}, Path("runs")) == executed
+    assert run_notebook(TOY, {"stiffness": 3}, Path("runs")) == executed
     assert executed.stat().st_mtime_ns == stamp
     assert "reused" in capsys.readouterr().out
 
 
-def test_the_accelerator_of_a_run_is_read_from_its_manifests(tmp_path):
-    here = device(tmp_path)
-    assert "CPU" in here
-    for name, found in (("a", {"platform": "cpu", "kind": "cpu"}), ("b", {"platform": "gpu", "kind": "NVIDIA X"})):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").write_text(json.dumps({"device": found}))
-        assert device(tmp_path) == (here if name == "a" else "NVIDIA X")
+def test_what_a_notebook_observed_is_found_by_its_configuration(tmp_path):
+    """The newest of the same configuration, whose device is the run's."""
+    record = {"template": "toy.ipynb", "config": {"map": "core", "stiffness": 3.0}}
+    assert result_of(record, tmp_path) is None
+    cpu, gpu = {"platform": "cpu", "kind": "cpu"}, {"platform": "gpu", "kind": "NVIDIA X"}
+    observed = [
+        ("older", record["config"], "2026-01-01", cpu),
+        ("newer", record["config"], "2026-01-02", gpu),
+        ("other", {"map": "core_beta", "stiffness": 3.0}, "2026-01-03", cpu),
+    ]
+    for name, config, date, device in observed:
+        (tmp_path / "toy" / name).mkdir(parents=True)
+        manifest = {"id": name, "config": config, "date": date, "device": device}
+        write_json(tmp_path / "toy" / name / "manifest.json", manifest)
+    assert result_of(record, tmp_path)["id"] == "newer"
+    assert runner._device(result_of(record, tmp_path)) == "NVIDIA X" != runner._device(None)
 
 
 def test_a_failed_run_keeps_its_notebook_and_is_not_taken_for_done(tmp_path):
-    with pytest.raises(book.NotebookFailed, match="ValueError: asked to fail") as error:
-        book.run_notebook(TOY, {"fail": True}, tmp_path)
-    (folder,) = (tmp_path / "toy").iterdir()
+    with pytest.raises(NotebookFailed, match="ValueError: asked to fail") as error:
+        run_notebook(TOY, {"fail": True}, tmp_path)
+    (folder,) = (tmp_path / "notebooks" / "toy").iterdir()
     assert [p.name for p in folder.iterdir()] == ["failed.ipynb"]
     assert str(folder / "failed.ipynb") in str(error.value)
     cells = nbformat.read(folder / "failed.ipynb", as_version=4).cells
     assert any(o.get("ename") == "ValueError" and o.traceback for c in cells for o in c.get("outputs", []))
 
 
-def test_the_folder_changes_with_parameters_source_data_and_not_with_outputs(tmp_path, monkeypatch):
+def test_the_folder_changes_with_parameters_source_and_kernels_and_not_with_outputs(tmp_path, monkeypatch):
     template = tmp_path / "toy.ipynb"
     template.write_text(TOY.read_text())
 
     def name(**given):
         started = []
-        monkeypatch.setattr("cgcore.book.run._execute", lambda t, part, p, failed: started.append(part))
+        monkeypatch.setattr(runner, "_execute", lambda t, part, p, failed: started.append(part))
         with pytest.raises(FileNotFoundError):
-            book.run_notebook(template, given, tmp_path / "runs")
+            run_notebook(template, given, tmp_path / "runs")
         return started[0].parent.name
 
     first = name()
@@ -155,9 +171,24 @@ def test_the_folder_changes_with_parameters_source_data_and_not_with_outputs(tmp
     nbformat.write(notebook, template)
     changed = name()
     assert changed != first
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "x.csv").write_text("1")
+    monkeypatch.setattr(runner, "version", lambda room: "9")
     assert name() != changed
+
+
+def test_the_folder_of_a_system_is_named_by_what_is_resolved(tmp_path, monkeypatch):
+    """A default that is written out is the same run, another reference set another one."""
+    template = ROOT / "notebooks" / "hexane.ipynb"
+
+    def folder(**given):
+        values = {k: v for k, v in check_parameters(template, given).items() if k != "out_dir"}
+        record = runner.run_record(template, values)
+        return runner.run_folder(template, values, record, tmp_path).name.rpartition("__")[2], record
+
+    hashed, record = folder()
+    assert record["config"] == configure("hexane").resolved() and len(record["data"]) == 12
+    assert folder(cutoff_nm=0.7)[0] == hashed == folder(prior="repulsion")[0] != folder(cutoff_nm=0.6)[0]
+    monkeypatch.setattr(runner, "_set_hash", lambda reference: "another")
+    assert folder()[0] != hashed
 
 
 def test_names_and_times_that_people_read():
@@ -174,7 +205,7 @@ def test_a_page_shows_this_runs_values_and_nothing_that_changes_between_equal_ru
     pages = [tmp_path / name / "book/runs/toy/stiff.ipynb" for name in ("a", "b")]
     for number, page in enumerate(pages):
         executed = write(tmp_path / "executed.ipynb", *toy_run(f"2026-01-0{number + 1}"), cgcore=RECORD)
-        assert book.publish(executed, page, book=page.parents[2]) == page
+        assert publish(executed, page, book=page.parents[2]) == page
     assert pages[0].read_bytes() == pages[1].read_bytes()
     text = pages[0].read_text()
     for gone in ("stiffness: float", "google.colab", "2026-01-01", "widget-view"):
@@ -195,7 +226,7 @@ def test_labels_are_unique_in_the_book_and_still_meet(tmp_path):
     for name in ("core", "core_beta"):
         page = tmp_path / "book/runs/toy" / f"{name}.ipynb"
         executed = write(tmp_path / "executed.ipynb", *toy_run(), cgcore=RECORD)
-        book.publish(executed, page, title=name.title(), book=tmp_path / "book")
+        publish(executed, page, title=name.title(), book=tmp_path / "book")
         cells = nbformat.read(page, as_version=4).cells
         assert cells[0].source.startswith(f"# {name.title()}\n")
         label = next(c.metadata.mystnb.figure.name for c in cells if "figure" in c.metadata.get("mystnb", {}))
@@ -211,13 +242,13 @@ def test_labels_are_unique_in_the_book_and_still_meet(tmp_path):
 def test_what_cannot_be_a_page_is_refused(tmp_path):
     page = tmp_path / "book/runs/toy/x.ipynb"
     with pytest.raises(ValueError, match="found no 'cgcore' in its metadata"):
-        book.publish(TOY, page)
+        publish(TOY, page)
     with pytest.raises(ValueError, match="starts with `# Title`"):
-        book.publish(write(tmp_path / "e.ipynb", code("1"), cgcore=RECORD), page, title="x")
+        publish(write(tmp_path / "e.ipynb", code("1"), cgcore=RECORD), page, title="x")
     big = code("plot()", outputs=[nbformat.v4.new_output("display_data", {"image/png": "A" * 1_100_000})])
     title = nbformat.v4.new_markdown_cell("# Title")
     with pytest.raises(ValueError, match=r"want a page below 1000000 bytes.*begins 'plot\(\)'"):
-        book.publish(write(tmp_path / "e.ipynb", title, big, cgcore=RECORD), page)
+        publish(write(tmp_path / "e.ipynb", title, big, cgcore=RECORD), page)
     assert not page.exists()
 
 
@@ -236,10 +267,10 @@ def test_templates_are_clean_and_take_parameters_that_can_be_run(template):
             compile(cell.source, template.name, "exec")
         figure = cell.metadata.get("mystnb", {})
         assert not figure or (figure["figure"]["caption"] and figure["image"]["alt"])
-    values = {k: p.default for k, p in book.read_parameters(template).items() if k != "out_dir"}
-    book.check_values(**values)
+    values = {k: p.default for k, p in read_parameters(template).items() if k != "out_dir"}
+    configure(template.stem, **values)
     assert values["profile"] == "quick"
-    for parameter in book.read_parameters(template).values():
+    for parameter in read_parameters(template).values():
         assert parameter.help or parameter.name == "seed", f"say what {parameter.name} is, with its unit"
 
 
@@ -247,9 +278,9 @@ def test_every_listed_run_is_one_that_its_template_can_make():
     runs = book_runs(ROOT)
     assert {run.parameters["map"] for run in runs} >= {"core", "core_beta"}
     for run in runs:
-        complete = book.check_parameters(ROOT / "notebooks" / f"{run.template}.ipynb", run.parameters)
+        complete = check_parameters(ROOT / "notebooks" / f"{run.template}.ipynb", run.parameters)
         complete.pop("out_dir")
-        book.check_values(**complete)
+        configure(run.template, **complete)
     assert len({(run.template, run.page) for run in runs}) == len(runs)
     with pytest.raises(ConfigError, match="unknown key 'pag'.*did you mean 'page'"):
         from_dict(BookRun, {"template": "x", "pag": "y", "title": "z"})
@@ -257,44 +288,8 @@ def test_every_listed_run_is_one_that_its_template_can_make():
 
 def test_an_unknown_profile_stops_the_book_before_its_first_run(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'laptop'"):
-        book.make_book("labtop", ROOT, tmp_path)
+        make_book("labtop", ROOT, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-# Results
-
-
-def test_results_become_text_with_their_errors(tmp_path):
-    table = {"js": 0.31234, "js_error": 0.0123, "n": 1234567, "big": 812.4, "big_error": 25.0, "none": None}
-    table |= {"exact": 0.31127812445913283, "exact_error": 2e-16, "published": 771.8, "computed": 771.8123}
-    raw = {"label": "Core", "order": 2, "sampling": "20 ns", "table": table}
-    (tmp_path / "core.json").write_text(json.dumps(raw))
-    (tmp_path / "all.json").write_text(json.dumps(raw | {"label": "Reference", "order": 3, "table": {"n": 5}}))
-    found = results.load(tmp_path)
-    assert list(found) == ["core", "all"]
-    core = found["core"]
-    assert [core.text(k) for k in ("js", "exact", "big", "none", "published", "computed", "n")] == [
-        "0.312 ± 0.012",
-        "0.311",
-        "812 ± 25",
-        "–",
-        "771.8",
-        "772",
-        "1\u202f234\u202f567",
-    ]
-    assert results.rows(found, ["js", "n"]) == [
-        ["Core", "0.312 ± 0.012", "1\u202f234\u202f567"],
-        ["Reference", "–", "5"],
-    ]
-    with pytest.raises(ConfigError, match="no result has 'jss'.*did you mean 'js'"):
-        results.rows(found, ["jss"])
-    with pytest.raises(ConfigError, match="result 'Core' has no 'bigg'; did you mean 'big'"):
-        core.text("bigg")
-    other = replace(found["core"], label="Core Beta")
-    two, third = {"core": core, "other": other}, replace(other, sampling="5 ns", label="Reference")
-    assert results.sampling(two) == "Each row: 20 ns."
-    assert results.sampling(two | {"third": third}) == "Core; Core Beta: 20 ns. Reference: 5 ns."
-    assert results.load(tmp_path / "nowhere") == {}
 
 
 RECORD = {"template": "toy.ipynb", "differing": "stiffness=3.0", "parameters": {"stiffness": 3.0}}

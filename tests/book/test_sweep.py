@@ -12,17 +12,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from cgbook import resources
+from cgbook.grid import read_grid
+from cgbook.parameters import read_parameters
+from cgbook.sweep import SweepFailed, plan, run_row, status_table, sweep
 from typer.testing import CliRunner
 
-from cgcore.book import resources
-from cgcore.book.grid import read_grid
-from cgcore.book.parameters import read_parameters
-from cgcore.book.rows import plan, run_row, status_table
-from cgcore.book.sweep import SweepFailed, sweep
 from cgcore.cli import app
 from cgcore.config import ConfigError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / "notebooks" / "sweeps").glob("*.yml"))
 PARAMETERS = """size: int = 1  # beads
 width: float = 2.0  # nm
@@ -35,12 +34,14 @@ from pathlib import Path
 time.sleep(wait_s)
 if fail:
     raise ValueError("asked to fail")
-made = Path(out_dir) / "md" / "abc"
+made = Path(out_dir) / "tiny" / f"{size}_{width}"
 made.mkdir(parents=True, exist_ok=True)
-results = {"area": size * width, "deep": {"cores": len(os.sched_getaffinity(0))}, "list": [1, 2]}
+results = {"area": size * width, "cores": len(os.sched_getaffinity(0)), "list": [1, 2]}
 results["threads"] = os.environ.get("OMP_NUM_THREADS")
-(made / "manifest.json").write_text(json.dumps({"results": results}))
-(Path(out_dir) / "result.json").write_text(json.dumps({"md": "abc", "score": 3}))
+config = {"size": size, "width": width, "wait_s": wait_s, "fail": fail}
+device = {"platform": "gpu", "kind": "NVIDIA X"}
+manifest = {"config": config, "date": "2026-01-01", "device": device, "results": results}
+(made / "manifest.json").write_text(json.dumps(manifest))
 """
 
 
@@ -101,13 +102,10 @@ def test_a_bad_grid_is_refused_before_anything_is_written(text, says, template):
     assert not Path("runs").exists()
 
 
-def test_values_are_checked_and_files_must_be_there(template):
-    def check(size, **others):
-        if size > 2:
-            raise ConfigError(f"no size {size}")
-
-    with pytest.raises(ConfigError, match=r"row 1 .*no size 3"):
-        sweep(template, grid("grid: {size: [2, 3]}"), Path("runs"), check=check)
+def test_values_are_checked_by_the_profile_and_files_must_be_there(template):
+    notebook = ROOT / "notebooks" / "hexane.ipynb"
+    with pytest.raises(ConfigError, match=r"row 1 .*MACEConfig.correlation \(nu\): want 1, 2 or 3, got 4"):
+        sweep(notebook, grid("grid: {nu: [3, 4]}"), Path("runs"))
     with pytest.raises(ConfigError, match=r"found no file h.yml; did you mean 'g.yml'"):
         plan(template, Path("h.yml"), Path("runs"))
     with pytest.raises(ConfigError, match="jobs: want one or more, got 0"):
@@ -122,9 +120,7 @@ def test_the_sweeps_that_come_along_can_be_run(path):
     notebook = ROOT / "notebooks" / text.split("notebook: ")[1].split()[0]
     if not notebook.is_file():
         pytest.skip(f"{notebook.name} is not there yet")
-    from cgcore.book import check_values
-
-    rows = read_grid(path, notebook, check=check_values)
+    rows = read_grid(path, notebook)
     assert len(rows) == {"table1": 18, "amino_acids": 9}.get(path.stem, len(rows))
     assert set(read_parameters(notebook)) > set(rows[0])
 
@@ -148,13 +144,13 @@ def test_a_sweep_keeps_what_failed_goes_on_and_resumes(template, capsys):
 
     folder = Path("runs/sweeps/tiny_g")
     lines = list(csv.DictReader((folder / "summary.csv").read_text().splitlines()))
-    assert [(line["index"], line["size"], line["md.area"], line["score"]) for line in lines] == [
-        ("0", "2", "4.0", "3"),
-        ("2", "3", "1.5", "3"),
+    assert [(line["index"], line["size"], line["area"], line["device"]) for line in lines] == [
+        ("0", "2", "4.0", "NVIDIA X"),
+        ("2", "3", "1.5", "NVIDIA X"),
     ]
     both = len(os.sched_getaffinity(0)) // 2 or 1
-    assert {(line["md.deep.cores"], line["md.threads"]) for line in lines} == {(str(both), str(both))}
-    assert "md.list" not in lines[0] and json.loads((folder / "summary.json").read_text())[0]["md.area"] == 4.0
+    assert {(line["cores"], line["threads"]) for line in lines} == {(str(both), str(both))}
+    assert "list" not in lines[0] and json.loads((folder / "summary.json").read_text())[0]["area"] == 4.0
 
     stamps = [(row.folder / "executed.ipynb").stat().st_mtime_ns for row in (rows[0], rows[2])]
     with pytest.raises(SweepFailed):
@@ -196,7 +192,7 @@ def test_a_stopped_sweep_takes_its_runs_along_and_a_killed_one_leaves_them_to_fi
     # What is started in the background of a shell ignores the interrupt, and so would its children.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = (
-        f"{listening}; from cgcore.book.sweep import sweep; from pathlib import Path; "
+        f"{listening}; from cgbook.sweep import sweep; from pathlib import Path; "
         f"sweep(Path('{template}'), Path('g.yml'), Path('runs'))"
     )
 

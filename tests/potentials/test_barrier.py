@@ -1,4 +1,4 @@
-"""Walls and hills where no pair of beads was ever seen: their shape, their place, and that data do not feel them."""
+"""Barriers where no frame has a pair of beads: their shape, their place, and that the frames do not feel them."""
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 
 from cgcore import mapping
 from cgcore.frames import Frames
-from cgcore.neighbors import row_index
+from cgcore.neighbors import closest, row_index
 from cgcore.potentials import barrier
-from cgcore.potentials.barrier import STIFFNESS
+from cgcore.potentials.barrier import BELOW_CLOSEST, REPULSION, STIFFNESS
 from cgcore.potentials.base import add, force
 from cgcore.reference import sets
 from cgcore.unsampled import REACH_NM
@@ -72,3 +72,37 @@ def test_frames_it_was_read_off_do_not_feel_it_and_lists_change_nothing(hexane):
     listed = add(potential, potential).listed
     assert energy > 1000 and not full and listed.cutoff_nm < 0.4
     assert float(listed.energy(({}, {}), moved, box, index)) == pytest.approx(2 * energy, rel=1e-9)
+
+
+def test_repulsion_is_half_k_times_the_square_of_what_is_lacking():
+    """Zero at the shortest distance of the frames and beyond, whatever the species; k (d - r)^2 / 2 below."""
+    frames = Frames(position=apart(0.2)[None], force=None, box=VACUUM, time=np.zeros(1), names=("A", "B", "C"))
+    found = barrier.repulsion((0, 1, 0), frames, liquid=False)
+    d = BELOW_CLOSEST * 0.2
+    assert found.reach_nm == pytest.approx(d) and found.stiffness == REPULSION and found.ranges.shape == (2, 2, 1, 2)
+    potential = barrier.build(found)
+    for r in (0.02, 0.1, 0.19, d - 1e-6, d, 0.2, 0.4):
+        x = jnp.asarray(apart(r))
+        lacking = max(d - r, 0.0)
+        assert_allclose(potential.energy({}, x, VACUUM), REPULSION * lacking**2 / 2, atol=1e-9)
+        assert_allclose(force(potential, {}, x, VACUUM)[1, 0], REPULSION * lacking, atol=1e-6)
+
+
+def test_no_training_frame_feels_the_repulsion(hexane):
+    """Neither in double nor in single precision, in which simulations start from such frames."""
+    beads, frames = hexane
+    found = barrier.repulsion(beads.species, frames, liquid=True)
+    potential = barrier.build(found)
+    shortest = float(closest(np.asarray(frames.position, float), np.asarray(frames.box, float)).min())
+    assert BELOW_CLOSEST * shortest == pytest.approx(found.reach_nm, rel=1e-6)
+    for dtype in (jnp.float64, jnp.float32):
+        x, box = jnp.asarray(frames.position, dtype), jnp.asarray(frames.box, dtype)
+        assert not np.any(jax.vmap(lambda x, box=box: potential.energy({}, x, box))(x))
+
+
+def test_priors_are_named_by_their_ranges(hexane):
+    """Another reference gives another identity, since the potential is another one."""
+    beads, frames = hexane
+    of_all, of_few = (barrier.build(barrier.repulsion(beads.species, f, liquid=True)) for f in (frames, frames[:2]))
+    assert of_all.identity["kind"] == "barrier.Barrier" and of_all.rooms == ("priors",)
+    assert (of_all.identity["ranges"] != of_few.identity["ranges"]).any()

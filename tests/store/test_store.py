@@ -13,7 +13,6 @@ from cgcore import store
 from cgcore.config import MDConfig, TrainConfig
 from cgcore.store import bundled, kernels, runs
 
-
 ROOMS = ("geometry",)
 
 
@@ -67,7 +66,9 @@ def test_a_run_from_start_to_manifest(tmp_path):
 def test_a_run_is_held_by_one_process_at_a_time(tmp_path):
     """Another process waits until the first lets go, then finds what that has finished."""
     run = opened(tmp_path)
-    code = f"import fcntl, sys; f = open({str(run.path('.lock'))!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    code = (
+        f"import fcntl, sys; f = open({str(run.path('.lock'))!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    )
     with run.held():
         assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 1
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
