@@ -23,10 +23,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import textbook_mace
-from cgbook.collect import draw
-from cgbook.results import add, load, made_here
 from engine_systems import System, system, tiled
 
+from cgbook.collect import draw
+from cgbook.results import add, load, made_here
 from cgcore import trainer
 from cgcore.config import MDConfig
 from cgcore.neighbors import row_index

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 from cgbook.results import add, made_here
-
 from cgcore import data, io, mapping, store, train
 from cgcore.potentials import mace
 from cgcore.profiles import configure

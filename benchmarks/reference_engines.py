@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from cgbook.results import add, made_here
 from engine_comparison import compare
 
+from cgbook.results import add, made_here
 from cgcore.reference.engine_openmm import version
 from cgcore.reference.gmx import find_gmx
 from cgcore.reference.gmx import version as gmx_version

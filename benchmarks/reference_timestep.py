@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import openmm as mm
-from cgbook.results import add, made_here
 
+from cgbook.results import add, made_here
 from cgcore.analysis.blocks import block_mean
 from cgcore.reference.engine_openmm import version
 from cgcore.reference.protocol import protocol

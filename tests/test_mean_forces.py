@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from cgbook import results
 
+from cgbook import results
 from cgcore import mean_forces, steps
 from cgcore.analysis import constrained
 from cgcore.config import ConfigError

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
-from cgbook.run import KERNEL
 from matplotlib import image
 from matplotlib.colors import to_rgb
 from nbclient import NotebookClient

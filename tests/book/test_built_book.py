@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
 from cgbook import results
 from cgbook.build import BuildFailed, build
 from cgbook.publish import publish

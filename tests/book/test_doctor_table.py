@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
 from cgbook import doctor_table
 from cgbook.doctor_table import cases
 from cgbook.own_molecule import TOPOLOGY
 from cgbook.results import BOOK, Row, add
-
 from cgcore import io, mapping
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from cgbook import reference_tables as tables
-from cgbook.results import BOOK, load
 from numpy.testing import assert_allclose
 
+from cgbook import reference_tables as tables
+from cgbook.results import BOOK, load
 from cgcore import plots
 from cgcore.analysis import helix
 from cgcore.frames import Frames

@@ -3,9 +3,9 @@
 import tomllib
 
 import pytest
+
 from cgbook import results
 from cgbook.results import BOOK, Chapter, ResultError, Row
-
 from cgcore.store import StoreError, write_json
 
 CHAPTERS = sorted(path.parent.name for path in (BOOK / "results").glob("*/runs.json"))

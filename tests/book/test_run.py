@@ -5,12 +5,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from cgbook import run as runner
 from cgbook.build import BookRun, book_runs, make_book
 from cgbook.parameters import check_parameters, read_parameters, typed_parameters
 from cgbook.publish import publish
 from cgbook.run import NotebookFailed, duration, readable, result_of, run_notebook
-
 from cgcore.config import ConfigError, from_dict
 from cgcore.profiles import configure
 from cgcore.store import write_json

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from typer.testing import CliRunner
+
 from cgbook import resources
 from cgbook.grid import read_grid
 from cgbook.parameters import read_parameters
 from cgbook.sweep import SweepFailed, plan, run_row, status_table, sweep
-from typer.testing import CliRunner
-
 from cgcore.cli import app
 from cgcore.config import ConfigError
 
