@@ -47,7 +47,7 @@ def dihedrals(position: Array, quads: Array, box: Array) -> Array:
     return jnp.arctan2(y, jnp.sum(jnp.cross(b1, b2) * n2, axis=-1))
 
 
-def whole(position: Array, bonds: Array, box: Array) -> Array:
+def make_whole(position: Array, bonds: Array, box: Array) -> Array:
     """Undo periodic wrapping inside molecules: walk the bonds (P, 2) outwards from each molecule's first atom.
 
     position (..., N, 3) nm -> same shape. Each atom ends within half a box of the neighbour it is reached from.

@@ -12,6 +12,7 @@ import math
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -255,10 +256,9 @@ def as_rows(table: dict, n: int | None = None) -> dict[str, Row]:
 
 
 def unit_of(quantity: str) -> str:
-    """The unit of a quantity, from `[units]` of labels.toml: by name, else by the longest ending."""
+    """The unit of a quantity, by the longest pattern of `[units]` in labels.toml that fits; "" for a plain number."""
     units = _labels(BOOK / LABELS).get("units", {})
-    endings = [end for end in units if quantity == end or quantity.endswith(f"_{end}")]
-    return units[max(endings, key=len)] if endings else ""
+    return units[max(patterns, key=len)] if (patterns := [p for p in units if fnmatch(quantity, p)]) else ""
 
 
 def flat(config: dict, name: str = "") -> dict:

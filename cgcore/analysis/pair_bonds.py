@@ -129,7 +129,7 @@ def rearrangements(
         "rearranged_end": float(np.mean([r.rearranged[-1] for r in replicas])),
         "hold_ps": hold * sample.frame_ps,
     }
-    return table | ({"switch_longest_nm": longest_nm} if longest_nm else {}), np.nanmean(over_time, axis=0)
+    return table | ({"longest_nm": longest_nm} if longest_nm else {}), np.nanmean(over_time, axis=0)
 
 
 def nearer_neighbours(sample: Sample, bonds: np.ndarray, species, molecule: np.ndarray) -> list[np.ndarray]:

@@ -175,5 +175,5 @@ def _whole(position: np.ndarray, bonds: np.ndarray, box: np.ndarray) -> np.ndarr
     split = (np.abs(position[:, i] - position[:, j]) > box / 2).any(axis=(1, 2))
     if split.any():
         position = position.copy()
-        position[split] = np.asarray(geometry.whole(jnp.asarray(position[split]), bonds, box))
+        position[split] = np.asarray(geometry.make_whole(jnp.asarray(position[split]), bonds, box))
     return position
