@@ -16,7 +16,7 @@ from cgcore.metadynamics.inversion import PAPER
 from cgcore.reference import sets
 from cgcore.store import write_npz
 
-AROUND = {"exchange": 30, "crossing": 20, "switch": 25}
+AROUND = 25
 """Frames before and after an event."""
 HOLD = {"exchange": 4, "switch": 2}
 """Frames that new bonds must last, so that the view ends as it says."""
@@ -44,16 +44,12 @@ def write(observation: dict, runs: Path, folder: Path, *, replace: bool = False)
     position, status = (np.load(simulation / f"{name}.npy", mmap_mode="r") for name in ("position", "status"))
     valid = np.logical_and.accumulate(status == 0, axis=1)
     frame_ps, written = config["md"]["steps_per_frame"] * config["md"]["dt_ps"], []
+    usual = {"bonds": np.asarray(beads.bonds), "species": np.array(beads.species), "names": np.array(beads.beads)}
     for name, (view, step) in cut(position, valid, beads, np.asarray(atoms.box, float)).items():
         path = folder / f"{name}.npz"
         if replace or not path.is_file():
-            usual = {
-                "bonds": np.asarray(beads.bonds),
-                "species": np.array(beads.species),
-                "names": np.array(beads.beads),
-            }
-            view |= {"position": view["position"].astype(np.float32), "frame_ps": np.array(step * frame_ps)}
-            write_npz(path, **usual | view)
+            single = {"position": view["position"].astype(np.float32), "frame_ps": np.array(step * frame_ps)}
+            write_npz(path, **usual | view | single)
             written.append(path)
     return written
 
@@ -67,7 +63,7 @@ def exchange(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.nd
         for frame, rearranged in zip(found.frames, found.beads, strict=True):
             if len(rearranged) == 4:
                 own = bonds[np.isin(bonds, rearranged).all(1)]
-                shown = _around(x, frame, "exchange")[:, own.ravel()]
+                shown = _around(x, frame)[:, own.ravel()]
                 names = np.repeat(["first molecule", "second molecule"], 2)
                 view = {"position": displacement(shown[:, :1], shown, box), "bonds": np.array([[0, 1], [2, 3]])}
                 return {"exchange": (view | {"species": np.array([0, 0, 1, 1]), "names": names}, 1)}
@@ -80,7 +76,7 @@ def crossing(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.nd
     for x in position:
         angle = np.asarray(dihedrals(np.asarray(x, float), [four], np.full(3, np.inf)))[:, 0]
         if (frame := first_passage(angle)) is not None:
-            return {"crossing": ({"position": _around(x, frame, "crossing")}, 1)}
+            return {"crossing": ({"position": _around(x, frame)}, 1)}
     return {}
 
 
@@ -105,12 +101,12 @@ def chain(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarr
         found = chain_bonds.follow(x, beads.bonds, hold=HOLD["switch"])
         if len(found.frames):
             finite = x[: len(found.rearranged)]
-            return views | {"switch": ({"position": _around(finite, int(found.frames[0]), "switch")}, 1)}
+            return views | {"switch": ({"position": _around(finite, int(found.frames[0]))}, 1)}
     return views
 
 
-def _around(x: np.ndarray, frame: int, name: str) -> np.ndarray:
-    return np.asarray(x[max(0, frame - AROUND[name]) : frame + AROUND[name]])
+def _around(x: np.ndarray, frame: int) -> np.ndarray:
+    return np.asarray(x[max(0, frame - AROUND) : frame + AROUND])
 
 
 CUTS = {("nvt", "two_site"): exchange, ("inversion", "core_beta"): crossing, ("nvt", "chain_ca"): chain}

@@ -63,8 +63,8 @@ def test_an_inversion_is_cut_out_at_its_first_passage(tmp_path):
     made = observation(tmp_path, position, protocol="inversion", dt_ps=0.001, **alanine)
     (path,) = views.write(made, tmp_path, tmp_path)
     view = store.read_npz(path)
-    assert path.name == "crossing.npz" and view["position"].shape == (40, 6, 3) and view["frame_ps"] == 0.5
-    assert_allclose(view["position"][[19, 20], :, 0], [x[:, 0], -x[:, 0]], rtol=1e-6)
+    assert path.name == "crossing.npz" and view["position"].shape == (50, 6, 3) and view["frame_ps"] == 0.5
+    assert_allclose(view["position"][[24, 25], :, 0], [x[:, 0], -x[:, 0]], rtol=1e-6)
     assert list(view["names"]) == ["C_ace", "N", "CA", "CB", "C", "N_nme"]
 
 
