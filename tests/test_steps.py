@@ -17,7 +17,8 @@ from cgcore.store import StoreError, load_tree, read_json, read_npz
 
 SMALL = MACEConfig(correlation=1, layers=1, channels=4, max_ell=1, n_bessel=4, radial_width=8, readout_width=4)
 """A network that compiles in seconds. It is too small to be packed."""
-TINY = dict(epochs=2, frames=400, replicas=4, length_ps=2.0)
+TINY = dict(epochs=30, frames=400, replicas=4, length_ps=2.0)
+"""Passes until bonds hold."""
 
 
 def small(system: str, **given) -> RunConfig:
@@ -41,8 +42,8 @@ def out_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def paper(out_dir):
-    """Core of alanine by the paper's network, for the shortest time."""
-    config = steps.configure("amino_acids", **TINY)
+    """Core of alanine by the network of the paper's sizes that compiles soonest, for the shortest time."""
+    config = steps.configure("amino_acids", nu=1, layers=1, **TINY)
     return config, *end_to_end(config, out_dir)
 
 
@@ -57,7 +58,7 @@ def test_a_run_leaves_its_table_its_curves_and_what_made_it(paper, out_dir):
     table = manifest["results"]
     assert table["n_replicas"] == 4 and table["ns"] > 0 and np.isfinite(table["js_reference"])
     assert table["force_rmse_meV_per_A"] == pytest.approx(fitted.report.errors.rmse)
-    assert table["training_s"] > 0 and table["epochs"] == 2
+    assert table["training_s"] > 0 and table["epochs"] == 30
     curves = read_npz(observed.run.path("curves.npz"))
     assert curves.keys() == observed.curves.keys() and any(name.startswith("reference_") for name in curves)
     assert simulated.ensemble.position.shape == (4, 4, len(reference.beads.beads), 3)
@@ -136,7 +137,7 @@ def test_priors_are_part_of_a_run_and_in_its_manifest(prior, out_dir):
     seen = {json.loads(path.read_text())["made_of"]["fit"] for path in (out_dir / "amino_acids").glob("*/manifest.json")
             if json.loads(path.read_text())["config"]["potential"]["channels"] == 4}  # fmt: skip
     assert seen == {fitted.run.id}, "the fit knows nothing of the priors"
-    assert np.isfinite(simulated.ensemble.position).all() and simulated.ensemble.valid.any()
+    assert simulated.ensemble.valid.all()
 
 
 @pytest.mark.parametrize("protocol, runs", [("nve", 7), ("inversion", 1)])
@@ -172,7 +173,7 @@ def test_a_chain(tmp_path):
     """Of its mirror images as well, which is another reference and another fit."""
     runs = {}
     for mirror in (False, True):
-        config = small("polyalanine", mirror=mirror, frames=120, epochs=1, replicas=2, length_ps=1.0)
+        config = small("polyalanine", mirror=mirror, prior="bonds", frames=120, epochs=3, replicas=2, length_ps=1.0)
         reference, fitted, simulated, observed = end_to_end(config, tmp_path)
         assert np.unique(reference.atom_split.valid.replica).tolist() == [10, 11], "one from either start is held out"
         runs[mirror] = fitted.run.id, observed.run.id, reference
