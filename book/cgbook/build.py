@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cgbook.parameters import check_parameters
+from cgbook.parameters import OUT_DIR, check_parameters
 from cgbook.publish import publish
 from cgbook.run import duration, run_notebook, run_record
 from cgcore.config import from_dict
@@ -58,16 +58,18 @@ def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("
     root = Path(root)
     runs, clock = book_runs(root), time.perf_counter()
     _require_version_1()
-    given = {run.page: run.parameters | {"profile": profile} for run in runs}
-    for run in runs:
-        values = check_parameters(template := _template(root, run), given[run.page])
-        run_record(template, {name: value for name, value in values.items() if name != "out_dir"})
-    for number, run in enumerate(runs):
-        print(f"[{number + 1}/{len(runs) + 1}] {run.title} {_left(clock, number, len(runs))}", flush=True)
-        executed = run_notebook(_template(root, run), given[run.page], root / out)
+    made_of = [(root / "notebooks" / f"{run.template}.ipynb", run.parameters | {"profile": profile}) for run in runs]
+    for template, given in made_of:
+        values = check_parameters(template, given)
+        run_record(template, {name: value for name, value in values.items() if name != OUT_DIR})
+    for number, (run, (template, given)) in enumerate(zip(runs, made_of, strict=True)):
+        elapsed = time.perf_counter() - clock
+        left = f"(about {duration(elapsed / number * (len(runs) - number))} of runs left)" if number else ""
+        print(f"[{number + 1}/{len(runs) + 1}] {run.title} {left}", flush=True)
+        executed = run_notebook(template, given, root / out)
         page = root / "book" / "runs" / run.template / f"{run.page}.ipynb"
         publish(executed, page, title=run.title, book=root / "book")
-    print(f"[{len(runs) + 1}/{len(runs) + 1}] HTML ({duration(time.perf_counter() - clock)} so far)", flush=True)
+    print(f"[{len(runs) + 1}/{len(runs) + 1}] HTML", flush=True)
     index = build(root)
     print(f"In all {duration(time.perf_counter() - clock)}", flush=True)
     return index
@@ -77,18 +79,6 @@ def book_runs(root: Path) -> list[BookRun]:
     """The runs that `book/runs.toml` lists, in their order."""
     with open(Path(root) / "book" / "runs.toml", "rb") as file:
         return [from_dict(BookRun, raw) for raw in tomllib.load(file)["run"]]
-
-
-def _template(root: Path, run: BookRun) -> Path:
-    return root / "notebooks" / f"{run.template}.ipynb"
-
-
-def _left(clock: float, finished: int, runs: int) -> str:
-    """Elapsed time and, from the runs that are finished, what is left of the others."""
-    elapsed = time.perf_counter() - clock
-    if finished == 0:
-        return ""
-    return f"({duration(elapsed)} so far, about {duration(elapsed / finished * (runs - finished))} of runs left)"
 
 
 def _require_version_1():

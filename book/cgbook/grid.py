@@ -11,16 +11,44 @@
 fastest, and rows are numbered from 0.
 """
 
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
 import yaml
 
 from cgbook.parameters import OUT_DIR, check_parameters
-from cgcore.config import ConfigError, did_you_mean
+from cgcore.config import ConfigError, did_you_mean, from_dict
 from cgcore.profiles import configure, systems
 
-KEYS = {"notebook": str, "fixed": dict, "rows": list, "grid": dict}
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The file as it is written."""
+
+    notebook: str | None = None
+    fixed: dict = field(default_factory=dict)
+    rows: list = field(default_factory=list)
+    grid: dict = field(default_factory=dict)
+
+    def combinations(self) -> list[dict]:
+        """Explicit rows times the combinations of the grid, with the fixed values. Raises ConfigError."""
+        if not (self.rows or self.grid):
+            raise ConfigError("no runs in it; want 'rows', 'grid' or both")
+        for name, several in self.grid.items():
+            if not isinstance(several, list) or not several:
+                raise ConfigError(f"grid: want a list of values for {name!r}, got {several!r}; one value is 'fixed'")
+        complete = []
+        for row in self.rows or [{}]:
+            if not isinstance(row, dict):
+                raise ConfigError(f"rows: want a table of parameters, got {row!r}")
+            parts = {"fixed": self.fixed, "rows": row, "grid": self.grid}
+            for name in [n for part in parts.values() for n in part]:
+                if len(where := [key for key, part in parts.items() if name in part]) > 1:
+                    raise ConfigError(f"{name!r} is given twice, in {where[0]!r} and in {where[1]!r}")
+            several = product(*self.grid.values())
+            complete += [self.fixed | row | dict(zip(self.grid, values, strict=True)) for values in several]
+        return complete
 
 
 def read_grid(path: Path, template: Path) -> list[dict]:
@@ -31,11 +59,20 @@ def read_grid(path: Path, template: Path) -> list[dict]:
     the row.
     """
     path, template = Path(path), Path(template)
-    raw = _table(path)
-    if (meant := raw.get("notebook", template.name)) != template.name:
-        raise ConfigError(f"{path} is a grid for {meant}, got the notebook {template.name}")
+    if not path.is_file():
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yml")])
+        raise ConfigError(f"grid: want a YAML file, found no file {path}{near}")
+    try:
+        grid = from_dict(Grid, yaml.safe_load(path.read_text(encoding="utf-8")))
+        combinations = grid.combinations()
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if (grid.notebook or template.name) != template.name:
+        raise ConfigError(f"{path} is a grid for {grid.notebook}, got the notebook {template.name}")
     runs: list[dict] = []
-    for number, given in enumerate(_rows(path, raw)):
+    for number, given in enumerate(combinations):
         try:
             values = check_parameters(template, given)
             values.pop(OUT_DIR, None)
@@ -50,44 +87,3 @@ def read_grid(path: Path, template: Path) -> list[dict]:
             )
         runs.append(values)
     return runs
-
-
-def _rows(path: Path, raw: dict) -> list[dict]:
-    """Explicit rows times the combinations of the grid, with the fixed values."""
-    fixed, grid = raw.get("fixed", {}), raw.get("grid", {})
-    rows = raw.get("rows", [{}])
-    if not rows or not (raw.get("rows") or grid):
-        raise ConfigError(f"{path}: no runs in it; want 'rows', 'grid' or both")
-    for name, several in grid.items():
-        if not isinstance(several, list) or not several:
-            raise ConfigError(
-                f"{path}, grid: want a list of values for {name!r}, got {several!r}; one value is 'fixed'"
-            )
-    found = []
-    for row in rows:
-        if not isinstance(row, dict):
-            raise ConfigError(f"{path}, rows: want a table of parameters, got {row!r}")
-        parts = {"fixed": fixed, "rows": row, "grid": grid}
-        for name in [n for part in parts.values() for n in part]:
-            if len(where := [key for key, part in parts.items() if name in part]) > 1:
-                raise ConfigError(f"{path}: {name!r} is given twice, in {where[0]!r} and in {where[1]!r}")
-        found += [fixed | row | dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    return found
-
-
-def _table(path: Path) -> dict:
-    if not path.is_file():
-        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yml")])
-        raise ConfigError(f"grid: want a YAML file, found no file {path}{near}")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: want a table with {list(KEYS)}, got {type(raw).__name__}")
-    for key, value in raw.items():
-        if key not in KEYS:
-            raise ConfigError(f"{path}: unknown key {key!r}; known are {list(KEYS)}{did_you_mean(key, KEYS)}")
-        if not isinstance(value, KEYS[key]):
-            raise ConfigError(f"{path}: want {KEYS[key].__name__} for {key!r}, got {value!r}")
-    return raw

@@ -34,15 +34,9 @@ class Parameter:
 
         Raises ConfigError unless it is of the annotated type.
         """
-        allowed = typing.get_args(self.hint) or (self.hint,)
-        if value is None and type(None) in allowed:
-            return value
-        if bool in allowed:
-            if not isinstance(value, bool):
-                raise ConfigError(f"{self.name}: want True or False, got {value!r} ({type(value).__name__})")
-            return value
         check_type(self.name, value, self.hint)
-        return float(value) if isinstance(value, int) and float in allowed and int not in allowed else value
+        allowed = typing.get_args(self.hint) or (self.hint,)
+        return float(value) if type(value) is int and float in allowed and int not in allowed else value
 
 
 def read_parameters(template: Path) -> dict[str, Parameter]:
@@ -57,9 +51,8 @@ def read_parameters(template: Path) -> dict[str, Parameter]:
     cells = [c for c in nbformat.read(template, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
         raise ConfigError(f"{template}: want one cell tagged 'parameters', found {len(cells)}")
-    lines = cells[0].source.splitlines()
-    found = [_parameter(template, node, lines) for node in ast.parse(cells[0].source).body]
-    return {p.name: p for p in found}
+    parameters = [_parameter(node, cells[0].source, template) for node in ast.parse(cells[0].source).body]
+    return {p.name: p for p in parameters}
 
 
 def check_parameters(template: Path, given: dict) -> dict:
@@ -69,10 +62,9 @@ def check_parameters(template: Path, given: dict) -> dict:
     the annotation. Nothing is run.
     """
     known = read_parameters(template)
-    for name in given:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise ConfigError(f"{Path(template).name}: unknown parameter {name!r}; known are {sorted(known)}{hint}")
+    for name in given.keys() - known.keys():
+        near = did_you_mean(name, known)
+        raise ConfigError(f"{Path(template).name}: unknown parameter {name!r}; known are {sorted(known)}{near}")
     if OUT_DIR in given:
         raise ConfigError(f"{OUT_DIR} is set by the runner, one folder per run; choose where runs go with `out`")
     complete = {name: p.default for name, p in known.items()} | given
@@ -94,21 +86,16 @@ def typed_parameters(template: Path, pairs: typing.Iterable[tuple[str, str]]) ->
     return given
 
 
-def _parameter(template: Path, node: ast.stmt, lines: list[str]) -> Parameter:
+def _parameter(node: ast.stmt, source: str, template: Path) -> Parameter:
+    line = source.splitlines()[node.end_lineno - 1]
     if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
-        raise ConfigError(
-            f"{template}: parameters cell, line {node.lineno}: want `name: type = default  # unit`, "
-            f"got {lines[node.lineno - 1]!r}"
-        )
-    name = node.target.id
+        raise ConfigError(f"{template}: parameters cell: want `name: type = default  # unit`, got {line!r}")
     try:
         hint, default = _hint(node.annotation), ast.literal_eval(node.value)
     except (KeyError, ValueError) as error:
-        raise ConfigError(
-            f"{template}: {name}: want types of {sorted(TYPES)} and a literal, got {lines[node.lineno - 1]!r}"
-        ) from error
-    comment = lines[node.end_lineno - 1][node.end_col_offset :].strip().lstrip("#").strip()
-    return Parameter(name=name, hint=hint, default=default, help=comment)
+        raise ConfigError(f"{template}: want types of {sorted(TYPES)} and a literal, got {line!r}") from error
+    comment = line.encode()[node.end_col_offset :].decode().strip().lstrip("#").strip()  # columns are bytes
+    return Parameter(name=node.target.id, hint=hint, default=default, help=comment)
 
 
 def _hint(node: ast.expr):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nbformat
 
+from cgcore.store import replacing
+
 MAX_BYTES = 1_000_000
 DROPPED_TAGS = {"parameters", "colab-setup"}
 """Cells that a page leaves out: defaults, which would contradict the run's values, and the installation on Colab."""
@@ -31,14 +33,18 @@ def publish(executed: Path, page: Path, *, title: str | None = None, book: Path 
     page = Path(page)
     cells = [c for c in notebook.cells if not DROPPED_TAGS & set(c.metadata.get("tags", []))]
     labels = _labels(cells)
+    up = Path(os.path.relpath(book, page.parent)).as_posix()
     suffix = f"-{page.parent.name}-{page.stem}".lower().replace("_", "-")
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:02d}"
         _clean(cell)
         _rename(cell, labels, suffix)
         if cell.cell_type == "markdown":
-            cell.source = cell.source.replace("](../book/", f"]({_up(page, Path(book))}")
-    _retitle(executed, cells, title or _title(cells, record))
+            cell.source = cell.source.replace("](../book/", f"]({up}/")
+    if not (cells and cells[0].cell_type == "markdown" and cells[0].source.startswith("# ")):
+        raise ValueError(f"{executed}: want a first cell of text that starts with `# Title`")
+    first, _, rest = cells[0].source.partition("\n")
+    cells[0].source = f"# {title}\n{rest}" if title else f"{first}: {record['differing']}\n{rest}"
     cells.insert(1, nbformat.v4.new_markdown_cell("```{provenance}\n```", id="provenance"))
     notebook.cells = cells
     kept = {key: notebook.metadata[key] for key in ("cgcore", "kernelspec") if key in notebook.metadata}
@@ -46,20 +52,17 @@ def publish(executed: Path, page: Path, *, title: str | None = None, book: Path 
     text = nbformat.writes(notebook) + "\n"
     _require_small(page, text, cells)
     page.parent.mkdir(parents=True, exist_ok=True)
-    part = page.with_suffix(".part")
-    part.write_text(text)
-    os.replace(part, page)
+    with replacing(page) as file:
+        file.write(text.encode())
     return page
 
 
 def _labels(cells) -> list[str]:
     """Every label that the notebook defines: figures of code cells, targets, directives and equations of text."""
-    found = []
-    for cell in cells:
-        found += [cell.metadata.get("mystnb", {}).get("figure", {}).get("name")]
-        if cell.cell_type == "markdown":
-            found += [next(filter(None, m.groups())) for m in LABELS.finditer(cell.source)]
-    return sorted({name for name in found if name}, key=len, reverse=True)
+    names = {cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in cells}
+    for cell in (cell for cell in cells if cell.cell_type == "markdown"):
+        names |= {name for of_match in LABELS.findall(cell.source) for name in of_match}
+    return sorted(filter(None, names), key=len, reverse=True)
 
 
 def _rename(cell, labels: list[str], suffix: str):
@@ -88,21 +91,6 @@ def _clean(cell):
             if output.output_type == "stream":
                 output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
         cell.outputs = kept
-
-
-def _title(cells, record: dict) -> str:
-    match = re.match(r"#\s+(.+)", cells[0].source) if cells else None
-    return f"{match[1]}: {record['differing']}" if match else ""
-
-
-def _retitle(executed: Path, cells, title: str):
-    if not (cells and cells[0].cell_type == "markdown" and cells[0].source.startswith("# ")):
-        raise ValueError(f"{executed}: want a first cell of text that starts with `# Title`")
-    cells[0].source = re.sub(r"\A#[^\n]+", lambda _: f"# {title}", cells[0].source)
-
-
-def _up(page: Path, book: Path) -> str:
-    return Path(os.path.relpath(book, page.parent)).as_posix() + "/"
 
 
 def _require_small(page: Path, text: str, cells):

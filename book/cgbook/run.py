@@ -1,13 +1,11 @@
 """Run a template with papermill: strict parameters, one folder per run, finished runs reused, failed ones kept."""
 
-import hashlib
 import json
 import logging
 import os
 import platform
 import sys
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,13 +55,11 @@ def run_notebook(template: Path, parameters: dict, out: Path) -> Path:
     print(f"{folder.name}: started", flush=True)
     if OUT_DIR in complete:
         complete[OUT_DIR] = _portable(Path(out))
-    started, clock = datetime.now(UTC), time.perf_counter()
-    part = folder / "part.ipynb"
+    started, clock, part = datetime.now(UTC), time.perf_counter(), folder / "part.ipynb"
     _execute(template, part, complete, failed=folder / FAILED)
     record |= {"started": started.strftime("%Y-%m-%d %H:%M UTC"), "wall_s": round(time.perf_counter() - clock, 1)}
     notebook = nbformat.read(part, as_version=4)
-    record["device"] = _device(result_of(record, out))
-    notebook.metadata["cgcore"] = dict(notebook.metadata.get("cgcore", {})) | record
+    notebook.metadata["cgcore"] = record | {"device": _device(result_of(record, out))}
     nbformat.write(notebook, part)
     os.replace(part, executed)
     (folder / FAILED).unlink(missing_ok=True)
@@ -73,10 +69,12 @@ def run_notebook(template: Path, parameters: dict, out: Path) -> Path:
 
 def run_record(template: Path, values: dict) -> dict:
     """What is known of a run before it starts. Raises ConfigError for values that cannot be run."""
-    config = configure(template.stem, **values).resolved() if template.stem in systems() else values
+    config, reference = values, None
+    if template.stem in systems():
+        config = configure(template.stem, **values).resolved()
+        reference = config["data"]["reference"]
     cells = nbformat.read(template, as_version=4).cells
     state = git_state()
-    reference = config.get("data", {}).get("reference") if isinstance(config.get("data"), dict) else None
     return {
         "template": template.name,
         "parameters": values,
@@ -94,8 +92,7 @@ def run_record(template: Path, values: dict) -> dict:
 def run_folder(template: Path, values: dict, record: dict, out: Path) -> Path:
     """A folder that people can read and that no two different runs share: `map=core_nu=3__1a2b3c4d`."""
     text = json.dumps([record[key] for key in ("config", "source", "kernels", "data")], sort_keys=True)
-    name = f"{readable(template, values)}__{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    return Path(out) / NOTEBOOKS / template.stem / name
+    return Path(out) / NOTEBOOKS / template.stem / f"{readable(template, values)}__{digest(text.encode())[:8]}"
 
 
 def readable(template: Path, values: dict, joint: str = "_") -> str:
@@ -108,12 +105,10 @@ def readable(template: Path, values: dict, joint: str = "_") -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `8 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    minutes, whole = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {whole:02d} s" if minutes else f"{whole} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _set_hash(reference: str | None) -> str | None:
@@ -142,17 +137,19 @@ def _execute(template: Path, part: Path, parameters: dict, failed: Path):
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
+    logging.getLogger("papermill").addFilter(_is_no_false_alarm)
+    before = {name: os.environ.get(name) for name in KERNEL}
+    os.environ.update(KERNEL)
     try:
-        with _without_false_alarm(), _environment():
-            papermill.execute_notebook(
-                template,
-                part,
-                parameters=parameters,
-                progress_bar=False,
-                stdout_file=sys.stdout,
-                stderr_file=sys.stderr,
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],  # else each start warns of unencrypted TCP
-            )
+        papermill.execute_notebook(
+            template,
+            part,
+            parameters=parameters,
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # else each start warns of unencrypted TCP
+        )
     except BaseException as error:
         if part.exists():
             os.replace(part, failed)
@@ -162,35 +159,15 @@ def _execute(template: Path, part: Path, parameters: dict, failed: Path):
                 f"The notebook up to there, with the traceback, is {failed}"
             ) from error
         raise
-
-
-@contextmanager
-def _without_false_alarm():
-    """Silence papermill's "Passed unknown parameter", which it says of every `int | None`; names are checked before."""
-    logger = logging.getLogger("papermill")
-
-    def keep(record):
-        return not record.getMessage().startswith("Passed unknown parameter")
-
-    logger.addFilter(keep)
-    try:
-        yield
     finally:
-        logger.removeFilter(keep)
-
-
-@contextmanager
-def _environment():
-    """Set what a kernel inherits, and put back what was there."""
-    before = {name: os.environ.get(name) for name in KERNEL}
-    os.environ.update(KERNEL)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
+        for name in KERNEL:
             os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    """Whether it is not papermill's "Passed unknown parameter", said of every `int | None`; names are checked before."""
+    return not record.getMessage().startswith("Passed unknown parameter")
 
 
 def _portable(folder: Path) -> str:

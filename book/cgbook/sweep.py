@@ -4,11 +4,10 @@
 cluster Snakemake or an array job decides that, and each task runs one row.
 """
 
-import csv
-import io
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +19,9 @@ except ImportError:  # Windows has none: there a row must not be started twice
 
 import nbformat
 
+from cgbook import resources
 from cgbook.grid import read_grid
-from cgbook.resources import environment, pin, share_programs
-from cgbook.run import (
-    EXECUTED,
-    FAILED,
-    NotebookFailed,
-    duration,
-    readable,
-    result_of,
-    run_folder,
-    run_notebook,
-    run_record,
-)
+from cgbook.run import EXECUTED, FAILED, duration, readable, result_of, run_folder, run_notebook, run_record
 from cgcore.config import ConfigError
 from cgcore.errors import CgcoreError
 from cgcore.store import read_json, replacing, write_json
@@ -51,23 +40,50 @@ class SweepFailed(CgcoreError, RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run of a sweep: its number from 0, complete parameters, a name to read, and its folder."""
+    """One run of a sweep: its number from 0, complete parameters, a name to read, its folder and its log."""
 
     index: int
     values: dict
     label: str
     folder: Path
+    log: Path
 
     @property
     def state(self) -> str:
         """What its folder says: done, running (in some process), failed, unfinished or new."""
         if (self.folder / EXECUTED).is_file():
             return DONE
-        if _held(self.folder):
+        if self.is_held():
             return RUNNING
         if (self.folder / FAILED).is_file():
             return FAILURE
         return UNFINISHED if self.folder.is_dir() else NEW
+
+    @property
+    def lock(self) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.lock")
+
+    @contextmanager
+    def held(self):
+        """Hold the folder for this process; the lock goes with the process, however it ends."""
+        self.lock.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.lock, "w") as file:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(f"{self.folder}: another process is at this run; wait for it") from error
+            yield
+
+    def is_held(self) -> bool:
+        """Whether some process is at this run."""
+        try:
+            if self.lock.is_file():
+                with self.held():
+                    pass
+        except ConfigError:
+            return True
+        return False
 
 
 def plan(template: Path, grid: Path, out: Path) -> list[Row]:
@@ -76,12 +92,17 @@ def plan(template: Path, grid: Path, out: Path) -> list[Row]:
     Raises ConfigError for a grid that cannot be run (`read_grid`), or a sweep that another version of the notebook or
     the kernels began.
     """
-    template, rows = Path(template), []
+    template, rows, folder = Path(template), [], sweep_folder(template, grid, out)
     for index, values in enumerate(read_grid(grid, template)):
         record = run_record(template, values)
-        folder = run_folder(template, values, record, out)
-        rows.append(Row(index=index, values=values, label=readable(template, values, " "), folder=folder))
-    _check_version(sweep_folder(template, grid, out) / SWEEP, {key: record[key] for key in VERSION})
+        place = {"folder": run_folder(template, values, record, out), "log": folder / "logs" / f"{index:03}.log"}
+        rows.append(Row(index=index, values=values, label=readable(template, values, " "), **place))
+    begun = read_json(folder / SWEEP) if (folder / SWEEP).is_file() else record
+    if differing := [f"{key} {begun.get(key)}, now {record[key]}" for key in VERSION if begun.get(key) != record[key]]:
+        raise ConfigError(
+            f"{folder}: another version began this sweep ({', '.join(differing)}), and a table must not mix two. Go back to "
+            f"commit {begun.get('commit')}, choose another --out, or remove this folder to make all runs anew"
+        )
     return rows
 
 
@@ -99,13 +120,15 @@ def sweep(template: Path, grid: Path, out: Path, *, jobs: int = 1) -> list[Row]:
     if jobs < 1:
         raise ConfigError(f"jobs: want one or more, got {jobs}")
     rows, folder = _begin(template, grid, out)
+    states = Counter(row.state for row in rows)
     todo = [row for row in rows if row.state not in (DONE, RUNNING)]
-    print(f"{len(rows)} runs: {_counts(rows)}; {len(todo)} to do, {min(jobs, len(todo))} at a time", flush=True)
-    failed = _Pool(template, grid, out, folder, jobs).run(todo)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    print(f"{len(rows)} runs: {counts}; {len(todo)} to do, {min(jobs, len(todo))} at a time", flush=True)
+    failed = _run_all(todo, [str(Path(template).resolve()), str(Path(grid).resolve()), str(out)], jobs)
     print(status_table(rows), flush=True)
     print(f"Summary: {write_summary(folder, rows, out)}", flush=True)
     if failed:
-        reasons = "\n".join(f"{row.index:4}  {row.label}\n{_why(row, folder)}" for row in failed)
+        reasons = "\n".join(f"{row.index:4}  {row.label}\n{_why(row)}" for row in failed)
         raise SweepFailed(f"{len(failed)} of {len(rows)} runs failed:\n{reasons}")
     return rows
 
@@ -119,8 +142,7 @@ def run_row(template: Path, grid: Path, out: Path, index: int) -> Path:
     if not 0 <= index < len(rows):
         raise ConfigError(f"index: want 0 to {len(rows) - 1} for the {len(rows)} rows of {grid}, got {index}")
     row = rows[index]
-    share_programs(out)  # for the notebook's kernel, which inherits it
-    with _holding(row.folder):
+    with row.held():
         executed = run_notebook(template, row.values, out)
     if executed.parent != row.folder:
         raise ConfigError(f"{row.folder.name}: the code or the data changed while the run began; start it again")
@@ -136,6 +158,8 @@ def status_table(rows: list[Row]) -> str:
 
 def write_summary(folder: Path, rows: list[Row], out: Path) -> Path:
     """Write summary.csv and summary.json of the rows that are done: number, parameters, time and what was observed."""
+    import pandas as pd
+
     lines = []
     for row in (row for row in rows if row.state == DONE):
         record = nbformat.read(row.folder / EXECUTED, as_version=4).metadata.get("cgcore", {})
@@ -143,139 +167,70 @@ def write_summary(folder: Path, rows: list[Row], out: Path) -> Path:
         result = result_of(record, out) or {"results": {}}
         lines.append(about | row.values | {k: v for k, v in result["results"].items() if not isinstance(v, list)})
     write_json(folder / "summary.json", lines)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(k for line in lines for k in line)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
     with replacing(folder / "summary.csv") as file:
-        file.write(text.getvalue().encode())
+        # as objects, so that whole numbers stay whole in a column with gaps
+        file.write(pd.DataFrame(lines, dtype=object).to_csv(index=False).encode())
     return folder / "summary.csv"
 
 
 def main():
-    """A row in a process of its own: template, grid, folder of runs and number as arguments, checked by who calls."""
-    template, grid, out, index = sys.argv[1:]
+    """A row in a process of its own: template, grid, folder of runs, slot, jobs and number, checked by who calls."""
+    template, grid, out, *numbers = sys.argv[1:]
+    slot, jobs, index = map(int, numbers)
+    resources.pin(slot, jobs)
     try:
-        run_row(Path(template), Path(grid), Path(out), int(index))
-    except (ConfigError, NotebookFailed) as error:
+        run_row(Path(template), Path(grid), Path(out), index)
+    except CgcoreError as error:
         sys.exit(f"{ERROR}{error}")
-
-
-class _Pool:
-    """Processes of rows, each in its slot of cores."""
-
-    def __init__(self, template: Path, grid: Path, out: Path, folder: Path, jobs: int):
-        self.arguments = [str(Path(p).resolve()) for p in (template, grid)] + [str(out)]
-        self.folder, self.out, self.jobs = folder, Path(out), jobs
-        self.running: dict[int, tuple[Row, subprocess.Popen, float]] = {}
-
-    def run(self, todo: list[Row]) -> list[Row]:
-        """All rows to do, in their order; those that failed."""
-        clock, waiting, finished, failed = time.perf_counter(), list(todo), 0, []
-        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        try:
-            while waiting or self.running:
-                for slot in sorted(set(range(self.jobs)) - self.running.keys()):
-                    if waiting:
-                        self._start(slot, waiting.pop(0))
-                for slot, (row, process, started) in list(self.running.items()):
-                    if process.poll() is None:
-                        continue
-                    del self.running[slot]
-                    finished += 1
-                    failed += [row] if row.state != DONE else []
-                    self._tell(row, started, len(todo), finished, len(waiting), clock)
-                time.sleep(POLL_S if self.running else 0)
-        finally:
-            for _, process, _ in self.running.values():
-                process.terminate()
-            for _, process, _ in self.running.values():
-                process.wait()
-        return failed
-
-    def _start(self, slot: int, row: Row):
-        command = [sys.executable, "-c", "from cgbook.sweep import main; main()", *self.arguments, str(row.index)]
-        with open(_log(self.folder, row), "w") as log:
-            environ = environment(slot, self.jobs, self.out)
-            # In a session of its own, so that Ctrl-C reaches this process alone, which then ends the others.
-            process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=environ, start_new_session=True
-            )
-        pin(process.pid, slot, self.jobs)
-        self.running[slot] = (row, process, time.perf_counter())
-        print(f"{'started':10} {row.index:4}  {row.label}", flush=True)
-
-    def _tell(self, row: Row, started: float, total: int, finished: int, waiting: int, clock: float):
-        elapsed = time.perf_counter() - clock
-        # Runs under way count half, on average.
-        left = elapsed * (waiting + len(self.running) / 2) / (finished + len(self.running) / 2)
-        took = duration(time.perf_counter() - started)
-        state = DONE if row.state == DONE else FAILURE
-        ahead = f", about {duration(left)} left" if waiting or self.running else ""
-        print(f"{state:10} {row.index:4}  {row.label}  in {took}; {finished} of {total}{ahead}", flush=True)
 
 
 def _begin(template: Path, grid: Path, out: Path) -> tuple[list[Row], Path]:
     """The rows and the folder of a sweep, which from now on belongs to this version."""
     rows, folder = plan(template, grid, out), sweep_folder(template, grid, out)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
     if not (folder / SWEEP).is_file():
         record = run_record(Path(template), rows[0].values)
         write_json(folder / SWEEP, {k: record[k] for k in (*VERSION, "commit", "versions")})
+    resources.share_programs(out)  # for the kernels of notebooks, which inherit it
     return rows, folder
 
 
-def _check_version(path: Path, wanted: dict):
-    if not path.is_file():
-        return
-    stored = read_json(path)
-    if differing := [key for key in VERSION if stored.get(key) != wanted[key]]:
-        told = ", ".join(f"{key} {stored.get(key)}, now {wanted[key]}" for key in differing)
-        raise ConfigError(
-            f"{path.parent}: another version began this sweep ({told}), and a table must not mix two. Go back to commit "
-            f"{stored.get('commit')}, choose another --out, or remove this folder to make all runs anew"
-        )
-
-
-@contextmanager
-def _holding(folder: Path):
-    """Hold a run's folder for this process; the lock goes with the process, however it ends."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(_lock(folder), "w") as file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(f"{folder}: another process is at this run; wait for it") from error
-        yield
-
-
-def _held(folder: Path) -> bool:
-    if not _lock(folder).is_file():
-        return False
+def _run_all(todo: list[Row], arguments: list[str], jobs: int) -> list[Row]:
+    """Run rows in their order, each in a process of its own in one of `jobs` slots, and print how it goes; the failed."""
+    command = [sys.executable, "-c", "from cgbook.sweep import main; main()", *arguments]
+    clock, waiting, running, failed = time.perf_counter(), list(todo), {}, []
     try:
-        with _holding(folder):
-            return False
-    except ConfigError:
-        return True
+        while waiting or running:
+            for slot in sorted(set(range(jobs)) - running.keys())[: len(waiting)]:
+                row = waiting.pop(0)
+                numbers = [str(number) for number in (slot, jobs, row.index)]
+                # In a session of its own, so that Ctrl-C reaches this process alone, which then ends the others.
+                streams = {"stderr": subprocess.STDOUT, "start_new_session": True}
+                with open(row.log, "w") as log:
+                    environ = resources.environment(slot, jobs)
+                    process = subprocess.Popen([*command, *numbers], stdout=log, env=environ, **streams)
+                running[slot] = row, process, time.perf_counter()
+                print(f"{'started':10} {row.index:4}  {row.label}", flush=True)
+            time.sleep(POLL_S)
+            for slot in [slot for slot, (_, process, _) in running.items() if process.poll() is not None]:
+                row, _, started = running.pop(slot)
+                state = DONE if row.state == DONE else FAILURE
+                failed += [row] if state == FAILURE else []
+                now, finished = time.perf_counter(), len(todo) - len(waiting) - len(running)
+                # Runs under way count half, on average.
+                left = (now - clock) * (len(waiting) + len(running) / 2) / (finished + len(running) / 2)
+                ahead = f", about {duration(left)} left" if waiting or running else ""
+                progress = f"in {duration(now - started)}; {finished} of {len(todo)}{ahead}"
+                print(f"{state:10} {row.index:4}  {row.label}  {progress}", flush=True)
+    finally:
+        for _, process, _ in running.values():
+            process.terminate()
+        for _, process, _ in running.values():
+            process.wait()
+    return failed
 
 
-def _lock(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
-
-
-def _log(folder: Path, row: Row) -> Path:
-    return folder / "logs" / f"{row.index:03}.log"
-
-
-def _why(row: Row, folder: Path) -> str:
+def _why(row: Row) -> str:
     """What ended a run: its own words, or where to look."""
-    _, found, words = _log(folder, row).read_text(errors="replace").rpartition(ERROR)
-    if found:
-        return words.strip()
-    return f"it ended without a word, see {_log(folder, row)}; out of memory?"
-
-
-def _counts(rows: list[Row]) -> str:
-    states = [row.state for row in rows]
-    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    _, ended, words = row.log.read_text(errors="replace").rpartition(ERROR)
+    return words.strip() if ended else f"it ended without a word, see {row.log}; out of memory?"

@@ -39,7 +39,7 @@ def test_the_parameters_cell_is_read_with_types_defaults_and_help():
         ({"stiffness": None}, "stiffness: want float"),
         ({"points": 2.5}, "points: want int or NoneType, got 2.5"),
         ({"points": True}, "points: want int"),
-        ({"fail": 1}, "fail: want True or False, got 1"),
+        ({"fail": 1}, "fail: want bool, got 1"),
         ({"map": 3}, "map: want str, got 3"),
         ({"out_dir": "elsewhere"}, "out_dir is set by the runner"),
     ],

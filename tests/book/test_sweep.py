@@ -90,7 +90,7 @@ def test_rows_multiply_with_the_grid_and_take_defaults(template):
         ("rows: []", "no runs in it"),
         ("fixed: {size: 2}", "no runs in it"),
         ("rosw: [{}]", "unknown key 'rosw'.*did you mean 'rows'"),
-        ("rows: {size: 2}", "want list for 'rows'"),
+        ("rows: {size: 2}", "Grid.rows: want list, got"),
         ("- size", "want a table"),
         ("rows: [", "not a YAML file"),
         ("notebook: hexane.ipynb\nrows: [{size: 2}]", "is a grid for hexane.ipynb, got the notebook tiny.ipynb"),
@@ -225,16 +225,19 @@ def test_slots_share_cores_cards_memory_and_compiled_programs(monkeypatch, tmp_p
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(2, 10)), raising=False)
     assert [resources.cores(slot, 3) for slot in range(3)] == [[2, 3], [4, 5], [6, 7]]
     assert [resources.cores(slot, 16) for slot in (0, 7, 8)] == [[2], [9], [2]]
-    alone = resources.environment(0, 1, tmp_path)
+    monkeypatch.setenv(resources.CACHE, "")  # so that what the next line sets is put back
+    monkeypatch.delenv(resources.CACHE)
+    resources.share_programs(tmp_path)
+    alone = resources.environment(0, 1)
     assert resources.MEMORY not in alone and "OMP_NUM_THREADS" not in alone
-    shared = resources.environment(1, 4, tmp_path)
+    shared = resources.environment(1, 4)
     assert shared["OMP_NUM_THREADS"] == shared["NPROC"] == "2" and shared[resources.MEMORY] == "0.23"
     assert shared[resources.CACHE] == alone[resources.CACHE] and str(tmp_path) in alone[resources.CACHE]
     monkeypatch.setenv(resources.DEVICES, "0,1")
-    both = [resources.environment(slot, 4, tmp_path) for slot in range(4)]
+    both = [resources.environment(slot, 4) for slot in range(4)]
     assert [e[resources.DEVICES] for e in both] == ["0", "1", "0", "1"] and both[0][resources.MEMORY] == "0.45"
     monkeypatch.setenv(resources.MEMORY, "0.1")
-    assert resources.environment(0, 4, tmp_path)[resources.MEMORY] == "0.1"
+    assert resources.environment(0, 4)[resources.MEMORY] == "0.1"
 
 
 def test_the_command_lists_rows_and_says_what_is_wrong(tmp_path, monkeypatch):
