@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from cgbook import views
-from cgbook.results import BOOK, PARTS, Chapter, ResultError, flat, load, save
+from cgbook.results import BOOK, Chapter, ResultError, flat, load, save
 from cgcore import plots
 from cgcore.potentials import saved
 from cgcore.store import StoreError, read_json, read_npz
@@ -33,7 +33,8 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         theirs |= {name: array for name, array in ours.items() if name == "r" or name.endswith("edges")}
         about = {"kind": "simulation", "config": flat(made["config"]), "sampling": sampling(made)}
         about["cost"] = {name: made["results"][name] for name in COST if made["results"].get(name) is not None}
-        _add(chapter, made["id"], about, made["results"], made, ours, replace)
+        manifest = {name: value for name, value in made.items() if name != "results"}
+        chapter.put(made["id"], about, made["results"], manifest, ours, replace)
         if made["config"]["potential"]["potential"] != "spline":
             model, _, params = saved.read(path.parents[1] / "fit" / made["made_of"]["fit"])
             (folder / "models").mkdir(exist_ok=True)
@@ -87,31 +88,6 @@ def module_of(path: Path):
     return module
 
 
-def check_labels(chapter: Chapter) -> list[str]:
-    """What is wrong with the labels of a chapter: those that match no run, or several."""
-    problems = []
-    for label in chapter.labels:
-        try:
-            chapter.run(label)
-        except ResultError as error:
-            problems.append(f"{label}: {error}")
-    return problems
-
-
 def _is_reference_of(run: dict, config: dict) -> bool:
     """Whether a run holds the reference's own numbers; maps that share them are not told apart."""
     return run["kind"] == "reference" and all(config.get(name) == value for name, value in run["config"].items())
-
-
-def _add(chapter: Chapter, run: str, about: dict, table: dict, manifest: dict, curves: dict, replace: bool):
-    settings = (about["kind"], about["config"])
-    for other in [k for k, known in chapter.runs.items() if (known["kind"], known["config"]) == settings and k != run]:
-        if not replace:
-            raise StoreError(
-                f"{chapter.folder}: {other} is there, of the same configuration as {run} by other data or kernels; "
-                "--replace takes it out"
-            )
-        del chapter.runs[other], chapter.rows[other]
-        for part in PARTS:
-            chapter.path(part, other).unlink(missing_ok=True)
-    chapter.put(run, about, table, {k: v for k, v in manifest.items() if k != "results"}, curves)

@@ -4,8 +4,6 @@ Free energies along angles and dihedrals by mean torques, of the frames and of p
 pair distances without samples; and the parts of the long simulation of the chain.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgbook.collect import _add, draw
-from cgbook.results import BOOK, Chapter, flat, load, save
+from cgbook.collect import draw
+from cgbook.results import BOOK, Chapter, add, flat, load, made_here
 from cgcore import observables, steps, train, train_splines
 from cgcore.analysis import chain, torsion
 from cgcore.analysis.bonded import kinds
@@ -24,7 +22,6 @@ from cgcore.data import frames_hash
 from cgcore.frames import Frames
 from cgcore.potentials import saved, splines
 from cgcore.potentials.terms import terms
-from cgcore.store.runs import device, git_state, versions
 from cgcore.units import PS_PER_NS
 
 TEMPERATURE_K = 300.0
@@ -55,16 +52,9 @@ def observe(results: Path = BOOK / "results") -> list[Path]:
     """Compute all of it, and draw the figures of the chapters anew; the paths of these."""
     written = []
     for name, of_chapter in (("hexane", of_liquid), ("amino_acids", of_backbones), ("polyalanine", of_runs)):
-        chapter = load(results / name)
-        about = {"versions": versions(), "git": git_state(), "device": device(), "seed": 0}
-        for made in of_chapter(chapter):
-            identity = json.dumps(made[:2], sort_keys=True)
-            there = [run for run, known in chapter.runs.items() if (known["kind"], known["config"]) == made[:2]]
-            run = there[0] if there else hashlib.sha256(identity.encode()).hexdigest()[:12]
-            kept = {"kind": made.kind, "config": made.config, "sampling": made.sampling, "cost": {}}
-            manifest = about | {"data": frames_hash(made.frames), "model": made.model}
-            _add(chapter, run, kept, made.table, manifest, made.curves, True)
-        save(chapter)
+        for kind, config, sampling, table, curves, frames, model in of_chapter(load(results / name)):
+            manifest = made_here(seed=0, data=frames_hash(frames), model=model)
+            add(results / name, kind, config, table, manifest=manifest, sampling=sampling, curves=curves)
         written += draw(load(results / name))
     return written
 

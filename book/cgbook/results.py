@@ -80,14 +80,17 @@ class Chapter:
     @cached_property
     def labels(self) -> dict[str, dict]:
         """Label -> title and query, in the order of the tables."""
-        return _labels(self.folder.parents[1] / LABELS).get(self.name, {}).get("labels", {})
+        return self._defined("labels")
 
     def table(self, name: str = "main") -> list[str]:
         """The labels of one table, in their order. Raises ResultError for a table that is not defined."""
-        tables = _labels(self.folder.parents[1] / LABELS).get(self.name, {}).get("tables", {})
+        tables = self._defined("tables")
         if name not in tables:
             raise ResultError(f"no table {name!r} of {self.name} in {LABELS}; there are {sorted(tables)}")
         return tables[name]
+
+    def _defined(self, what: str) -> dict:
+        return _labels(self.folder.parents[1] / LABELS).get(self.name, {}).get(what, {})
 
     def run(self, label: str) -> str:
         """The id of the one run that a label names. Raises ResultError where there is none, or several."""
@@ -115,11 +118,8 @@ class Chapter:
 
     def value(self, label: str, quantity: str, default=None):
         """The value of a quantity, or the default where the run has none."""
-        row = self.rows[self.run(label)].get(quantity, Row(default))
-        return default if row.value is None else row.value
-
-    def sampling(self, label: str) -> str:
-        return self.runs[self.run(label)].get("sampling", "")
+        value = self.rows[self.run(label)].get(quantity, Row(None)).value
+        return default if value is None else value
 
     def curves(self, label: str) -> dict[str, np.ndarray]:
         """Arrays of the run of a label. Raises ResultError where it has none."""
@@ -128,9 +128,6 @@ class Chapter:
             raise ResultError(f"{self.name}: {label!r} has no curves")
         return read_npz(path)
 
-    def manifest(self, label: str) -> dict:
-        return read_json(self.path("manifests", self.run(label)))
-
     def model(self, label: str) -> Path:
         return self.path("models", self.run(label))
 
@@ -138,27 +135,46 @@ class Chapter:
         """The file of a run in one of PARTS."""
         return self.folder / part / f"{run}{PARTS[part]}"
 
-    def put(self, run: str, about: dict, table: dict, manifest: dict, curves: dict[str, np.ndarray]):
-        """Take a run in, with its manifest and curves if it has any; `save` writes the tables.
+    def put(self, run: str, about: dict, table: dict, manifest: dict, curves: dict | None = None, replace: bool = True):
+        """Take a run in, with its manifest and curves if it has any, in place of others of its kind and configuration.
 
-        about: kind, config, sampling and cost. Curves are kept in single precision, which halves what a chapter keeps.
+        `save` writes the tables. Curves are kept in single precision, which halves what a chapter keeps.
+
+        Args:
+            about: kind, config, sampling and cost.
+
+        Raises:
+            StoreError: another run of the same configuration is there, and is not to be replaced.
         """
+        for other in self.alike(about["kind"], about["config"]) - {run}:
+            if not replace:
+                raise StoreError(
+                    f"{self.folder}: {other} is there, of the same configuration as {run} by other data or kernels; "
+                    "--replace takes it out"
+                )
+            del self.runs[other], self.rows[other]
+            for part in PARTS:
+                self.path(part, other).unlink(missing_ok=True)
         self.runs[run], self.rows[run] = about, as_rows(table, table.get("n_frames"))
-        halved = {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in curves.items()}
-        for part, content in (("manifests", manifest), ("curves", halved)):
+        for part, content in (("manifests", manifest), ("curves", curves)):
             if content:
                 self.path(part, run).parent.mkdir(parents=True, exist_ok=True)
         if manifest:
             write_json(self.path("manifests", run), manifest)
-        if halved:
+        if curves:
+            halved = {name: a.astype("f4") if a.dtype.kind == "f" else a for name, a in curves.items()}
             write_npz(self.path("curves", run), **halved)
+
+    def alike(self, kind: str, config: dict) -> set[str]:
+        """The ids of the runs of this kind and configuration, of which there should be one."""
+        return {run for run, about in self.runs.items() if (about["kind"], about["config"]) == (kind, config)}
 
 
 def sampling(chapter: Chapter, labels: list[str]) -> str:
     """What the numbers rest on, in sentences: rows that rest on the same share one."""
     titles: dict[str, list[str]] = {}
     for label in labels:
-        if words := chapter.sampling(label):
+        if words := chapter.runs[chapter.run(label)].get("sampling"):
             titles.setdefault(words, []).append(chapter.title(label))
     if len(titles) == 1 and len(labels) > 1 and len(*titles.values()) == len(labels):
         return f"Each row: {next(iter(titles))}."
@@ -179,17 +195,9 @@ def cells(chapter: Chapter, labels: list[str], quantities: list[str]) -> list[li
 
 
 def load(folder: Path) -> Chapter:
-    """The results of a chapter; empty where it has none yet.
-
-    Raises StoreError for a folder in the layout of before, one JSON file a row.
-    """
+    """The results of a chapter; empty where it has none yet."""
     folder = Path(folder)
     if not (folder / RUNS).is_file():
-        if old := next(iter(sorted(folder.glob("*.json"))), None):
-            raise StoreError(
-                f"{folder}: {old.name} is a result in the layout of before, one file a row; want {RUNS} and {ROWS}. Take "
-                "the folder of a present checkout, or remove it and collect finished runs again"
-            )
         return Chapter(folder, {}, {})
     runs = read_json(folder / RUNS)
     rows: dict[str, dict[str, Row]] = {run: {} for run in runs}
@@ -227,10 +235,9 @@ def add(
 ) -> str:
     """Add what a study found to the results of a chapter, in place of the run of this kind and configuration; its id."""
     chapter, settings = load(folder), flat(config)
-    alike = (run for run, about in chapter.runs.items() if (about["kind"], about["config"]) == (kind, settings))
-    run = next(alike, digest(json.dumps([kind, config, None], sort_keys=True).encode()))
+    run = next(iter(chapter.alike(kind, settings)), digest(json.dumps([kind, config, None], sort_keys=True).encode()))
     about = {"kind": kind, "config": settings, "sampling": sampling, "cost": {}}
-    chapter.put(run, about, table, manifest, curves or {})
+    chapter.put(run, about, table, manifest, curves)
     save(chapter)
     return run
 
@@ -249,8 +256,7 @@ def as_rows(table: dict, n: int | None = None) -> dict[str, Row]:
         if end == "error" and base in table:
             continue
         error = table.get(f"{quantity}_error")
-        if isinstance(value, bool):
-            value = int(value)
+        value = int(value) if isinstance(value, bool) else value
         rows[quantity] = Row(value, error, unit_of(quantity), n if error is not None else None)
     return rows
 
@@ -263,11 +269,10 @@ def unit_of(quantity: str) -> str:
 
 def flat(config: dict, name: str = "") -> dict:
     """A nested configuration with dotted names, lists as they are."""
-    plain = {}
+    settings = {}
     for key, value in config.items():
-        key = f"{name}.{key}" if name else key
-        plain |= flat(value, key) if isinstance(value, dict) else {key: value}
-    return plain
+        settings |= flat(value, f"{name}{key}.") if isinstance(value, dict) else {f"{name}{key}": value}
+    return settings
 
 
 def _matches(about: dict, query: dict) -> bool:
@@ -287,13 +292,9 @@ def _labels(path: Path) -> dict:
 
 def _number(text: str) -> float | int | str | None:
     """A cell as it was written: whole numbers stay whole, words stay words, nothing is None."""
-    if text == "":
-        return None
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
+    for read in (int, float):
         try:
-            return float(text)  # nan, inf
+            return read(text)
         except ValueError:
-            return text
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else text
+            continue
+    return text or None

@@ -6,7 +6,6 @@ import pytest
 
 from cgbook import results
 from cgbook.results import BOOK, Chapter, ResultError, Row
-from cgcore.store import StoreError, write_json
 
 CHAPTERS = sorted(path.parent.name for path in (BOOK / "results").glob("*/runs.json"))
 LABELS = tomllib.loads((BOOK / "labels.toml").read_text(encoding="utf-8"))
@@ -114,14 +113,6 @@ def test_a_table_of_plain_numbers_becomes_rows_with_units():
     assert rows["force_rmse_meV_per_A"].n is None and rows["stable"].value == 1
     assert rows["an_error"].value == 2.0, "an error of nothing is a number of its own"
     assert results.unit_of("force_rmse_meV_per_A") == "meV/Å"
-
-
-def test_a_folder_in_the_layout_of_before_is_refused_by_name(tmp_path):
-    write_json(tmp_path / "core.json", {"label": "Core", "table": {"js": 0.3}})
-    with pytest.raises(
-        StoreError, match=r"core.json is a result in the layout of before, one file a row; want runs.json"
-    ):
-        results.load(tmp_path)
 
 
 # What is published

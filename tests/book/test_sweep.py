@@ -187,7 +187,7 @@ def wait_for(true, seconds=400):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_stopped_sweep_takes_its_runs_along_and_a_killed_one_leaves_them_to_finish(template):
-    path = grid("rows: [{size: 2, wait_s: 8}]")
+    path = grid("rows: [{size: 2, wait_s: 25}]")
     (row,) = plan(template, path, Path("runs"))
     # What is started in the background of a shell ignores the interrupt, and so would its children.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
