@@ -1,11 +1,15 @@
 """From finished observations to the results of a chapter: rows, curves, manifests, networks; then its figures."""
 
-import importlib.util
+import runpy
+import tomllib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
-from cgbook import views
+from cgbook import drawing, views
 from cgbook.results import BOOK, Chapter, ResultError, flat, load, save
 from cgcore import plots
 from cgcore.potentials import saved
@@ -62,30 +66,32 @@ def sampling(manifest: dict) -> str:
 
 
 def draw(chapter: Chapter) -> list[Path]:
-    """Draw every figure of the chapter, `figures/<chapter>_<name>.py`, for which there are results; the paths.
-
-    A figure module has `draw(chapter)`, which returns a figure, or raises ResultError where a label has no run yet.
-    """
+    """Draw every figure of the chapter for which there are results; the paths."""
     written = []
-    for path in sorted((BOOK / "figures").glob(f"{chapter.name}_*.py")):
+    for name, figure_of in figures(chapter.name).items():
         try:
             with plots.style():
-                figure = module_of(path).draw(chapter)
+                figure = figure_of(chapter)
         except ResultError as missing:
-            print(f"{path.stem}: not drawn, {missing}", flush=True)
+            print(f"{name}: not drawn, {missing}", flush=True)
             continue
-        written.append(chapter.folder / f"{path.stem.removeprefix(chapter.name + '_')}.png")
+        written.append(chapter.folder / f"{name}.png")
         figure.savefig(written[-1], dpi=DPI)
         plt.close(figure)
     return written
 
 
-def module_of(path: Path):
-    """A figure's module, which is in no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def figures(chapter: str) -> dict[str, Callable[[Chapter], Figure]]:
+    """What draws each figure of a chapter: `draw` of `figures/<chapter>_<name>.py`, or an entry of panels.toml.
+
+    It returns a figure, or raises ResultError where a label has no run yet.
+    """
+    draws = {}
+    for path in sorted((BOOK / "figures").glob(f"{chapter}_*.py")):
+        draws[path.stem.removeprefix(f"{chapter}_")] = runpy.run_path(str(path))["draw"]
+    panels = tomllib.loads((BOOK / "figures" / "panels.toml").read_text(encoding="utf-8")).get(chapter, {})
+    draws |= {name: partial(drawing.surfaces, places=rows) for name, rows in panels.get("surfaces", {}).items()}
+    return draws | {name: partial(drawing.maps, **table) for name, table in panels.get("maps", {}).items()}
 
 
 def _is_reference_of(run: dict, config: dict) -> bool:

@@ -1,9 +1,10 @@
 """What the figures of several chapters share: surfaces on one scale, curves of a liquid, maps, labels of panels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from cgbook.results import Chapter
 from cgcore import mapping, plots, poster, viewer
@@ -12,45 +13,39 @@ from cgcore.reference import sets
 
 VMAX = 15.0
 """kJ/mol, the top of the colour scale."""
+COLUMNS = 3
+"""Of maps in a figure."""
 REFERENCE_LINE = {"color": plots.REFERENCE_COLOUR, "linewidth": 2.2, "zorder": 1}
 
 
-def ramachandrans(chapter: Chapter, places: Sequence[Sequence[str | None]]):
-    """Free energies over phi and psi on one scale, a panel for each label, titled with the time simulated."""
+def surfaces(chapter: Chapter, places: Sequence[Sequence[str]]) -> Figure:
+    """Draw free energies on one scale with one colour bar, a panel for each label of rows of them, "" for none.
 
-    def panel(ax, label: str):
-        curves, ns = chapter.curves(label), chapter.row(label, "ns").value
-        title = f"{chapter.title(label).replace('all species', 'all')} ({ns:.3g} ns)"
-        return plots.ramachandran(ax, curves["F"], curves["edges"], title, vmax=VMAX, colourbar=False)
-
-    return _surfaces(places, panel)
-
-
-def helices(chapter: Chapter, labels: Sequence[str]):
-    """Free energies over handedness and helicity on one scale, side by side."""
-
-    def panel(ax, label: str):
-        F, chi_edges, q_edges = (chapter.curves(label)[name] for name in ("F", "chi_edges", "q_edges"))
-        return plots.helix_surface(ax, F, chi_edges, q_edges, chapter.title(label), vmax=VMAX, colourbar=False)
-
-    return _surfaces([labels], panel)
-
-
-def _surfaces(places: Sequence[Sequence[str | None]], panel: Callable):
-    """One colour bar for all; labels of axes only at the first panel of each row and the lowest of each column."""
-    drawn = np.array([[label is not None for label in row] for row in places])
+    Labels of axes are only at the first panel of each row and the lowest of each column.
+    """
+    drawn = np.array(places) != ""
     size = (2.9 * drawn.shape[1] + 0.9, 3.05 * len(drawn) + 0.3)
     figure, axes = plt.subplots(*drawn.shape, figsize=size, sharex=True, sharey=True, squeeze=False)
     for ax in axes[~drawn]:
         ax.set_axis_off()
     for r, k in np.argwhere(drawn):
-        mesh = panel(axes[r, k], places[r][k])
+        mesh = surface(axes[r, k], chapter, places[r][k])
         first, lowest = not drawn[r, :k].any(), not drawn[r + 1 :, k].any()
         axes[r, k].tick_params(labelleft=first, labelbottom=lowest)
         axes[r, k].yaxis.label.set_visible(first)
         axes[r, k].xaxis.label.set_visible(lowest)
     plots.free_energy_bar(list(axes.flat), mesh)
     return figure
+
+
+def surface(ax, chapter: Chapter, label: str, **look):
+    """Draw F over handedness and helicity, or over phi and psi under a title with the time simulated; the mesh."""
+    curves, title = chapter.curves(label), chapter.title(label)
+    look = {"vmax": VMAX, "colourbar": False} | look
+    if "chi_edges" in curves:
+        return plots.helix_surface(ax, curves["F"], curves["chi_edges"], curves["q_edges"], **{"title": title} | look)
+    title = f"{title.replace('all species', 'all')} ({chapter.row(label, 'ns').value:.3g} ns)"
+    return plots.ramachandran(ax, curves["F"], curves["edges"], title, **look)
 
 
 def density(ax, curves: dict, name: str, **line):
@@ -73,11 +68,11 @@ def legend_above(figure, ncols: int = 4):
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=min(ncols, len(handles)))
 
 
-def maps(reference: str, residue: str, entries: Sequence[tuple[str, str, str]], columns: int = 3):
-    """The first molecule of a reference set, its atoms inside the beads of each (map, typing, title)."""
+def maps(chapter: Chapter, reference: str, residue: str, entries: Sequence[tuple[str, str, str]]) -> Figure:
+    """Draw the first molecule of a reference set, its atoms inside the beads of each (map, typing, title)."""
     topology, atoms = sets.load(reference)
-    rows = -(-len(entries) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.1 * columns, 2.3 * rows), squeeze=False, layout="none")
+    rows = -(-len(entries) // COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(3.1 * COLUMNS, 2.3 * rows), squeeze=False, layout="none")
     figure.subplots_adjust(left=0, right=1, bottom=0, top=1 - 0.11 / rows, wspace=0, hspace=0.12)
     for ax, (name, typing, title) in zip(axes.flat, entries, strict=True):
         beads = mapping.load(name, topology, typing=typing, residue=residue)

@@ -2,14 +2,13 @@
 
 import matplotlib.pyplot as plt
 
-from cgbook.drawing import VMAX
+from cgbook import drawing
 from cgcore import plots
 
 
 def draw(chapter):
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.6), width_ratios=(1.2, 1))
-    F, chi_edges, q_edges = (chapter.curves("reference")[name] for name in ("F", "chi_edges", "q_edges"))
-    plots.helix_surface(left, F, chi_edges, q_edges, vmax=VMAX)
+    drawing.surface(left, chapter, "reference", title="", colourbar=True)
     halves = chapter.curves("reference_part_0")
     right.plot(halves["length_ns"], halves["divergence"], marker="o", markersize=4, color=plots.REFERENCE_COLOUR)
     right.set(xlabel="Length of either sample (ns)", ylabel="Their divergence (bit)", ylim=(0, 1))

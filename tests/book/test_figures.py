@@ -14,7 +14,6 @@ from cgbook.results import ResultError, load
 from cgcore import plots
 
 BOOK = Path(__file__).parents[2] / "book"
-FIGURES = sorted((BOOK / "figures").glob("*.py"))
 LONGEST = 60
 UNIT = (
     "(°)",
@@ -38,20 +37,23 @@ BARE += ("Four-site", "Three-site", "Two-site")
 """Of numbers without a unit, and of rows."""
 
 
-def of_path(path: Path) -> tuple[str, str]:
-    """The chapter and the name of a figure module."""
-    chapter = max((c.name for c in (BOOK / "results").iterdir() if path.stem.startswith(f"{c.name}_")), key=len)
-    return chapter, path.stem.removeprefix(f"{chapter}_")
+CHAPTERS = sorted(path.parent.name for path in (BOOK / "results").glob("*/rows.csv"))
+FIGURES = [(chapter, name) for chapter in CHAPTERS for name in collect.figures(chapter)]
 
 
-@pytest.mark.parametrize("path", FIGURES, ids=lambda path: path.stem)
-def test_a_figure_is_drawn_from_the_published_results_without_warnings(path):
-    chapter, name = of_path(path)
+def test_every_module_is_a_figure_of_a_chapter():
+    modules = list((BOOK / "figures").glob("*.py"))
+    assert {path.stem for path in modules} <= {f"{chapter}_{name}" for chapter, name in FIGURES}
+    assert max(len(path.read_text().splitlines()) for path in modules) <= LONGEST
+
+
+@pytest.mark.parametrize("chapter, name", FIGURES)
+def test_a_figure_is_drawn_from_the_published_results_without_warnings(chapter, name):
     results = load(BOOK / "results" / chapter)
-    assert (results.folder / f"{name}.png").is_file() and len(path.read_text().splitlines()) <= LONGEST
+    assert (results.folder / f"{name}.png").is_file()
     with plots.style(), warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure = collect.module_of(path).draw(results)
+        figure = collect.figures(chapter)[name](results)
         figure.canvas.draw()
     labels = {label for ax in figure.axes if ax.axison for label in (ax.get_xlabel(), ax.get_ylabel())}
     assert not [label for label in labels if not label.endswith(UNIT) and label not in BARE]
@@ -60,20 +62,17 @@ def test_a_figure_is_drawn_from_the_published_results_without_warnings(path):
     plt.close(figure)
 
 
-@pytest.mark.parametrize("path", [p for p in FIGURES if not p.stem.endswith("_maps")], ids=lambda path: path.stem)
-def test_a_figure_without_its_runs_says_which_label_it_misses(path):
-    chapter, _ = of_path(path)
+@pytest.mark.parametrize("chapter, name", [figure for figure in FIGURES if figure[1] != "maps"])
+def test_a_figure_without_its_runs_says_which_label_it_misses(chapter, name):
     empty = replace(load(BOOK / "results" / chapter), runs={}, rows={})
     with plots.style(), pytest.raises(ResultError, match="want one run with"):
-        collect.module_of(path).draw(empty)
+        collect.figures(chapter)[name](empty)
     plt.close("all")
 
 
 def test_surfaces_have_labels_outside_alone():
     with plots.style():
-        figure = collect.module_of(BOOK / "figures" / "amino_acids_figure3.py").draw(
-            load(BOOK / "results" / "amino_acids")
-        )
+        figure = collect.figures("amino_acids")["figure3"](load(BOOK / "results" / "amino_acids"))
     panels = [ax for ax in figure.axes[:-1] if ax.axison]
     assert len(panels) == 11 and sum(ax.yaxis.label.get_visible() for ax in panels) == 3
     assert sum(ax.xaxis.label.get_visible() for ax in panels) == 4
@@ -85,12 +84,12 @@ def test_the_pictures_show_the_numbers_of_the_table():
     """Bars of the force maps are the rows; the panel of handedness has a line for each replica."""
     results = load(BOOK / "results" / "potentials")
     with plots.style():
-        figure = collect.module_of(BOOK / "figures" / "potentials_force_maps.py").draw(results)
+        figure = collect.figures("potentials")["force_maps"](results)
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights[1] == results.value("force_map_gain_four_site", "sum_force_rmse_meV_per_A")
     chain = load(BOOK / "results" / "polyalanine")
     with plots.style():
-        series = collect.module_of(BOOK / "figures" / "polyalanine_series.py").draw(chain)
+        series = collect.figures("polyalanine")["series"](chain)
     drawn = sorted(line.get_ydata()[-1] for line in series.axes[0].lines[:-1])
     assert_allclose(drawn, np.sort(1000 * chain.curves("chain_ca")["chi"][:, -1]))
     plt.close("all")
