@@ -48,75 +48,75 @@ class ResultTable(SphinxDirective):
         words = f"{' '.join(caption.split())} {results.sampling(found, labels)}"
         text = self.parse_inline(words, lineno=self.lineno)[0]
         node = nodes.table("", nodes.title("", "", *text), classes=["results"])
-        node += _group(["", *headings.values()], results.cells(found, labels, list(headings)))
+        head, body = [_row(["", *headings.values()])], map(_row, results.cells(found, labels, list(headings)))
+        columns = [nodes.colspec(colwidth=1) for _ in range(len(headings) + 1)]
+        node += nodes.tgroup("", *columns, nodes.thead("", *head), nodes.tbody("", *body), cols=len(columns))
         self.add_name(node)
         self.set_source_info(node)
         return [node]
 
 
-class ResultFigure(SphinxDirective):
-    """`{result-figure} <system>/<picture>` with a caption as content: a figure, as soon as its picture is there."""
+class OfFile(SphinxDirective):
+    """Base of directives that show a file below `folder` of the book, as soon as it is there."""
 
     required_arguments = 1
+    folder, kind, alt = "results", "", ""
+    """Where the file is, what it is called where it is missing, and what an alternative text has to say, if one is wanted."""
+
+    def run(self):
+        name = self.arguments[0]
+        path = Path(self.env.srcdir) / self.folder / name
+        if self.alt and "alt" not in self.options:
+            raise self.error(f"{{{self.name}}}: want :alt:, {self.alt}, for those who cannot see it")
+        if self.kind and not path.is_file():
+            return self.parse_text_to_nodes(f"*The {self.kind} {name} is {MISSING}.*")
+        self.env.note_dependency(str(path))
+        return self.shown(path)
+
+    def shown(self, path: Path) -> list[nodes.Node]:
+        """The file as it is."""
+        text = path.read_text(encoding="utf-8")
+        return [nodes.literal_block(text, text, language=path.suffix.removeprefix(".").replace("txt", "text"))]
+
+
+class BookFile(OfFile):
+    """`{book-file} doctor_maps/thr_phe.toml`: a file of the book's folder."""
+
+    folder = ""
+
+
+class ResultText(OfFile):
+    """`{result-text} <system>/<file>.txt`: what a command printed."""
+
+    kind = "output"
+
+
+class ResultFigure(OfFile):
+    """`{result-figure} <system>/<picture>` with a caption as content: a figure."""
+
+    kind, alt = "figure", "what the picture shows"
     has_content = True
     option_spec = {"name": directives.unchanged, "alt": directives.unchanged_required, "width": directives.unchanged}
 
-    def run(self):
-        if "alt" not in self.options:
-            raise self.error("{result-figure}: want :alt:, what the picture shows, for those who cannot see it")
-        if not (Path(self.env.srcdir) / "results" / self.arguments[0]).is_file():
-            return self.parse_text_to_nodes(f"*The figure {self.arguments[0]} is {MISSING}.*")
+    def shown(self, path: Path) -> list[nodes.Node]:
         options = "\n".join(f":{key}: {value}" for key, value in self.options.items())
         caption = "\n".join(self.content)
         return self.parse_text_to_nodes(f":::{{figure}} /results/{self.arguments[0]}\n{options}\n\n{caption}\n:::")
 
 
-class ResultTrajectory(SphinxDirective):
-    """`{result-trajectory} <system>/<file>.npz` with a caption as content: frames of beads to play.
+class ResultTrajectory(OfFile):
+    """`{result-trajectory} <system>/<file>.npz` with a caption as content: frames of beads to play (`cgbook.views`)."""
 
-    The file has position (T, N, 3) nm, bonds, species, names and frame_ps.
-    """
-
-    required_arguments = 1
+    kind, alt = "trajectory", "what is to be seen"
     has_content = True
     option_spec = {"alt": directives.unchanged_required}
 
-    def run(self):
-        path = Path(self.env.srcdir) / "results" / self.arguments[0]
-        if "alt" not in self.options:
-            raise self.error("{result-trajectory}: want :alt:, what is to be seen, for those who cannot see it")
-        if not path.is_file():
-            return self.parse_text_to_nodes(f"*The trajectory {self.arguments[0]} is {MISSING}.*")
-        self.env.note_dependency(str(path))
+    def shown(self, path: Path) -> list[nodes.Node]:
         a = store.read_npz(path)
-        shown = (a["position"], a["species"].tolist(), a["names"].tolist(), a["bonds"])
+        beads = (a["position"], a["species"].tolist(), a["names"].tolist(), a["bonds"])
         words = {"alt": self.options["alt"], "caption": " ".join(self.content)}
-        page = viewer.show_trajectory(*shown, **words, frame_ps=float(a["frame_ps"]))
+        page = viewer.show_trajectory(*beads, **words, frame_ps=float(a["frame_ps"]))
         return [nodes.raw("", page.data, format="html")]
-
-
-class ResultText(SphinxDirective):
-    """`{result-text} <system>/<file>.txt`: what a command printed, as soon as it is there."""
-
-    required_arguments = 1
-
-    def run(self):
-        path = Path(self.env.srcdir) / "results" / self.arguments[0]
-        if not path.is_file():
-            return self.parse_text_to_nodes(f"*The output {self.arguments[0]} is {MISSING}.*")
-        self.env.note_dependency(str(path))
-        return [_listing(path.read_text(encoding="utf-8"), "text")]
-
-
-class BookFile(SphinxDirective):
-    """`{book-file} doctor_maps/thr_phe.toml`: a file of the book's folder."""
-
-    required_arguments = 1
-
-    def run(self):
-        path = Path(self.env.srcdir) / self.arguments[0]
-        self.env.note_dependency(str(path))
-        return [_listing(path.read_text(encoding="utf-8"), path.suffix.removeprefix("."))]
 
 
 class ResultNumber(SphinxRole):
@@ -141,28 +141,15 @@ class ResultFile(SphinxRole):
         return [addnodes.download_reference("", "", words, refdoc=self.env.docname, refwarn=False, **link)], []
 
 
-def _listing(text: str, language: str) -> nodes.literal_block:
-    return nodes.literal_block(text, text, language=language)
-
-
-def _group(headings: list[str], rows: list[list[str]]) -> nodes.tgroup:
-    group = nodes.tgroup(cols=len(headings))
-    group += [nodes.colspec(colwidth=1) for _ in headings]
-    group += nodes.thead("", _row(headings))
-    group += nodes.tbody("", *map(_row, rows))
-    return group
-
-
 def _row(texts: list[str]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in texts))
 
 
 def setup(app):
     app.add_directive("results", ResultTable)
-    app.add_directive("result-figure", ResultFigure)
-    app.add_directive("result-text", ResultText)
     app.add_directive("book-file", BookFile)
-    app.add_directive("result-trajectory", ResultTrajectory)
+    for kind in (ResultText, ResultFigure, ResultTrajectory):
+        app.add_directive(f"result-{kind.__name__.removeprefix('Result').lower()}", kind)
     app.add_role("result", ResultNumber())
     app.add_role("result-file", ResultFile())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

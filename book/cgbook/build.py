@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cgbook.parameters import OUT_DIR, check_parameters
+from cgbook.parameters import check_parameters
 from cgbook.publish import publish
 from cgbook.run import duration, run_notebook, run_record
 from cgcore.config import from_dict
@@ -60,8 +60,7 @@ def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("
     _require_version_1()
     made_of = [(root / "notebooks" / f"{run.template}.ipynb", run.parameters | {"profile": profile}) for run in runs]
     for template, given in made_of:
-        values = check_parameters(template, given)
-        run_record(template, {name: value for name, value in values.items() if name != OUT_DIR})
+        run_record(template, check_parameters(template, given))
     for number, (run, (template, given)) in enumerate(zip(runs, made_of, strict=True)):
         elapsed = time.perf_counter() - clock
         left = f"(about {duration(elapsed / number * (len(runs) - number))} of runs left)" if number else ""

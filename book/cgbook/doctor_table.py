@@ -158,10 +158,9 @@ def row(case: Case, examination: Examination, ours: dict) -> dict:
         worst = [b.worst for b, _ in symmetries if b.worst and (b.path is None or not is_open)]
         if worst:
             bound = max(worst, key=lambda w: w.excess)
-            for end, estimate in (("bound", bound.bound), ("kJ", bound.free_energy)):
+            for end, (value, error) in (("bound", bound.bound), ("kJ", bound.free_energy)):
                 # zero but for rounding: reference and image do not overlap in any block
-                error = estimate.error if estimate.error > ROUNDING else None
-                table |= {f"{question}_{end}": estimate.value, f"{question}_{end}_error": error}
+                table |= {f"{question}_{end}": value, f"{question}_{end}_error": error if error > ROUNDING else None}
             table |= {f"{question}_excess": bound.excess, f"{question}_open": int(is_open)}
     if planar := [s.planar for m in molecules for s in m.stereo if s.state == PATH]:
         table["planar"] = min(planar)
@@ -198,11 +197,9 @@ def calibration(tables: list[dict]) -> dict:
         answers = [t[f"{question}_observed"] for t in tables]
         pairs = [(v, a == YES) for v, a in zip(values, answers, strict=True) if a in (YES, NO) and v is not None]
         threshold = _middle(pairs[::2], sign)
-        numbers |= {name: threshold, f"{name}_fitted": len(pairs[::2]), f"{name}_judged": 0, f"{name}_right": 0}
-        if threshold is not None:
-            right = [((v - threshold) * sign > 0) == seen for v, seen in pairs]
-            numbers |= {f"{name}_fitted_right": sum(right[::2]), f"{name}_judged": len(right[1::2])}
-            numbers[f"{name}_right"] = sum(right[1::2])
+        right = [] if threshold is None else [((v - threshold) * sign > 0) == seen for v, seen in pairs]
+        numbers |= {name: threshold, f"{name}_fitted": len(pairs[::2]), f"{name}_fitted_right": sum(right[::2])}
+        numbers |= {f"{name}_judged": len(right[1::2]), f"{name}_right": sum(right[1::2])}
     return numbers
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from cgbook.parameters import OUT_DIR, check_parameters
+from cgbook.parameters import check_parameters
 from cgcore.config import ConfigError, did_you_mean, from_dict
 from cgcore.profiles import configure, systems
 
@@ -75,7 +75,6 @@ def read_grid(path: Path, template: Path) -> list[dict]:
     for number, given in enumerate(combinations):
         try:
             values = check_parameters(template, given)
-            values.pop(OUT_DIR, None)
             if template.stem in systems():
                 configure(template.stem, **values)
         except ValueError as error:  # ConfigError, or MappingError from a check

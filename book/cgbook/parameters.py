@@ -56,7 +56,7 @@ def read_parameters(template: Path) -> dict[str, Parameter]:
 
 
 def check_parameters(template: Path, given: dict) -> dict:
-    """The complete parameters of a run: the template's defaults with the given values in their places.
+    """The complete parameters of a run, without out_dir: the template's defaults with the given values in their places.
 
     Raises ConfigError for a name that the template lacks (with the likely one), and for a value of another type than
     the annotation. Nothing is run.
@@ -67,8 +67,7 @@ def check_parameters(template: Path, given: dict) -> dict:
         raise ConfigError(f"{Path(template).name}: unknown parameter {name!r}; known are {sorted(known)}{near}")
     if OUT_DIR in given:
         raise ConfigError(f"{OUT_DIR} is set by the runner, one folder per run; choose where runs go with `out`")
-    complete = {name: p.default for name, p in known.items()} | given
-    return {name: known[name].checked(value) for name, value in complete.items()}
+    return {name: p.checked(given.get(name, p.default)) for name, p in known.items() if name != OUT_DIR}
 
 
 def typed_parameters(template: Path, pairs: typing.Iterable[tuple[str, str]]) -> dict:

@@ -43,8 +43,7 @@ def run_notebook(template: Path, parameters: dict, out: Path) -> Path:
         NotebookFailed: for an error in a cell; it leaves `failed.ipynb`.
     """
     template = Path(template)
-    complete = check_parameters(template, parameters)
-    values = {k: v for k, v in complete.items() if k != OUT_DIR}
+    values = check_parameters(template, parameters)
     record = run_record(template, values)
     folder = run_folder(template, values, record, out)
     executed = folder / EXECUTED
@@ -53,10 +52,9 @@ def run_notebook(template: Path, parameters: dict, out: Path) -> Path:
         return executed
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{folder.name}: started", flush=True)
-    if OUT_DIR in complete:
-        complete[OUT_DIR] = _portable(Path(out))
+    place = {OUT_DIR: _portable(Path(out))} if OUT_DIR in read_parameters(template) else {}
     started, clock, part = datetime.now(UTC), time.perf_counter(), folder / "part.ipynb"
-    _execute(template, part, complete, failed=folder / FAILED)
+    _execute(template, part, values | place, failed=folder / FAILED)
     record |= {"started": started.strftime("%Y-%m-%d %H:%M UTC"), "wall_s": round(time.perf_counter() - clock, 1)}
     notebook = nbformat.read(part, as_version=4)
     notebook.metadata["cgcore"] = record | {"device": _device(result_of(record, out))}

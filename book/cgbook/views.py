@@ -45,11 +45,11 @@ def write(observation: dict, runs: Path, folder: Path, *, replace: bool = False)
     valid = np.logical_and.accumulate(status == 0, axis=1)
     frame_ps, written = config["md"]["steps_per_frame"] * config["md"]["dt_ps"], []
     usual = {"bonds": np.asarray(beads.bonds), "species": np.array(beads.species), "names": np.array(beads.beads)}
-    for name, (view, step) in cut(position, valid, beads, np.asarray(atoms.box, float)).items():
+    for name, view in cut(position, valid, beads, np.asarray(atoms.box, float)).items():
         path = folder / f"{name}.npz"
         if replace or not path.is_file():
-            single = {"position": view["position"].astype(np.float32), "frame_ps": np.array(step * frame_ps)}
-            write_npz(path, **usual | view | single)
+            view["position"] = view["position"].astype(np.float32)
+            write_npz(path, **usual | view | {"frame_ps": np.array(frame_ps * view.pop("every", 1))})
             written.append(path)
     return written
 
@@ -66,7 +66,7 @@ def exchange(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.nd
                 shown = _around(x, frame)[:, own.ravel()]
                 names = np.repeat(["first molecule", "second molecule"], 2)
                 view = {"position": displacement(shown[:, :1], shown, box), "bonds": np.array([[0, 1], [2, 3]])}
-                return {"exchange": (view | {"species": np.array([0, 0, 1, 1]), "names": names}, 1)}
+                return {"exchange": view | {"species": np.array([0, 0, 1, 1]), "names": names}}
     return {}
 
 
@@ -76,7 +76,7 @@ def crossing(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.nd
     for x in position:
         angle = np.asarray(dihedrals(np.asarray(x, float), [four], np.full(3, np.inf)))[:, 0]
         if (frame := first_passage(angle)) is not None:
-            return {"crossing": ({"position": _around(x, frame)}, 1)}
+            return {"crossing": {"position": _around(x, frame)}}
     return {}
 
 
@@ -96,12 +96,12 @@ def chain(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarr
     for name, place in (("right", order.argmax()), ("left", order.argmin())):
         replica, frame = np.unravel_index(place, order.shape)
         chosen = np.arange(max(0, frame - STEP * (SHOWN - 1)), frame + 1)[::-STEP][::-1]
-        views[name] = {"position": position[replica, chosen]}, STEP
+        views[name] = {"position": position[replica, chosen], "every": STEP}
     for x in position:
         found = chain_bonds.follow(x, beads.bonds, hold=HOLD["switch"])
         if len(found.frames):
             finite = x[: len(found.rearranged)]
-            return views | {"switch": ({"position": _around(finite, int(found.frames[0]))}, 1)}
+            return views | {"switch": {"position": _around(finite, int(found.frames[0]))}}
     return views
 
 

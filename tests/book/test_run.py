@@ -66,7 +66,7 @@ def test_values_that_a_profile_refuses_never_start_a_run(given, says, tmp_path):
 
 def test_the_complete_parameters_are_defaults_with_the_given_in_their_places():
     complete = check_parameters(TOY, {"stiffness": 3, "points": 7})
-    assert complete == {"map": "core", "stiffness": 3, "points": 7, "fail": False, "out_dir": "runs/scratch"}
+    assert complete == {"map": "core", "stiffness": 3, "points": 7, "fail": False}
 
 
 def test_text_of_a_command_line_becomes_values_of_the_annotated_types():
@@ -180,7 +180,7 @@ def test_the_folder_of_a_system_is_named_by_what_is_resolved(tmp_path, monkeypat
     template = ROOT / "notebooks" / "hexane.ipynb"
 
     def folder(**given):
-        values = {k: v for k, v in check_parameters(template, given).items() if k != "out_dir"}
+        values = check_parameters(template, given)
         record = runner.run_record(template, values)
         return runner.run_folder(template, values, record, tmp_path).name.rpartition("__")[2], record
 
@@ -279,7 +279,6 @@ def test_every_listed_run_is_one_that_its_template_can_make():
     assert {run.parameters["map"] for run in runs} >= {"core", "core_beta"}
     for run in runs:
         complete = check_parameters(ROOT / "notebooks" / f"{run.template}.ipynb", run.parameters)
-        complete.pop("out_dir")
         configure(run.template, **complete)
     assert len({(run.template, run.page) for run in runs}) == len(runs)
     with pytest.raises(ConfigError, match="unknown key 'pag'.*did you mean 'page'"):
