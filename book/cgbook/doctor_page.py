@@ -61,8 +61,7 @@ def _embedded(figure: Figure, caption: str) -> str:
 def figures(examination: Examination) -> Iterator[tuple[Figure, str]]:
     """Each figure of an examination with its caption."""
     for m in examination.molecules:
-        x = m.molecule.select(examination.beads.position)
-        x = x.reshape(-1, *x.shape[2:])
+        x = np.concatenate(m.molecule.select(examination.beads.position))
         x = x[:: max(1, len(x) // MOST_FRAMES)]
         for broken in m.broken:
             if broken.worst:
@@ -71,18 +70,15 @@ def figures(examination: Examination) -> Iterator[tuple[Figure, str]]:
                     f"Free energy of the reference (left), and of its average with its {broken.name} (right), which is what "
                     "a model with that symmetry comes to at best. White: no frame.",
                 )
-        if any(s.state != LOST for s in m.stereo):
+        if centres := [s for s in m.stereo if s.state != LOST]:
             figure, ax = plt.subplots(figsize=(5.6, 3.2))
-            for centre in (s for s in m.stereo if s.state != LOST):
+            for centre in centres:
                 bins = np.linspace(-1, 1, 101)
                 ax.hist(volume(x, centre.beads), label=centre.centre, bins=bins, density=True, histtype="step")
             ax.axvline(0, color="0.4", linewidth=1, linestyle="--")
             ax.set(xlabel="Signed volume at the stereocentre", ylabel="Density", xlim=(-1, 1))
             ax.legend()
-            yield (
-                figure,
-                "Signed volume of the beads at each stereocentre that they show; at zero they lie in a plane.",
-            )
+            yield figure, "Signed volume of the beads at each stereocentre that they show; at zero they lie in a plane."
     if examination.lengths:
         yield (
             separations(examination),

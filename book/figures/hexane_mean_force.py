@@ -38,14 +38,12 @@ def draw(chapter):
             for case, words, line in lines:
                 curves = chapter.curves(f"mean_force_{name}_{case}")
                 visited = curves["density"] > 0
-                degrees, F, error = (curves[k][visited] for k in ("centres", "free_energy", "error"))
-                degrees, error = np.degrees(degrees), 2 * error if (case, words, line) in OF_FRAMES else 0 * error
-                plots.band(ax, degrees, F, error, label=words, **{"linewidth": 1.5} | line)
+                angle, F, error = (curves[k][visited] for k in ("centres", "free_energy", "error"))
+                error = 2 * error if case in ("positions", "sum", "optimised") else 0 * error
+                plots.band(ax, np.degrees(angle), F, error, label=words, **{"linewidth": 1.5} | line)
             ax.set(**look)
             ax.legend(fontsize=8)
         row[0].set_ylabel("Free energy (kJ/mol)")
-    for ax, title in zip(
-        axes.flat, ("(a) Three-site", "(b) Three-site", "(c) Four-site", "(d) Four-site"), strict=True
-    ):
-        ax.set_title(title, loc="left")
+    for ax, letter, words in zip(axes.flat, "abcd", ["Three-site"] * 2 + ["Four-site"] * 2, strict=True):
+        ax.set_title(f"({letter}) {words}", loc="left")
     return figure
