@@ -38,17 +38,17 @@ class ResultTable(SphinxDirective):
 
     def run(self):
         name, _, table = self.arguments[0].partition("/")
-        found = chapter(self.env, name)
-        if not found.runs:
+        published = chapter(self.env, name)
+        if not published.runs:
             return self.parse_text_to_nodes(f"*The table of results is {MISSING}.*")
         patterns = self.options.get("runs", "*").split()
-        labels = [label for label in found.table(table or "main") if any(fnmatch(label, p) for p in patterns)]
+        labels = [label for label in published.table(table or "main") if any(fnmatch(label, p) for p in patterns)]
         columns, _, caption = "\n".join(self.content).partition("\n\n")
         headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
-        words = f"{' '.join(caption.split())} {results.sampling(found, labels)}"
+        words = f"{' '.join(caption.split())} {results.sampling(published, labels)}"
         text = self.parse_inline(words, lineno=self.lineno)[0]
         node = nodes.table("", nodes.title("", "", *text), classes=["results"])
-        head, body = [_row(["", *headings.values()])], map(_row, results.cells(found, labels, list(headings)))
+        head, body = [_row(["", *headings.values()])], map(_row, results.cells(published, labels, list(headings)))
         columns = [nodes.colspec(colwidth=1) for _ in range(len(headings) + 1)]
         node += nodes.tgroup("", *columns, nodes.thead("", *head), nodes.tbody("", *body), cols=len(columns))
         self.add_name(node)
@@ -125,8 +125,8 @@ class ResultNumber(SphinxRole):
     def run(self):
         place, _, quantity = self.text.partition(":")
         name, _, label = place.partition("/")
-        found = chapter(self.env, name)
-        text = found.row(label, quantity).text() if found.runs else f"({MISSING})"
+        published = chapter(self.env, name)
+        text = published.row(label, quantity).text() if published.runs else f"({MISSING})"
         return [nodes.inline("", text, classes=["result"])], []
 
 

@@ -46,9 +46,9 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         if table := read_json(path / "reference.json"):
             data = {name: made["config"]["data"][name] for name in ("reference", "residue", "map", "typing")}
             about = {"kind": "reference", "config": flat({"data": data}), "sampling": "", "cost": {}}
-            known = next((k for k, run in chapter.runs.items() if _is_reference_of(run, about["config"])), None)
-            if known is None or replace:
-                name, about = known or made["data"]["compared"], chapter.runs.get(known, about)
+            earlier = next((k for k, run in chapter.runs.items() if _is_reference_of(run, about["config"])), None)
+            if earlier is None or replace:
+                name, about = earlier or made["data"]["compared"], chapter.runs.get(earlier, about)
                 chapter.put(name, about, table, {"data": made["data"]}, theirs)
         written += views.write(made, path.parents[1], folder, replace=replace)
     save(chapter)

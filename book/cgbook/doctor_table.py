@@ -106,8 +106,8 @@ def seen_here(results: Path) -> dict[tuple[str, str, str], dict[str, str]]:
     for chapter in (load(results / "amino_acids"), load(results / "hexane")):
         for run, about in chapter.runs.items():
             c, rows = about["config"], chapter.rows[run]
-            told = c.get("potential.bond_types") or c.get("potential.symmetry") == "SO3"
-            if about["kind"] != "simulation" or c.get("potential.potential") not in ("mace", "nequip") or told:
+            told_apart = c.get("potential.bond_types") or c.get("potential.symmetry") == "SO3"
+            if about["kind"] != "simulation" or c.get("potential.potential") not in ("mace", "nequip") or told_apart:
                 continue
             words = seen[c["data.residue"], c["data.map"], c["data.typing"]]
             for question, names in SURFACES.items():
@@ -145,13 +145,13 @@ def row(case: Case, examination: Examination, ours: dict) -> dict:
         for question, moves in (("mirror", False), ("direction", True))
     }
     levels = {question: {level_of(*b) for b in symmetries} for question, symmetries in broken.items()}
-    said = {q: YES if ARTEFACT in found else BEHIND if BARRIER in found else NO for q, found in levels.items()}
-    said["rearrangement"] = YES if separation is not None and separation < LIMITS["separation"] else NO
-    said["inversion"] = ABSENT if not states else BEHIND if PATH in states else "free" if states == {LOST} else NO
+    predicted = {q: YES if ARTEFACT in of_q else BEHIND if BARRIER in of_q else NO for q, of_q in levels.items()}
+    predicted["rearrangement"] = YES if separation is not None and separation < LIMITS["separation"] else NO
+    predicted["inversion"] = ABSENT if not states else BEHIND if PATH in states else "free" if states == {LOST} else NO
     table = {}
     for question in QUESTIONS:
         observed, source = seen_by(case, ours, question)
-        table |= {question: said[question], f"{question}_observed": observed, f"{question}_seen": source}
+        table |= {question: predicted[question], f"{question}_observed": observed, f"{question}_seen": source}
     for question, symmetries in broken.items():
         # those that nothing stands in the way of decide, where there are any
         is_open = any(b.path is None for b, _ in symmetries)

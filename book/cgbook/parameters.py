@@ -61,13 +61,13 @@ def check_parameters(template: Path, given: dict) -> dict:
     Raises ConfigError for a name that the template lacks (with the likely one), and for a value of another type than
     the annotation. Nothing is run.
     """
-    known = read_parameters(template)
-    for name in given.keys() - known.keys():
-        near = did_you_mean(name, known)
-        raise ConfigError(f"{Path(template).name}: unknown parameter {name!r}; known are {sorted(known)}{near}")
+    parameters = read_parameters(template)
+    for name in given.keys() - parameters.keys():
+        near = did_you_mean(name, parameters)
+        raise ConfigError(f"{Path(template).name}: unknown parameter {name!r}; known are {sorted(parameters)}{near}")
     if OUT_DIR in given:
         raise ConfigError(f"{OUT_DIR} is set by the runner, one folder per run; choose where runs go with `out`")
-    return {name: p.checked(given.get(name, p.default)) for name, p in known.items() if name != OUT_DIR}
+    return {name: p.checked(given.get(name, p.default)) for name, p in parameters.items() if name != OUT_DIR}
 
 
 def typed_parameters(template: Path, pairs: typing.Iterable[tuple[str, str]]) -> dict:
@@ -75,11 +75,11 @@ def typed_parameters(template: Path, pairs: typing.Iterable[tuple[str, str]]) ->
 
     Text for a `str` is taken as it is, anything else is read as a Python literal. Raises as `check_parameters`.
     """
-    known, given = read_parameters(template), {}
+    parameters, given = read_parameters(template), {}
     for name, text in pairs:
         if name in given:
             raise ConfigError(f"parameter {name!r} is given twice, as {given[name]!r} and {text!r}")
-        hint = known[name].hint if name in known else str
+        hint = parameters[name].hint if name in parameters else str
         given[name] = text if str in (typing.get_args(hint) or (hint,)) else _literal(text)
     check_parameters(template, given)
     return given

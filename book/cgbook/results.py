@@ -102,8 +102,8 @@ class Chapter:
         """The id of the one run with these settings, named as in the configuration or by the last part of that name."""
         matching = [run for run, about in self.runs.items() if _matches(about, query)]
         if len(matching) != 1:
-            found = f"runs {matching}" if matching else "none"
-            raise ResultError(f"{self.name}: want one run with {query}, found {found}")
+            there = f"runs {matching}" if matching else "none"
+            raise ResultError(f"{self.name}: want one run with {query}, found {there}")
         return matching[0]
 
     def title(self, label: str) -> str:
@@ -189,8 +189,8 @@ def cells(chapter: Chapter, labels: list[str], quantities: list[str]) -> list[li
     rows = {label: chapter.rows[chapter.run(label)] for label in labels}
     for quantity in quantities:
         if not any(quantity in of_run for of_run in rows.values()):
-            known = sorted({name for of_run in rows.values() for name in of_run})
-            raise ResultError(f"{chapter.name}: none of {labels} has {quantity!r}; known are {known}")
+            available = sorted({name for of_run in rows.values() for name in of_run})
+            raise ResultError(f"{chapter.name}: none of {labels} has {quantity!r}; known are {available}")
     return [[chapter.title(k), *(r[q].text() if q in r else ABSENT for q in quantities)] for k, r in rows.items()]
 
 

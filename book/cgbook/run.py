@@ -95,8 +95,8 @@ def run_folder(template: Path, values: dict, record: dict, out: Path) -> Path:
 
 def readable(template: Path, values: dict, joint: str = "_") -> str:
     """The parameters that differ from the template's defaults, as `name=value`, at most 80 characters."""
-    known = read_parameters(template)
-    differing = [f"{k}={v}" for k, v in values.items() if v != known[k].default]
+    parameters = read_parameters(template)
+    differing = [f"{k}={v}" for k, v in values.items() if v != parameters[k].default]
     text = joint.join(differing) or "defaults"
     return "".join(c if c.isalnum() or c in "=_.-+" + joint else "-" for c in text)[:80]
 

@@ -59,8 +59,8 @@ def exchange(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.nd
     bonds = np.asarray(beads.bonds)
     for x, counted in zip(position, valid, strict=True):
         x = np.asarray(x[counted], float)
-        found = pair_bonds.follow(x, box, bonds, beads.species, hold=HOLD["exchange"])
-        for frame, rearranged in zip(found.frames, found.beads, strict=True):
+        events = pair_bonds.follow(x, box, bonds, beads.species, hold=HOLD["exchange"])
+        for frame, rearranged in zip(events.frames, events.beads, strict=True):
             if len(rearranged) == 4:
                 own = bonds[np.isin(bonds, rearranged).all(1)]
                 shown = _around(x, frame)[:, own.ravel()]
@@ -98,10 +98,10 @@ def chain(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarr
         chosen = np.arange(max(0, frame - STEP * (SHOWN - 1)), frame + 1)[::-STEP][::-1]
         views[name] = {"position": position[replica, chosen], "every": STEP}
     for x in position:
-        found = chain_bonds.follow(x, beads.bonds, hold=HOLD["switch"])
-        if len(found.frames):
-            finite = x[: len(found.rearranged)]
-            return views | {"switch": {"position": _around(finite, int(found.frames[0]))}}
+        events = chain_bonds.follow(x, beads.bonds, hold=HOLD["switch"])
+        if len(events.frames):
+            finite = x[: len(events.rearranged)]
+            return views | {"switch": {"position": _around(finite, int(events.frames[0]))}}
     return views
 
 

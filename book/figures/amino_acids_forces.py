@@ -16,9 +16,9 @@ def draw(chapter):
     figure, axes = plt.subplots(1, 2, figsize=(9.4, 3.6), sharey=True)
     for ax, (system, title) in zip(axes, SYSTEMS.items(), strict=True):
         for force_map, (words, ending, colour) in FORCE_MAPS.items():
-            found = chapter.curves(f"forces_{system}_{force_map}")
-            psi, population = np.degrees(found["centres"]), found["population"]
-            band = found["free_energy"], 2 * found["error"]
+            curves = chapter.curves(f"forces_{system}_{force_map}")
+            psi, population = np.degrees(curves["centres"]), curves["population"]
+            band = curves["free_energy"], 2 * curves["error"]
             plots.band(ax, psi, *band, label=f"forces, {words}", color=colour)
             model = above_mean(chapter.curves(system + ending)["psi_density"], population, TEMPERATURE_K)
             ax.plot(psi, model, "--", color=colour, label=f"model of the {words}")
