@@ -2,10 +2,12 @@
 
 import tomllib
 
+import numpy as np
 import pytest
 
 from cgbook import results
 from cgbook.results import BOOK, Chapter, ResultError, Row
+from cgcore.store import StoreError
 
 CHAPTERS = sorted(path.parent.name for path in (BOOK / "results").glob("*/runs.json"))
 LABELS = tomllib.loads((BOOK / "labels.toml").read_text(encoding="utf-8"))
@@ -113,6 +115,22 @@ def test_a_table_of_plain_numbers_becomes_rows_with_units():
     assert rows["force_rmse_meV_per_A"].n is None and rows["stable"].value == 1
     assert rows["an_error"].value == 2.0, "an error of nothing is a number of its own"
     assert results.unit_of("force_rmse_meV_per_A") == "meV/Å"
+
+
+def test_a_run_takes_the_place_of_one_alike_or_is_refused(tmp_path):
+    """By kind and configuration, with its files; added again under its name, it is the same run."""
+    run = results.add(
+        tmp_path, "study", {"data": {"map": "core"}}, {"js": 0.3}, manifest={"a": 1}, curves={"x": np.ones(2)}
+    )
+    assert results.add(tmp_path, "study", {"data": {"map": "core"}}, {"js": 0.4}, manifest={"a": 2}) == run
+    chapter = results.load(tmp_path)
+    assert chapter.rows == {run: {"js": Row(0.4, unit=results.unit_of("js"))}}
+    about = {"kind": "study", "config": {"data.map": "core"}, "sampling": "", "cost": {}}
+    with pytest.raises(StoreError, match=f"{run} is there, of the same configuration as other .*--replace"):
+        chapter.put("other", about, {"js": 0.5}, {}, replace=False)
+    chapter.put("other", about, {"js": 0.5}, {})
+    assert list(chapter.runs) == ["other"] and chapter.rows["other"]["js"].value == 0.5
+    assert not [path for path in tmp_path.rglob("*") if run in path.name]
 
 
 # What is published
