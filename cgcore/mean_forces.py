@@ -61,7 +61,7 @@ def beside_mean_forces(
 
     noise_rmse: of the sampled forces about their mean; error_rmse: of the potential beside the mean force; loss_rmse:
     of the plain held-out forces; apart: by how many standard errors the sum of both squares and that of loss_rmse differ;
-    less_splines: by how much its mean square beside the mean force exceeds that of splines, 10^3 (meV/Å)^2. Each is also
+    less_splines_square: by how much its mean square beside the mean force exceeds that of splines, 10^3 (meV/Å)^2. Each is also
     an observation, <out_dir>/mean_forces/<id>.
 
     Args:
@@ -88,7 +88,7 @@ def beside_mean_forces(
             of_splines = predicted
         else:
             less = constrained.over_beads((predicted - sampled.mean) ** 2 - (of_splines - sampled.mean) ** 2)
-            table |= row("less_splines", Estimate(*(x / MEV_PER_ANGSTROM**2 / 1000 for x in less)))
+            table |= row("less_splines_square", Estimate(*(x / MEV_PER_ANGSTROM**2 / 1000 for x in less)))
         if plain:
             loss = force_errors.loss(force_errors.by_frame(forces(valid), valid))
             apart = abs(total.value - loss.value) / np.hypot(total.error, loss.error)
