@@ -46,12 +46,12 @@ TOP = {"cli"}
 
 BUDGET = {
     "__init__": 10,
-    "analysis": 2080,
-    "cli": 270,
+    "analysis": 2130,
+    "cli": 290,
     "compat": 30,
     "config": 280,
     "data": 190,
-    "doctor": 1670,
+    "doctor": 1660,
     "errors": 10,
     "force_maps": 80,
     "frames": 120,
@@ -62,10 +62,10 @@ BUDGET = {
     "mean_forces": 170,
     "metadynamics": 590,
     "neighbors": 310,
-    "observables": 150,
+    "observables": 190,
     "plots": 280,
     "poster": 90,
-    "potentials": 2710,
+    "potentials": 2630,
     "processes": 20,
     "profiles": 190,
     "reference": 1760,
@@ -74,11 +74,11 @@ BUDGET = {
     "steps": 220,
     "store": 560,
     "train": 330,
-    "train_splines": 170,
+    "train_splines": 190,
     "trainer": 140,
     "units": 30,
     "unsampled": 130,
-    "viewer": 200,
+    "viewer": 230,
 }
 """Lines of each room, tests excluded."""
 BOOK_LINES = 2000
@@ -175,7 +175,7 @@ def test_rooms_are_no_larger_than_their_budget():
     over = {room: (n, BUDGET.get(room, 0)) for room, n in lines.items() if n > BUDGET.get(room, 0)}
     assert not over, f"lines and budget: {over}"
     assert lines.keys() == BUDGET.keys(), "a room that is gone has no budget"
-    assert sum(BUDGET.values()) <= 15030
+    assert sum(BUDGET.values()) <= 15100
     assert sum(len(path.read_text().splitlines()) for path in BOOK) <= BOOK_LINES
 
 
