@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded."""
-BOOK_LINES = 2000
+BOOK_LINES = 3130
 """Of all Python below book/."""
 
 
