@@ -155,7 +155,7 @@ def test_other_protocols_name_their_runs(protocol, runs, out_dir):
     _, fitted, simulated, observed = end_to_end(config, out_dir)
     assert len(set(simulated.runs)) == len(simulated.runs) == runs
     for run in simulated.runs:
-        assert read_json(out_dir / "md" / run / "manifest.json")["results"]["n_replicas"] == 2
+        assert read_json(out_dir / "md" / run / "manifest.json")["config"]["md"]["replicas"] == 2
     assert observed.run.manifest["made_of"] == {"fit": fitted.run.id, "simulations": simulated.runs}
     quantity = {"nve": "predicted_step_fs", "inversion": "sampled_range_kJ_mol"}[protocol]
     assert observed.table[quantity] > 0
