@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -19,6 +20,13 @@ SMALL = MACEConfig(correlation=1, layers=1, channels=4, max_ell=1, n_bessel=4, r
 """A network that compiles in seconds. It is too small to be packed."""
 TINY = dict(epochs=30, frames=400, replicas=4, length_ps=2.0)
 """Passes until bonds hold."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def single_precision():
+    """As in a notebook; the other tests ask JAX for double."""
+    with jax.enable_x64(False):
+        yield
 
 
 def small(system: str, **given) -> RunConfig:
@@ -147,7 +155,7 @@ def test_other_protocols_name_their_runs(protocol, runs, out_dir):
     _, fitted, simulated, observed = end_to_end(config, out_dir)
     assert len(set(simulated.runs)) == len(simulated.runs) == runs
     for run in simulated.runs:
-        assert read_json(out_dir / "md" / run / "manifest.json")["results"]["n_replicas"] == 2
+        assert read_json(out_dir / "md" / run / "manifest.json")["config"]["md"]["replicas"] == 2
     assert observed.run.manifest["made_of"] == {"fit": fitted.run.id, "simulations": simulated.runs}
     quantity = {"nve": "predicted_step_fs", "inversion": "sampled_range_kJ_mol"}[protocol]
     assert observed.table[quantity] > 0

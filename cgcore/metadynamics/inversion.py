@@ -111,10 +111,11 @@ def _at_the_top(
     config: MetadynamicsConfig,
     md: MDConfig,
 ) -> dict:
-    """What the frames of one run at the top say, with their angles, weights and energies (T,); {} without any there."""
-    if not (top := np.abs(wrapped(chi - saddle.top)) < NEAR_TOP).any():
+    """What the frames of one run at the top say, with their angles, weights and energies (T,); {} without any
+    there, or in the basin beside them."""
+    top, basin = np.abs(wrapped(chi - saddle.top)) < NEAR_TOP, chi * saddle.minimum > 0
+    if not (top.any() and basin.any()):
         return {}
-    basin = chi * saddle.minimum > 0
     root_Z = speeds(frames[top], molecule.mass, dihedral(config, molecule.names))
     flat = planarity(frames[top], molecule.names, config.beads)
     gap = np.average(U[top], weights=weights[top] * root_Z) - np.average(U[basin], weights=weights[basin])
