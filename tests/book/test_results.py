@@ -160,10 +160,7 @@ def test_published_errors_are_not_negative_and_units_are_those_of_the_quantities
     for run, rows in published[name].rows.items():
         for quantity, row in rows.items():
             assert row.error is None or not row.error < 0, (run, quantity)
-            if (name, quantity) == ("mean_forces", "less_splines"):
-                assert row.unit == "10³ (meV/Å)²"  # of squares there, of their roots in the other chapters
-            elif not isinstance(row.value, str):
-                assert row.unit == results.unit_of(quantity), (run, quantity)
+            assert row.unit == results.unit_of(quantity), (run, quantity)
 
 
 def test_labels_are_of_chapters_that_there_are():
