@@ -18,6 +18,7 @@ from .doctor.molecule import kinds as molecule_kinds
 from .doctor.vibrations import fastest
 from .frames import Ensemble
 from .potentials import barrier
+from .simulate import SimulationError
 from .unsampled import unsampled_ranges
 
 SKIPPED = 0.1
@@ -36,10 +37,16 @@ ALPHA_PSI = tuple(np.radians([-100.0, 50.0]))
 
 def of_backbone(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]:
     """The Ramachandran surface beside the reference's (`analysis.ramachandran`)."""
+    run = simulated.ensemble
+    if not run.valid.any():
+        causes = {
+            name: n for name, n in simulated.table.items() if name.startswith("n_") and n and "frames" not in name
+        }
+        raise SimulationError(f"all {len(run.status)} replicas failed in their first frame, nothing is left: {causes}")
     dihedrals = reference.beads.dihedrals
     phi, psi, _ = backbone(reference.frames, **dihedrals)
     table, curves = ramachandran(
-        *(*backbone(simulated.ensemble, **dihedrals), phi, psi),
+        *(*backbone(run, **dihedrals), phi, psi),
         temperature_K=config.md.temperature_K,
         frame_ps=config.md.frame_ps,
         reference_frame_ps=float(reference.frames.time[1] - reference.frames.time[0]),
