@@ -1,6 +1,8 @@
 """A strict session: float64, no NaN, no silent overflow, no window; programs of one file do not outlive it."""
 
+import ctypes
 import gc
+import sys
 
 import jax
 import matplotlib as mpl
@@ -18,5 +20,9 @@ np.seterr(divide="raise", invalid="raise", over="raise")
 def compiled_programs_are_released():
     """Each file compiles what it needs: kept to the end, the programs of all files take gigabytes."""
     yield
+    if engine := sys.modules.get("cgcore.simulate.engine"):  # it keeps whole frames of dynamics
+        engine._compiled.cache_clear()
     jax.clear_caches()
     gc.collect()
+    if sys.platform == "linux":  # else what was freed stays with the process
+        ctypes.CDLL(None).malloc_trim(0)
