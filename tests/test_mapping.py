@@ -27,23 +27,23 @@ BETA_BONDS = "0-1 1-2 2-3 2-4 4-5"
 ATOM_BONDS = "0-1 0-2 0-3 0-4 4-5 4-6 6-7 6-8 8-9 8-10 8-14 10-11 10-12 10-13 14-15 14-16 16-17 16-18 18-19 18-20 18-21"
 # map, typing, beads, species, bonds: the nine maps of the study
 NINE = [
-    ("atomistic", "study", TWENTY_TWO, "C H H H C O N H C H C H H H C O N H C H H H", ATOM_BONDS),
-    ("united_atom", "study", HEAVY, "CH3 C O NH CH CH3 C O NH CH3", HEAVY_BONDS),
-    ("heavy_atom", "study", HEAVY, "C C O N C C C O N C", HEAVY_BONDS),
-    ("core", "study", CORE, "C N C C N", CORE_BONDS),
+    ("atomistic", "published", TWENTY_TWO, "C H H H C O N H C H C H H H C O N H C H H H", ATOM_BONDS),
+    ("united_atom", "published", HEAVY, "CH3 C O NH CH CH3 C O NH CH3", HEAVY_BONDS),
+    ("heavy_atom", "published", HEAVY, "C C O N C C C O N C", HEAVY_BONDS),
+    ("core", "published", CORE, "C N C C N", CORE_BONDS),
     ("core", "unique", CORE, CORE, CORE_BONDS),
     ("core", "single", CORE, "bead bead bead bead bead", CORE_BONDS),
-    ("core_beta", "study", BETA, "C N C C C N", BETA_BONDS),
+    ("core_beta", "published", BETA, "C N C C C N", BETA_BONDS),
     ("core_beta", "unique", BETA, BETA, BETA_BONDS),
     ("core_beta", "single", BETA, "bead bead bead bead bead bead", BETA_BONDS),
 ]
 # map, typing, beads of one molecule, species, carbons (counted along the chain) and number of atoms of each bead
 HEXANE = [
-    ("two_site", "study", "C123 C456", "A A", "123 456", (10, 10)),
+    ("two_site", "published", "C123 C456", "A A", "123 456", (10, 10)),
     ("two_site", "labelled", "C123 C456", "A B", "123 456", (10, 10)),
-    ("three_site", "study", "C12 C34 C56", "A B A", "12 34 56", (7, 6, 7)),
-    ("four_site", "study", "C2 C3 C4 C5", "A B B A", "2 3 4 5", (1, 1, 1, 1)),
-    ("six_site", "study", "C1 C2 C3 C4 C5 C6", "A B B B B A", "1 2 3 4 5 6", (1,) * 6),
+    ("three_site", "published", "C12 C34 C56", "A B A", "12 34 56", (7, 6, 7)),
+    ("four_site", "published", "C2 C3 C4 C5", "A B B A", "2 3 4 5", (1, 1, 1, 1)),
+    ("six_site", "published", "C1 C2 C3 C4 C5 C6", "A B B B B A", "1 2 3 4 5 6", (1,) * 6),
 ]
 SPECIES = {
     "united_atom": (0, 1, 2, 3, 4, 0, 1, 2, 3, 0),  # 1 2 3 4 5 1 2 3 4 1 in the study

@@ -15,9 +15,14 @@ def check(chapter, observed):
     (run,) = (k for k, about in chapter.runs.items() if (about["kind"], about["config"]) == observed[:2])
     published, again = chapter.rows[run], as_rows(observed.table, observed.table.get("n_frames"))
     assert published.keys() == again.keys() and chapter.runs[run]["sampling"] == observed.sampling
+    # Networks are in single precision, splines a solution of equations: both round otherwise on another processor.
+    tolerance = 1e-5 if any(kind in str(observed.config) for kind in ("mace", "spline")) else 1e-6
     for quantity, row in again.items():
         for old, new in zip(published[quantity][:2], row[:2], strict=True):
-            assert new == (None if old is None else pytest.approx(old, rel=1e-6, abs=1e-9)), (observed.config, quantity)
+            assert new == (None if old is None else pytest.approx(old, rel=tolerance, abs=1e-9)), (
+                observed.config,
+                quantity,
+            )
     assert bool(observed.curves) == (chapter.folder / "curves" / f"{run}.npz").is_file()
 
 

@@ -129,7 +129,9 @@ def numbers(root: Path) -> dict[str, list[float]]:
         potential = module.build(module.for_frames(config, species, learnt))
         params = potential.init(jax.random.key(1))
         x, box = jnp.asarray(learnt.position[0]), jnp.asarray(learnt.box)
-        found[name] = [float(potential.energy(params, x, box)), *np.ravel(force(potential, params, x, box))[:3]]
+        both = jax.jit(lambda p, x, b=box, of=potential: (of.energy(p, x, b), force(of, p, x, b)))
+        energy, forces = both(params, x)
+        found[name] = [float(energy), *np.ravel(forces)[:3]]
     potential = mace.build(mace.for_frames(mace.network.MACEConfig(channels=8), species, learnt))
     split = Split(learnt[:16], 0, learnt[16:], (0,))
     fit = train.fit(potential, split, TrainConfig(epochs=2, batch_size=8), root, progress=False)
