@@ -4,6 +4,9 @@ Both get the same cut-offs without shift or switch, the same splitting of the Co
 EWALD_TOLERANCE) and a PME grid so fine that its error is below 1e-6 of the sum.
 """
 
+import os
+import shutil
+import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +18,13 @@ from openmm import unit
 from cgcore.config import ConfigError
 from cgcore.frames import Topology
 from cgcore.io import trr_frame
-from cgcore.reference.build import Structure
-from cgcore.reference.gmx import call, find_gmx
-from cgcore.reference.gromacs_stages import Replica, read_xvg, write_topologies
-from cgcore.reference.output import mdtraj_frame
+from cgcore.reference.build import HEXANE_TOP, Structure
+from cgcore.reference.output import mdtraj_frame, write_topology
 from cgcore.reference.protocol import Protocol
 from cgcore.reference.system import EWALD_TOLERANCE, Prepared, set_pme
 
 RECIPE = Path(__file__).with_name("single_point.mdp")
+FORCE_FIELD = ("-ff", "amber99sb-ildn", "-water", "tip3p")
 TERMS = {
     "bonds": ("Bond",),
     "angles": ("Angle",),
@@ -80,24 +82,52 @@ def compare(prepared: Prepared, protocol: Protocol, folder: Path, *, minimise_st
     """Both engines on OpenMM's prepared system, somewhat minimised; GROMACS works in `folder`.
 
     The topologies are the two engines' own: OpenMM's from its force field files, GROMACS's from pdb2gmx or recipes/hexane.top.
-    Raises ConfigError for implicit solvent, which GROMACS has not; ReferenceRunError without GROMACS or where it fails.
+    Raises ConfigError for implicit solvent, which GROMACS has not; RuntimeError without GROMACS or where it fails.
     """
     if not protocol.periodic:
         raise ConfigError("GROMACS has had no implicit solvent since 2019; want --solvent tip3p or hexane to compare")
     position = _minimised(prepared, minimise_steps)
-    replica = Replica(find_gmx(), protocol, 0, Path(folder))
-    replica.work.mkdir(parents=True, exist_ok=True)
-    write_topologies(replica, prepared.structure)
+    work = Path(folder)
+    topology = _topology(prepared.structure, work, is_liquid=protocol.is_liquid)
     waters = (len(position) - prepared.structure.topology.n_atoms) // 3
     if waters:
-        with open(replica.work / "topol.top", "a") as file:
+        with open(topology, "a") as file:
             file.write(f"SOL {waters}\n")
     whole = Structure(_with_waters(prepared.structure.topology, waters), position, prepared.box)
-    mdtraj_frame(whole).save_gro(str(replica.work / "frame.gro"), precision=5)
+    mdtraj_frame(whole).save_gro(str(work / "frame.gro"), precision=5)
     by_openmm, openmm_force = openmm_terms(prepared.system, position, prepared.box)
-    files = dict(topology=replica.work / "topol.top", structure=replica.work / "frame.gro", folder=replica.work)
+    files = dict(topology=topology, structure=work / "frame.gro", folder=work)
     by_gromacs, gromacs_force = gromacs_terms(position, prepared.box, protocol.cutoff_nm, **files)
     return Comparison(openmm=by_openmm, gromacs=by_gromacs, openmm_force=openmm_force, gromacs_force=gromacs_force)
+
+
+def _topology(solute: Structure, work: Path, *, is_liquid: bool) -> Path:
+    """GROMACS's topology of the solute, with its atoms in our order."""
+    if is_liquid:
+        return Path(shutil.copy(HEXANE_TOP, work / "topol.top"))
+    write_topology(work / "solute.pdb", solute, np.zeros((0, 2), int))
+    gmx("pdb2gmx", "-f", "solute.pdb", "-o", "solute.gro", "-nosort", *FORCE_FIELD, folder=work)
+    return work / "topol.top"
+
+
+def gmx(*words, folder: Path, answer: str = "") -> str:
+    """Run `gmx words...` in a folder on one thread and return what it printed. Raises RuntimeError where it fails."""
+    program = next(filter(None, map(shutil.which, (os.environ.get("GMX", "gmx_d"), "gmx", "gmx_mpi"))), None)
+    if program is None:
+        raise RuntimeError("GROMACS was not found; `apt-get install gromacs`, or GMX=its path")
+    command = [program, "-nobackup", "-quiet", *map(str, words)]
+    common = dict(cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True, input=answer, check=False)
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **common)
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed in {folder}:\n{ended.stdout[-2000:]}")
+    return ended.stdout
+
+
+def read_xvg(path: Path) -> tuple[list[str], np.ndarray]:
+    """Names of the columns after the first, and the table (T, 1 + columns), of a file of `gmx energy`."""
+    lines = path.read_text().splitlines()
+    names = [line.split('"')[1] for line in lines if line.startswith("@ s") and "legend" in line]
+    return names, np.loadtxt(path, comments=("#", "@"), ndmin=2)
 
 
 def _with_waters(topology: Topology, n: int) -> Topology:
@@ -140,18 +170,17 @@ def openmm_terms(system: mm.System, position: np.ndarray, box: np.ndarray) -> tu
 def gromacs_terms(
     position: np.ndarray, box: np.ndarray, cutoff_nm: float, topology: Path, structure: Path, folder: Path
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Energies by term and all forces of one frame by `mdrun -rerun`, in double precision where gmx_d is there."""
-    gmx = find_gmx(("gmx_d", "gmx", "gmx_mpi"))
+    """Energies by term and all forces of one frame by `mdrun -rerun`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     numbers = dict(cutoff_nm=cutoff_nm, tolerance=EWALD_TOLERANCE, order=ORDER, grid_nm=GRID_NM)
     (folder / "compare.mdp").write_text(RECIPE.read_text().format(**numbers))
     (folder / "frame.trr").write_bytes(trr_frame(position, np.zeros_like(position), np.asarray(box), 0.0, 0))
     files = ("-f", "compare.mdp", "-c", Path(structure).absolute(), "-p", Path(topology).absolute())
-    call(gmx, "grompp", *files, "-po", "used.mdp", "-o", "compare.tpr", folder=folder)
-    call(gmx, "mdrun", "-deffnm", "compare", "-rerun", "frame.trr", "-ntomp", 1, folder=folder)
+    gmx("grompp", *files, "-po", "used.mdp", "-o", "compare.tpr", folder=folder)
+    gmx("mdrun", "-deffnm", "compare", "-rerun", "frame.trr", folder=folder)
     choice = "\n".join(str(k) for k in range(1, 40))
-    call(gmx, "energy", "-f", "compare.edr", "-o", "compare.xvg", "-dp", folder=folder, answer=f"{choice}\n\n")
+    gmx("energy", "-f", "compare.edr", "-o", "compare.xvg", "-dp", folder=folder, answer=f"{choice}\n\n")
     names, table = read_xvg(folder / "compare.xvg")
     parts_of = dict(zip(names, table[0, 1:].tolist(), strict=True))
     with TRRTrajectoryFile(str(folder / "compare.trr")) as file:

@@ -7,16 +7,15 @@ Needs gmx. Adds rows of kind "engines" to book/results/reference.
 
 import argparse
 import dataclasses
+import re
 import tempfile
 import time
 from pathlib import Path
 
-from engine_comparison import compare
+from engine_comparison import compare, gmx
 
 from cgbook.results import add, made_here
 from cgcore.reference.engine_openmm import version
-from cgcore.reference.gmx import find_gmx
-from cgcore.reference.gmx import version as gmx_version
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
 
@@ -24,12 +23,17 @@ SYSTEMS = ("hexane", "ala2", "gly2", "pro2", "thr2")
 LITTLE_WATER = {"margin_nm": 0.6, "cutoff_nm": 0.8}
 
 
+def gmx_version() -> str:
+    said = gmx("--version", folder=Path.cwd())
+    return re.search(r"^GROMACS version:\s+(.*?)\s*$", said, re.MULTILINE)[1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("book/results/reference"))
     given = parser.parse_args()
     for system in SYSTEMS:
-        made = protocol(system, engine="gromacs")
+        made = protocol(system, **({} if system == "hexane" else {"solvent": "tip3p"}))
         if system != "hexane":
             made = dataclasses.replace(made, **LITTLE_WATER)
         started = time.perf_counter()
@@ -46,7 +50,7 @@ def main():
         }
         for term, *both, _ in found.table:
             table |= {f"{term} ({name})": value for name, value in zip(("OpenMM", "GROMACS"), both, strict=True)}
-        engines = {"openmm": version(), "gromacs": gmx_version(find_gmx())}
+        engines = {"openmm": version(), "gromacs": gmx_version()}
         about = {"protocol": dataclasses.asdict(made), "wall_s": time.perf_counter() - started}
         add(
             given.folder,

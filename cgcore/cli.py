@@ -105,15 +105,14 @@ def maps():
 @app.command()
 def reference(
     system: Annotated[str, typer.Argument(help="hexane, ala2, gly2, pro2, thr2 or ala15.")],
-    engine: Annotated[str, typer.Option(help="openmm (comes with the package) or gromacs (the paper's).")] = "openmm",
-    solvent: Annotated[str | None, typer.Option(help="tip3p or obc2 (implicit); obc2 with OpenMM by default.")] = None,
+    solvent: Annotated[str | None, typer.Option(help="tip3p or obc2 (implicit, the default).")] = None,
     length_ns: Annotated[float, typer.Option(help="Length of each replica.")] = 1.0,
     every_ps: Annotated[
         float | None, typer.Option(help="Spacing of frames; 2 ps, or the paper's 1 ps in water.")
     ] = None,
     replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
     seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT_ENGINE by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default.")] = None,
     chirality: Annotated[str, typer.Option(help="L or D.")] = "L",
     constraints: Annotated[str, typer.Option(help="none or h-bonds, whose forces not every map can carry.")] = "none",
     dt_fs: Annotated[float | None, typer.Option(help="Time step; the protocol's by default.")] = None,
@@ -128,7 +127,6 @@ def reference(
 
         wanted = protocol(
             system,
-            engine=engine,
             solvent=solvent,
             every_ps=every_ps,
             dt_fs=dt_fs,
@@ -139,7 +137,7 @@ def reference(
         )
         # A scheduler's SIGTERM ends a run as Ctrl-C does, with a checkpoint.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        folder = out or Path("reference") / f"{system}_{wanted.solvent}_{engine}"
+        folder = out or Path("reference") / f"{system}_{wanted.solvent}"
         return simulate(wanted, length_ns, folder, device=device, jobs=jobs)
 
     typer.echo(f"Done: {_run(execute)}")

@@ -68,7 +68,7 @@ BUDGET = {
     "potentials": 2630,
     "processes": 20,
     "profiles": 190,
-    "reference": 1760,
+    "reference": 1240,
     "simulate": 970,
     "smarts": 150,
     "steps": 220,
@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15110
+TOTAL = 14590
 BOOK_LINES = 2840
 """Of all Python in cgcore, and below book/."""
 

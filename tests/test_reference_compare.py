@@ -11,18 +11,15 @@ from numpy.testing import assert_allclose
 
 from cgcore.config import ConfigError
 from cgcore.geometry import paths
-from cgcore.reference import gmx
 from cgcore.reference.build import hexane
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
 
-needs_gmx = pytest.mark.skipif(
-    not any(shutil.which(name) for name in gmx.NAMES), reason="GROMACS is not installed (apt-get install gromacs)"
-)
+needs_gmx = pytest.mark.skipif(shutil.which("gmx") is None, reason="GROMACS is not installed (apt-get install gromacs)")
 
 
 def in_little_water(name):
-    return dataclasses.replace(protocol(name, engine="gromacs"), margin_nm=0.6, cutoff_nm=0.8)
+    return dataclasses.replace(protocol(name, solvent="tip3p"), margin_nm=0.6, cutoff_nm=0.8)
 
 
 def water_as_in_gromacs(prepared):
@@ -56,7 +53,7 @@ def test_both_engines_agree_on_a_peptide_in_water(name, tmp_path):
 @pytest.mark.physics
 @pytest.mark.slow
 def test_both_engines_agree_on_hexane(tmp_path):
-    p = protocol("hexane", engine="gromacs")
+    p = protocol("hexane")
     got = compare(prepare(p, 0), p, tmp_path)
     assert got.energy_error < 1e-4, got
     assert got.force_error < 1e-5, got

@@ -3,9 +3,8 @@
 config.json         the protocol; another one is refused
 topology.pdb        the solute, every bond as a CONECT record, constraints as REMARK 6 CONSTRAINT
 replica_00.trr      solute frames: positions, forces, box, time
-replica_00.csv      time, potential energy, temperature of every frame, with GROMACS the drift of the conserved energy
+replica_00.csv      time, potential energy, temperature of every frame
 replica_00.xml      how many frames count; OpenMM's state at the last checkpoint
-gromacs_00/         GROMACS's files of that replica: inputs, logs, checkpoints
 manifest.json       versions, device, wall time, results; written when a length is reached
 """
 
@@ -30,6 +29,9 @@ from .protocol import Protocol
 
 CONFIG, TOPOLOGY, MANIFEST, LOCK = "config.json", "topology.pdb", "manifest.json", ".lock"
 ATOM_BYTES = 24  # of one frame: position and force in single precision
+FORMER = {"engine": "openmm", "tau_ps": None}
+"""What protocols of 0.1.0 also said."""
+
 LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K\n"
 
 
@@ -42,7 +44,7 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         if others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
             raise ReferenceRunError(f"{folder}: files without a {CONFIG}: {others[:5]}; want an empty or new folder")
         write_json(config, wanted)
-    stored = read_json(config)
+    stored = {key: value for key, value in read_json(config).items() if (key, value) not in FORMER.items()}
     if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
         changes = "; ".join(f"{k} was {stored.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
         raise ReferenceRunError(
@@ -101,8 +103,8 @@ def write_topology(path: Path, structure: Structure, constraints: np.ndarray):
 class Recorder:
     """Appends frames of one replica; a checkpoint says how many of them count, and what lies behind is dropped."""
 
-    def __init__(self, folder: Path, replica: int, n_atoms: int, header: str = LOG_HEADER):
-        self.stem, self.header = folder / f"replica_{replica:02d}", header
+    def __init__(self, folder: Path, replica: int, n_atoms: int):
+        self.stem = folder / f"replica_{replica:02d}"
         self.frame_bytes = len(trr_frame(np.zeros((n_atoms, 3)), np.zeros((n_atoms, 3)), np.ones(3), 0.0, 0))
         self.trajectory, self.log, self.state = (self.stem.with_suffix(s) for s in (".trr", ".csv", ".xml"))
 
@@ -121,7 +123,7 @@ class Recorder:
         """
         if not self.state.is_file():
             self.trajectory.unlink(missing_ok=True)
-            self.log.write_text(self.header)
+            self.log.write_text(LOG_HEADER)
             return None
         frames = self.frames
         stored = self.trajectory.stat().st_size // self.frame_bytes if self.trajectory.is_file() else 0
@@ -132,7 +134,7 @@ class Recorder:
             )
         if self.trajectory.is_file():
             os.truncate(self.trajectory, frames * self.frame_bytes)
-        lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [self.header]
+        lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [LOG_HEADER]
         if len(lines) <= frames:
             raise ReferenceRunError(
                 f"{self.log}: {len(lines) - 1} lines, the checkpoint beside it counts {frames} frames"

@@ -10,10 +10,8 @@ from ..config import ConfigError, check_type, did_you_mean, positive
 
 RECIPES = Path(__file__).parent / "recipes"
 TABLES = tomllib.loads((RECIPES / "protocols.toml").read_text(encoding="utf-8"))
-ENGINES = ("openmm", "gromacs")
 SOLVENTS = ("none", "obc2", "tip3p")
 CONSTRAINTS = ("none", "h-bonds")
-NO_IMPLICIT = "GROMACS has had no implicit solvent since 2019; want --engine openmm or --solvent tip3p"
 
 
 class System(NamedTuple):
@@ -21,7 +19,7 @@ class System(NamedTuple):
 
     description: str
     residues: tuple[str, ...]
-    solvents: tuple[str, ...]  # the first is the default of OpenMM
+    solvents: tuple[str, ...]  # the first is the default
     starts: tuple[str, ...]  # conformations that replicas start from in turn
 
 
@@ -43,12 +41,11 @@ class Protocol:
     """All that a reference simulation depends on but its length; lengths can be added to.
 
     hydrogen_mass: g/mol of repartitioned hydrogens, None for the real one. Configurations and forces do not depend on
-    masses, and heavier hydrogens allow longer steps. friction_per_ps is the Langevin thermostat's of OpenMM, tau_ps the
-    v-rescale thermostat's of GROMACS. cutoff_nm, margin_nm (solute to wall) and grid_nm (PME) are None without a box.
+    masses, and heavier hydrogens allow longer steps. friction_per_ps is the Langevin thermostat's. cutoff_nm, margin_nm
+    (solute to wall) and grid_nm (PME) are None without a box.
     """
 
     system: str
-    engine: str = "openmm"
     solvent: str = "obc2"
     chirality: str = "L"
     constraints: str = "none"
@@ -59,7 +56,6 @@ class Protocol:
     temperature_K: float = 300.0
     hydrogen_mass: float | None = None
     friction_per_ps: float | None = None
-    tau_ps: float | None = None
     cutoff_nm: float | None = None
     grid_nm: float | None = None
     margin_nm: float | None = None
@@ -68,7 +64,6 @@ class Protocol:
     def __post_init__(self):
         solvents = system(self.system).solvents
         for value, allowed, name in (
-            (self.engine, ENGINES, "engine"),
             (self.solvent, SOLVENTS, "solvent"),
             (self.constraints, CONSTRAINTS, "constraints"),
             (self.chirality, ("L", "D"), "chirality"),
@@ -77,8 +72,6 @@ class Protocol:
                 raise ConfigError(f"{name}: want one of {allowed}, got {value!r}{did_you_mean(value, allowed)}")
         if self.solvent not in solvents:
             raise ConfigError(f"{self.system}: want solvent {' or '.join(solvents)}, got {self.solvent!r}")
-        if self.engine == "gromacs" and self.solvent == "obc2":
-            raise ConfigError(NO_IMPLICIT)
         if self.chirality == "D" and self.is_liquid:
             raise ConfigError("hexane is not chiral; chirality is for peptides")
         if self.constraints != "none" and self.is_liquid:
@@ -101,25 +94,22 @@ class Protocol:
 def protocol(
     name: str,
     *,
-    engine: str = "openmm",
     solvent: str | None = None,
     every_ps: float | None = None,
     dt_fs: float | None = None,
     **options,
 ) -> Protocol:
-    """Return the paper's protocol for GROMACS; for OpenMM the same physics with a Langevin thermostat.
+    """Return the paper's protocol with a Langevin thermostat.
 
     every_ps is the spacing of frames, a multiple of the step; options are other fields of `Protocol`. Raises
     ConfigError for what does not exist or does not fit together.
     """
-    solvents = system(name).solvents
-    solvent = solvents[-1 if engine == "gromacs" else 0] if solvent is None else solvent
+    solvent = system(name).solvents[0] if solvent is None else solvent
     fields = {field.name for field in dataclasses.fields(Protocol)}
     if unknown := options.keys() - fields:
         raise ConfigError(f"unknown option {min(unknown)!r}{did_you_mean(min(unknown), fields)}")
-    chosen = Protocol(system=name, engine=engine, solvent=solvent, **options)
-    numbers = TABLES["numbers"][solvent]
-    numbers = {key: value for key, value in numbers.items() if key not in ENGINES} | numbers[engine]
+    chosen = Protocol(system=name, solvent=solvent, **options)
+    numbers = dict(TABLES["numbers"][solvent])
     every_ps = every_ps or numbers["every_ps"]
     if dt_fs is not None:
         check_type("--dt-fs", dt_fs, float)

@@ -13,13 +13,11 @@ from tqdm import tqdm
 from ..config import ConfigError
 from ..processes import end_with_parent
 from ..units import PS_PER_NS, ns_per_day
-from . import engine_openmm, gromacs
+from . import engine_openmm
 from .errors import ReferenceRunError, check_disk
 from .output import ATOM_BYTES, TOPOLOGY, Recorder, open_folder, working_in, write_manifest, write_topology
 from .protocol import Protocol
 
-ENGINES = {"openmm": engine_openmm, "gromacs": gromacs}
-"""Each has `plan`, and `produce` for one replica."""
 POLL_S = 0.2
 
 
@@ -32,13 +30,13 @@ def simulate(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Bring every replica of a protocol to length_ns by its engine.
+    """Bring every replica of a protocol to length_ns.
 
     What exists is gone on with from its last checkpoint; a longer length_ns adds to it.
 
     Args:
         out: the folder of the run.
-        device: "auto" (a GPU where the engine can use one), "cpu" or "cuda".
+        device: "auto" (a GPU where there is one), "cpu" or "cuda".
         jobs: replicas at once, as many as there are cores by default.
 
     Returns:
@@ -46,13 +44,13 @@ def simulate(
 
     Raises:
         ConfigError: for a length without a frame, or a box too small for the cut-off.
-        ReferenceRunError: for a folder of another protocol, a full disk, a missing engine or GPU; and, after all other
+        ReferenceRunError: for a folder of another protocol, a full disk, a missing GPU; and, after all other
             replicas have ended, for those that failed.
     """
     n_frames = round(length_ns * PS_PER_NS / protocol.frame_ps)
     if n_frames < 1:
         raise ConfigError(f"want at least one frame, got {length_ns} ns with frames every {protocol.frame_ps} ps")
-    plan = ENGINES[protocol.engine].plan(protocol, device)
+    plan = engine_openmm.plan(protocol, device)
     folder, cores = open_folder(Path(out), protocol), os.cpu_count() or 1
     with working_in(folder):
         write_topology(folder / TOPOLOGY, plan.solute, plan.constraints)
@@ -60,10 +58,10 @@ def simulate(
         jobs = min(protocol.replicas, jobs or plan.jobs)
         before = [Recorder(folder, r, atoms).frames for r in replicas]
         missing = [max(0, n_frames - n) for n in before]
-        check_disk(folder, ATOM_BYTES * atoms * sum(missing) + jobs * plan.segment_bytes(max(missing)))
+        check_disk(folder, ATOM_BYTES * atoms * sum(missing))
         started, equilibration_ps = time.perf_counter(), 2 * protocol.equilibration_ps
         total_ps = protocol.replicas * (equilibration_ps + n_frames * protocol.frame_ps)
-        with Progress(f"{protocol.system}, {protocol.engine} on {plan.platform}", total_ps, shown=progress) as bar:
+        with Progress(f"{protocol.system}, OpenMM on {plan.platform}", total_ps, shown=progress) as bar:
             for r in replicas:
                 if not missing[r]:
                     bar.report(r, equilibration_ps + before[r] * protocol.frame_ps, "done")
@@ -145,9 +143,8 @@ def _side_by_side(tasks: list[tuple], common: dict, report: Callable, jobs: int)
 
 
 def _replica(task: tuple, common: dict, report: Callable, stop=None) -> int:
-    protocol, number, *_ = task
-    produce = ENGINES[protocol.engine].produce
-    return produce(*task, **common, report=lambda ps, stage: report(number, ps, stage), stop=stop)
+    number = task[1]
+    return engine_openmm.produce(*task, **common, report=lambda ps, stage: report(number, ps, stage), stop=stop)
 
 
 _worker: dict = {}

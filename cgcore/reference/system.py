@@ -1,7 +1,6 @@
 """OpenMM systems of the reference: force field, solvent, starting positions."""
 
 import warnings
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,18 +27,13 @@ class Prepared(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What an engine makes of a protocol before anything runs.
-
-    constraints: (P, 2) solute atoms held at fixed distance; segment_bytes: what a replica at work writes beside the
-    solute's frames, by the frames that are missing.
-    """
+    """What becomes of a protocol before anything runs. constraints: (P, 2) solute atoms held at fixed distance."""
 
     solute: Structure
     constraints: np.ndarray
     platform: str
     jobs: int  # replicas at once where nobody asks for another number
     versions: dict[str, str]
-    segment_bytes: Callable[[int], float] = lambda missing: 0.0
 
 
 def start(protocol: Protocol, replica: int) -> Structure:

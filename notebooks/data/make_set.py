@@ -2,8 +2,8 @@
 
     python notebooks/data/make_set.py reference/ala2_obc2 notebooks/data/ala2_obc2 --good-for "training" --stride 1
 
-`--adopt SYSTEM TRAJECTORY VERSION` first makes such a folder of a GROMACS run that was made by hand with the protocol of
-that system, from its TRR file and the version of GROMACS; the files' atoms must be in the order of `cgcore.reference`.
+`--adopt SYSTEM TRAJECTORY VERSION` first makes such a folder of a GROMACS run by the recipe in gromacs/, from its TRR file
+and the version of GROMACS; the files' atoms must be in the order of `cgcore.reference`.
 """
 
 import argparse
@@ -55,10 +55,10 @@ def bundle(folder: Path, target: Path, *, good_for: str, stride: int = 1) -> Pat
 
 def _readme(name: str, entry: dict) -> str:
     protocol, made = entry["made_by"]["protocol"], entry["made_by"]
-    length = entry["frames"] * entry["spacing_ps"] / 1000
+    length, engine = entry["frames"] * entry["spacing_ps"] / 1000, protocol.get("engine", "openmm")
     rows = {
         "system": f"{entry['system']}, solvent {entry['solvent']}",
-        "engine": f"{protocol['engine']} ({made['versions'].get(protocol['engine'])}, {made['platform']})",
+        "engine": f"{engine} ({made['versions'].get(engine)}, {made['platform']})",
         "frames": f"{entry['frames']} in {len(entry['trajectories'])} runs, every {entry['spacing_ps']:g} ps, "
         f"{length:g} ns in all",
         "time step": f"{protocol['dt_ps'] * 1000:g} fs"
@@ -75,20 +75,20 @@ def _readme(name: str, entry: dict) -> str:
 
 
 def adopt(folder: Path, system: str, trajectory: Path, version: str):
-    """A folder as `cgcore reference` leaves it, around a trajectory that GROMACS made from inputs by hand."""
-    wanted = protocol(system, engine="gromacs")
+    """A folder as `cgcore reference` leaves it, around a trajectory that GROMACS made by the recipe of the liquid."""
+    wanted = protocol(system)
     open_folder(folder, wanted)
     write_topology(folder / TOPOLOGY, hexane(), np.zeros((0, 2), int))
     (folder / "replica_00.trr").write_bytes(trajectory.read_bytes())
     frames = len(index_trr(trajectory)) - 1
     manifest = {
-        "protocol": plain(wanted),
+        "protocol": plain(wanted) | {"engine": "gromacs", "friction_per_ps": None, "tau_ps": 1.0},
         "replicas": 1,
         "frames": frames,
         "length_ns": frames * wanted.frame_ps / 1000,
         "platform": "CPU",
         "versions": {"gromacs": version},
-        "note": "made by hand with gmx, before the command",
+        "note": "made with gmx",
     }
     write_json(folder / MANIFEST, manifest)
 
