@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -66,7 +67,6 @@ def test_one_version_and_a_whole_citation():
     citation = yaml.safe_load(read("CITATION.cff"))
     assert citation["version"] == PROJECT["project"]["version"] == cgcore.__version__
     assert citation["cff-version"] == "1.2.0" and {"message", "title", "authors"} <= citation.keys()
-    assert citation["repository-code"] == PROJECT["project"]["urls"]["Repository"]
     page = read("book/cite.md")
     assert f"version = {{{citation['version']}}}" in page and citation["title"] in page
     (study,) = citation["references"]
@@ -96,6 +96,17 @@ def test_colab_gets_the_same_versions():
         assert same[canonicalize_name(pin.name)] == pin.specifier, pin
     named = {pin.name for pin in pins("requirements-colab.txt")}
     assert "jax" in named and not named & {"numpy", "chemtrain"}
+
+
+def test_the_notebooks_download_the_project_from_nowhere():
+    """On Colab they install the folder that was brought there, and say so where there is none."""
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        assert not [source for source in cells if "://" in source], path.name
+        modules = {"google.colab": None}
+        code = f"import sys; sys.modules |= {modules}\n{cells[0]}"
+        ended = subprocess.run([sys.executable, "-c", code], cwd=path.parent, capture_output=True, text=True)
+        assert "Upload the project's folder or `!git clone` it here" in ended.stderr
 
 
 def test_no_registry_and_no_home_is_named(tracked):

@@ -61,10 +61,25 @@ class Runs(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-class ColabBadge(SphinxRole):
-    """`` {colab}`amino_acids` ``: the badge that opens a template in Colab, as a local picture."""
+class Address(SphinxRole):
+    """`` {address}`Its address is <>.` ``: the sentence with the address of the project; nothing where that is empty."""
 
     def run(self):
+        address = self.config.html_theme_options["repository_url"]
+        before, after = self.text.split("<>")
+        link = nodes.reference("", address, refuri=address, internal=False)
+        return [nodes.Text(before), link, nodes.Text(after)] if address else [], []
+
+
+class ColabBadge(SphinxRole):
+    """`` {colab}`amino_acids` ``: the badge that opens a template in Colab, as a local picture.
+
+    Its name alone where the project has no address.
+    """
+
+    def run(self):
+        if not self.config.html_theme_options["repository_url"]:
+            return [nodes.literal("", f"notebooks/{self.text}.ipynb")], []
         image = nodes.image(uri="/static/colab.svg", alt=f"Open the notebook {self.text} in Google Colab")
         return [nodes.reference("", "", image, refuri=template_url(self.config, self.text), internal=False)], []
 
@@ -74,6 +89,14 @@ def template_url(config, system: str) -> str:
     options = config.html_theme_options
     repository = options["repository_url"].removeprefix("https://github.com/")
     return f"{COLAB}{repository}/blob/{options['repository_branch']}/notebooks/{system}.ipynb"
+
+
+def follow_address(app, config):
+    """Show the buttons that lead to the project where it has an address, and none where that is empty."""
+    options = config.html_theme_options
+    known = bool(options["repository_url"])
+    options |= dict.fromkeys(("use_repository_button", "use_issues_button"), known)
+    options["launch_buttons"] = options["launch_buttons"] if known else {}
 
 
 def open_template(app, pagename, templatename, context, doctree):
@@ -94,6 +117,8 @@ def _field(name: str, value: str) -> nodes.field:
 def setup(app):
     app.add_directive("provenance", Provenance)
     app.add_directive("runs", Runs)
+    app.add_role("address", Address())
     app.add_role("colab", ColabBadge())
+    app.connect("config-inited", follow_address)
     app.connect("html-page-context", open_template, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,8 +10,10 @@ import shutil
 import urllib.parse
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from cgbook import results
 from cgbook.build import BuildFailed, build
@@ -131,13 +133,46 @@ def test_the_landing_page_leads_to_everything(site):
     assert "maps/core" not in site.text("run_it.html") and "core_beta.png" in text
 
 
+def test_no_page_names_a_repository_that_is_not_configured(site):
+    """What is cited may be named; what leads to this project must be its configured address."""
+    configured = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    cited = set(repositories((ROOT / "book" / "references.bib").read_text()))
+    allowed = cited | set(repositories(configured))
+    for path in site.folder.rglob("*.html"):
+        links = " ".join(re.findall(r'(?:href|src|action)="([^"]*)"', path.read_text(encoding="utf-8")))
+        assert set(repositories(links)) <= allowed, path.name
+
+
+def repositories(text):
+    """owner/name of every hosted repository that a text leads to."""
+    host = r"(?:git(?:hub|lab)\.com|githubusercontent\.com|codeberg\.org|bitbucket\.org|google\.com/github|mybinder\.org/v2/gh)"
+    return re.findall(host + r"/([\w.-]+/[\w.-]+?)(?:\.git)?(?=[/\"'}\s#?]|$)", text)
+
+
+@pytest.mark.parametrize("address", ["", "https://github.com/somebody/something"])
+def test_buttons_badges_and_links_follow_the_one_address(address, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    runpage = pytest.importorskip("runpage")
+    asked = {"launch_buttons": {"colab_url": "https://colab"}}
+    config = SimpleNamespace(html_theme_options={"repository_url": address, "repository_branch": "main"} | asked)
+    runpage.follow_address(None, config)
+    assert bool(config.html_theme_options["use_issues_button"]) == bool(address)
+    assert bool(config.html_theme_options["launch_buttons"]) == bool(address)
+    texts = []
+    for role, text in ((runpage.ColabBadge(), "hexane"), (runpage.Address(), "It lies at <>.")):
+        role.text, role.inliner = text, SimpleNamespace(document=SimpleNamespace(settings=SimpleNamespace(env=None)))
+        monkeypatch.setattr(type(role), "config", config, raising=False)
+        texts.append("".join(str(node) for node in role.run()[0]))
+    assert all(("somebody/something" in text) == bool(address) for text in texts)
+    assert "hexane.ipynb" in texts[0] and (texts[1] == "") == (not address)
+
+
 def test_a_page_of_a_run_says_how_it_was_made_and_opens_its_template(site):
     runs = sorted((site.folder / "runs" / "amino_acids").glob("*.html"))
     assert {p.stem for p in runs} >= {"core", "core_beta"}
     for path in runs:
         text = path.read_text(encoding="utf-8")
         assert "How this page was made" in text and re.search(r"commit .*; kernels .*mace 1", text)
-        assert "github/cgcore/cgcore/blob/main/notebooks/amino_acids.ipynb" in text
         assert "blob/main/book/runs" not in text
         assert "colab-setup" not in text and "google.colab" not in text
         assert 'class="molview"' in text and "data:image/png;base64," in text
