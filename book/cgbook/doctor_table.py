@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbook.results import ABSENT, BOOK, Chapter, add, load
+from cgbook.results import ABSENT, BOOK, Row, add, load
 from cgcore import mapping
 from cgcore.data import mirrored
 from cgcore.doctor import Examination, examine, to_dict, verdict
@@ -26,12 +26,17 @@ from cgcore.reference import sets
 FRAMES = 2000
 """Frames of a set that are looked at, at most."""
 ROUNDING = 1e-9
-YES, NO, BEHIND = "yes", "no", "behind a barrier"
+YES, NO, BEHIND, UNDECIDED = "yes", "no", "behind a barrier", "undecided"
 QUESTIONS = "mirror", "direction", "rearrangement", "inversion"
 DEVIATIONS = 3.0
-"""Standard errors beyond noise from which on a surface is not symmetric."""
-SURFACES = {"mirror": ("point_symmetry",), "direction": ("chain_symmetry", "mirror_chain_symmetry")}
+"""Standard errors by which a surface must differ from one that is symmetric, or from one like the reference's."""
+SURFACES = {
+    "mirror": ("point_symmetry", "handedness_symmetry"),
+    "direction": ("chain_symmetry", "mirror_chain_symmetry"),
+}
 """Symmetries of which one is enough: a chain that keeps its handedness is read backwards in the mirror."""
+RARE_PER_NS = 1.0
+"""Rearrangements of a molecule: a run without any has seen none only where the limit of its rate (95 %) is below this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,31 +103,51 @@ def make(results: Path, say: Callable = print):
 
 
 def seen_here(results: Path) -> dict[tuple[str, str, str], dict[str, str]]:
-    """(residue, map, typing) -> question -> whether any of our runs of the amino acids and of hexane shows the artefact.
+    """(residue, map, typing) -> question -> what our runs of all three systems have seen of the artefact.
 
+    Yes where one run shows it, else no where one excludes it, else undecided. What no run measures has no word.
     Networks that are told of bonds, or that tell mirror images apart, are not what the doctor speaks of.
     """
-    seen = defaultdict(lambda: defaultdict(list))
-    for chapter in (load(results / "amino_acids"), load(results / "hexane")):
+    seen = defaultdict(lambda: defaultdict(set))
+    folders = (results / name for name in ("amino_acids", "hexane", "polyalanine"))
+    for chapter in (load(folder) for folder in folders if folder.is_dir()):
         for run, about in chapter.runs.items():
             c, rows = about["config"], chapter.rows[run]
             told_apart = c.get("potential.bond_types") or c.get("potential.symmetry") == "SO3"
             if about["kind"] != "simulation" or c.get("potential.potential") not in ("mace", "nequip") or told_apart:
                 continue
             words = seen[c["data.residue"], c["data.map"], c["data.typing"]]
-            for question, names in SURFACES.items():
-                if rows.keys() >= set(names):
-                    atoms = chapter.one(kind="reference", reference=c["data.reference"])
-                    words[question] += [_any_noise(chapter, run, names) and not _any_noise(chapter, atoms, names)]
+            for question, symmetries in SURFACES.items():
+                if names := [name for name in symmetries if name in rows]:
+                    atoms = chapter.rows[chapter.one(kind="reference", reference=c["data.reference"])]
+                    words[question].add(_strongest({_symmetric(rows, atoms, name) for name in names}))
             if "rearrangement_rate_low" in rows:
-                words["rearrangement"] += [rows["rearrangement_rate_low"].value > 0]
-    return {key: {q: YES if any(shown) else NO for q, shown in words.items()} for key, words in seen.items()}
+                rare = rows["rearrangement_rate_high"].value < RARE_PER_NS
+                words["rearrangement"].add(
+                    YES if rows["rearrangement_rate_low"].value > 0 else NO if rare else UNDECIDED
+                )
+            if "runs_with_transition" in rows:  # a walk along the improper dihedral
+                words["inversion"].add(BEHIND if rows["runs_with_transition"].value > 0 else NO)
+    return {key: {q: _strongest(shown) for q, shown in words.items()} for key, words in seen.items()}
 
 
-def _any_noise(chapter: Chapter, run: str, names: tuple[str, ...]) -> bool:
-    """Whether a surface over φ and ψ is as near to one of its images as noise is."""
-    rows = chapter.rows[run]
-    return any(rows[n].value < rows[f"{n}_floor"].value + DEVIATIONS * rows[n].error for n in names)
+def _strongest(words: set[str]) -> str:
+    return next(word for word in (YES, BEHIND, NO, UNDECIDED) if word in words)
+
+
+def _symmetric(model: dict[str, Row], atoms: dict[str, Row], name: str) -> str:
+    """Whether a model's surface has a symmetry that the atoms' has not, by their divergences from the image.
+
+    Yes: within noise of zero, and not as far from the image as the atoms. No: beyond noise, or nothing to lose.
+    """
+    near = {
+        whose: rows[name].value < rows[f"{name}_floor"].value + DEVIATIONS * rows[name].error
+        for whose, rows in (("model", model), ("atoms", atoms))
+    }
+    if near["atoms"] or not near["model"]:
+        return NO
+    apart = model[name].value + DEVIATIONS * model[name].error
+    return YES if apart < atoms[name].value - DEVIATIONS * atoms[name].error else UNDECIDED
 
 
 def seen_by(case: Case, ours: dict, question: str) -> tuple[str, str]:
@@ -177,7 +202,7 @@ def agreement(table: dict) -> str:
 
     What is behind a barrier is not seen in a plain simulation; whether there is one was measured as "inversion".
     """
-    observed = [q for q in QUESTIONS if table[f"{q}_observed"] != ABSENT]
+    observed = [q for q in QUESTIONS if table[f"{q}_observed"] not in (ABSENT, UNDECIDED)]
     plain = {q: NO if table[q] == BEHIND and q != "inversion" else table[q] for q in observed}
     wrong = [q for q in observed if plain[q] != table[f"{q}_observed"]]
     return f"no: {', '.join(wrong)}" if wrong else YES if observed else ABSENT

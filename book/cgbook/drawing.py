@@ -1,5 +1,6 @@
 """What the figures of several chapters share: surfaces on one scale, curves of a liquid, maps, labels of panels."""
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,8 @@ VMAX = 15.0
 """kJ/mol, the top of the colour scale."""
 COLUMNS = 3
 """Of maps in a figure."""
+CHARACTERS = 30
+"""Of a line in the title of a panel."""
 REFERENCE_LINE = {"color": plots.REFERENCE_COLOUR, "linewidth": 2.2, "zorder": 1}
 
 
@@ -44,8 +47,8 @@ def surface(ax, chapter: Chapter, label: str, **look):
     look = {"vmax": VMAX, "colourbar": False} | look
     if "chi_edges" in curves:
         return plots.helix_surface(ax, curves["F"], curves["chi_edges"], curves["q_edges"], **{"title": title} | look)
-    title = f"{title.replace('all species', 'all')} ({chapter.row(label, 'ns').value:.3g} ns)"
-    return plots.ramachandran(ax, curves["F"], curves["edges"], title, **look)
+    title = f"{title.replace('all species', 'all')} ({chapter.row(label, 'ns').value:.3g}\u00a0ns)"
+    return plots.ramachandran(ax, curves["F"], curves["edges"], textwrap.fill(title, CHARACTERS), **look)
 
 
 def density(ax, curves: dict, name: str, **line):

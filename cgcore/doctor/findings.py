@@ -76,7 +76,8 @@ def _symmetry(m: OfMolecule) -> list[Finding]:
             at_least = "at least " if worst.at_least else ""
             numbers |= {
                 "cost": f"at least {_pm(worst.bound)} bit from the reference in {worst.observable}, "
-                f"free-energy difference of {at_least}{_pm(worst.free_energy)} kJ/mol made zero",
+                f"free-energy difference of {at_least}{_pm(worst.free_energy)} kJ/mol made zero, both within the basins "
+                "that the frames visit",
                 "noise": f"noise alone gives {worst.floor:.2g} bit; about {m.independent:.0f} independent frames",
                 "within": max(worst.excess, 3 * worst.bound.error),
                 "remedy": TEXTS["symmetry"]["remedies"][_remedy(broken, case)],
