@@ -224,6 +224,12 @@ def convergence(results: Annotated[Path, typer.Option(help="The folder of the ch
 
 
 @app.command()
+def comparisons(results: Annotated[Path, typer.Option(help="The folder of the chapters.")] = Path("book/results")):
+    """Put potentials beside each other on the same held-out frames, and table 1 of the paper beside ours."""
+    _run(lambda: _book("comparisons").make(results))
+
+
+@app.command()
 def kernels(
     same: Annotated[
         list[str] | None, typer.Option(help="A room whose code changed and whose numbers did not: names stay.")

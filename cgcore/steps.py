@@ -170,6 +170,7 @@ def observe(config: RunConfig, reference: Reference, fitted: Fitted, simulated: 
     table |= {k: v for k, v in fitted.report.table().items() if k != "wall_s"}
     table |= {"training_s": fitted.report.wall_s, "simulation_s": simulated.table.get("wall_s")}
     made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
+    curves |= {"held_out_errors": fitted.report.held_out}
     write_npz(run.path("curves.npz"), **curves)
     write_json(run.path("reference.json"), of_reference)
     run.finish(table, time.perf_counter() - clock, made_of=made_of, priors=fitted.priors, fit=fitted.run.manifest)

@@ -69,20 +69,44 @@ def test_own_observations_come_from_the_runs_that_are_there(tmp_path):
     backwards = chiral | {"mirror_chain_symmetry": 0.02}
     simulated("amino_acids", backwards, map="core_beta", typing="single")
     liquid = {"residue": "hex", "reference": "hexane"}
-    simulated("hexane", {"rearrangement_rate_low": 0.0}, map="two_site", **liquid)
-    simulated("hexane", {"rearrangement_rate_low": 0.3}, map="two_site", seed=1, **liquid)
-    simulated("hexane", {"rearrangement_rate_low": 0.0}, map="two_site", typing="labelled", **liquid)
-    simulated("hexane", {"rearrangement_rate_low": 0.5}, map="two_site", typing="labelled", bond_types=True, **liquid)
-    simulated(
-        "hexane", {"rearrangement_rate_low": 0.5}, map="two_site", typing="labelled", potential="spline", **liquid
+    none, some, short = (
+        {"rearrangement_rate_low": low, "rearrangement_rate_high": high} for low, high in ((0, 0.4), (0.3, 4), (0, 3.7))
     )
+    simulated("hexane", none, map="two_site", **liquid)
+    simulated("hexane", some, map="two_site", seed=1, **liquid)
+    simulated("hexane", none, map="two_site", typing="labelled", **liquid)
+    simulated("hexane", some, map="two_site", typing="labelled", bond_types=True, **liquid)
+    simulated("hexane", some, map="two_site", typing="labelled", potential="spline", **liquid)
+    simulated("hexane", short, map="three_site", **liquid)  # no event in a run that could hardly have had one
     assert doctor_table.seen_here(tmp_path) == {
         ("ala", "core", "published"): {"mirror": "yes", "direction": "no"},
         ("gly", "core", "published"): {"mirror": "no", "direction": "no"},  # glycine is its own mirror image
         ("ala", "core_beta", "single"): {"mirror": "no", "direction": "yes"},
         ("hex", "two_site", "published"): {"rearrangement": "yes"},
         ("hex", "two_site", "labelled"): {"rearrangement": "no"},
+        ("hex", "three_site", "published"): {"rearrangement": "undecided"},
     }
+
+
+@pytest.mark.parametrize(
+    "model, atoms, word",
+    [
+        ((0.02, 0.005), (0.99, 0.01), "yes"),
+        ((0.39, 0.13), (0.99, 0.01), "yes"),  # far from settled, and far from the reference
+        ((0.39, 0.13), (0.70, 0.05), "undecided"),  # weak data are no evidence of a symmetry
+        ((0.54, 0.10), (0.92, 0.03), "no"),
+        ((0.02, 0.005), (0.02, 0.01), "no"),  # the molecule has the symmetry itself
+    ],
+)
+def test_a_symmetry_is_seen_only_where_the_reference_is_excluded(model, atoms, word):
+    rows = [{"point_symmetry": Row(value, error), "point_symmetry_floor": Row(0.02)} for value, error in (model, atoms)]
+    assert doctor_table._symmetric(*rows, "point_symmetry") == word
+
+
+def test_what_is_undecided_counts_neither_way():
+    table = dict.fromkeys(("mirror", "direction", "rearrangement", "inversion"), "yes")
+    table |= {f"{question}_observed": "undecided" for question in table}
+    assert doctor_table.agreement(table) == "–"
 
 
 def test_whose_observation_it_is_stands_beside_it():
