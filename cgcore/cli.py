@@ -14,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+Results = Annotated[Path, typer.Option(help="The folder of the chapters.")]
 Root = Annotated[Path, typer.Option(help="The checkout: the folder with _config.yml, book/ and notebooks/.")]
 Out = Annotated[Path, typer.Option(help="Where runs go, one folder each; finished ones are reused.")]
 
@@ -211,22 +212,28 @@ def doctor(
 
 
 @app.command("doctor-table")
-def doctor_table(results: Annotated[Path, typer.Option(help="The folder of the chapters.")] = Path("book/results")):
+def doctor_table(results: Results = Path("book/results")):
     """Examine every map and typing of the paper, and write what was said beside what was observed."""
     _run(lambda: _book("doctor_table").make(results, say=typer.echo))
 
 
 @app.command()
-def convergence(results: Annotated[Path, typer.Option(help="The folder of the chapters.")] = Path("book/results")):
+def convergence(results: Results = Path("book/results")):
     """Say how converged the reference sets that come with the package are, and draw them."""
     for path in _run(lambda: _book("reference_tables").make(results / "reference")):
         typer.echo(path)
 
 
 @app.command()
-def comparisons(results: Annotated[Path, typer.Option(help="The folder of the chapters.")] = Path("book/results")):
+def comparisons(results: Results = Path("book/results")):
     """Put potentials beside each other on the same held-out frames, and table 1 of the paper beside ours."""
     _run(lambda: _book("comparisons").make(results))
+
+
+@app.command("learning-curves")
+def learning_curves(out: Out = Path("runs"), results: Results = Path("book/results")):
+    """Fit potentials to ever more frames and say how much of the force is noise; half an hour."""
+    _run(lambda: _book("learning_curves").make(results, out))
 
 
 @app.command()

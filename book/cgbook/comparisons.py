@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbook.results import ABSENT, BOOK, Chapter, add, as_rows, load, save
+from cgbook.results import ABSENT, BOOK, Chapter, add, as_rows, load, made_here, save
 from cgcore.analysis import force_errors
 from cgcore.analysis.blocks import Estimate, row
 from cgcore.store import read_npz, write_json
@@ -50,6 +50,7 @@ def make(results: Path):
 
 def compare(folder: Path):
     """MAE of each potential less that of the central one of its map: paired over frames, and over seeds."""
+    _beside_published(folder)
     chapter, fits = load(folder), defaultdict(dict)
     for run, about in chapter.runs.items():
         if about["kind"] == "fit" and about["config"]["data.force_map"] == "sum":
@@ -68,6 +69,24 @@ def compare(folder: Path):
             add(folder, f"{kind}differences", pair, table, manifest={"runs": [run, by_case[central]]})
         if not kind:
             _seeds(folder, chapter, by_case)
+    _gains(folder, chapter)
+
+
+def _beside_published(folder: Path):
+    """Add the paper's MAE to the fits of its cells, and to splines that of its starred cell: nu = 2, 20 neighbours."""
+    chapter = load(folder)
+    for run, about in chapter.runs.items():
+        if about["kind"] != "fit" or about["config"]["data.force_map"] != "sum":
+            continue
+        for cell in published():
+            rows, theirs = chapter.rows[run], cell["force"]
+            if _cell_of(cell).items() <= about["config"].items():
+                mae = rows[MEASURES["force"]].value
+                rows |= as_rows({"published_mae": theirs, "over_published": 100 * (mae / theirs - 1)})
+            starred = cell["nu"] == 2 and cell["neighbours"] == 20
+            if starred and case(about["config"]) == f"{cell['map']}_splines":
+                rows |= as_rows({"published_mace_mae": theirs})
+    save(chapter)
 
 
 def _seeds(folder: Path, chapter: Chapter, by_case: dict[str, str]):
@@ -88,6 +107,32 @@ def _seeds(folder: Path, chapter: Chapter, by_case: dict[str, str]):
             f"{len(runs)} and {len(others)} seeds",
         )
         add(folder, "seeds", pair, table, manifest={"runs": [*runs, *others]}, sampling=sampling)
+
+
+def _gains(folder: Path, chapter: Chapter):
+    """What the optimised force map makes of splines beside the plain sum: both, and the ratio."""
+    fits = {
+        (c["data.map"], c["data.force_map"]): chapter.rows[run]
+        for run, about in chapter.runs.items()
+        if about["kind"] == "fit"
+        and (c := about["config"])["potential.potential"] == "spline"
+        and c["data.reference"] == SAMPLE
+    }
+    for map, _ in filter(lambda key: key[1] == "optimised", fits):
+        both = [fits[map, force_map] for force_map in ("sum", "optimised")]
+        n = both[0]["train_frames"].value
+        table = {"train_frames": n}
+        for quantity in (
+            "mapped_force_rms_meV_per_A",
+            *(f"force_{k}_meV_per_A" for k in ("rmse", "mae")),
+            "pair_force_error",
+        ):
+            values = [rows[quantity].value for rows in both]
+            table[f"gain_{quantity}"] = values[0] / values[1]
+            for name, rows in zip(("sum", "optimised"), both, strict=True):
+                table |= {f"{name}_{quantity}": rows[quantity].value, f"{name}_{quantity}_error": rows[quantity].error}
+        sampling = f"{n} frames to learn from, {both[0]['valid_frames'].value} held out"
+        add(folder, "force_map_gain", {"case": map}, table, manifest=made_here(), sampling=sampling)
 
 
 def less_splines(folder: Path):
@@ -181,17 +226,14 @@ def table1(results: Path):
 
 
 def _of_cell(chapter: Chapter, kind: str, cell: dict) -> list[str]:
-    """The runs of one cell: MACE of two layers, the plain sum of forces, no bond types, the usual seed, on SAMPLE."""
-    wanted = {
-        "data.map": cell["map"],
-        "potential.correlation": cell["nu"],
-        "potential.cutoff_nm": cell["cutoff_nm"],
-        "potential.potential": "mace",
-        "potential.layers": 2,
-        "potential.bond_types": False,
-        "data.force_map": "sum",
-        "data.reference": SAMPLE,
-        "train.seed": 22,
-    }
+    """The runs of one cell with the plain sum of forces and the usual seed, on SAMPLE."""
+    wanted = _cell_of(cell) | {"data.force_map": "sum", "data.reference": SAMPLE, "train.seed": 22}
     runs = chapter.runs.items()
     return [r for r, about in runs if about["kind"] == kind and wanted.items() <= about["config"].items()]
+
+
+def _cell_of(cell: dict) -> dict:
+    """What the configuration of a run in one cell of table 1 has."""
+    network = {"potential": "mace", "layers": 2, "bond_types": False}
+    network |= {"correlation": cell["nu"], "cutoff_nm": cell["cutoff_nm"]}
+    return {"data.map": cell["map"]} | {f"potential.{name}": value for name, value in network.items()}
