@@ -73,7 +73,8 @@ def configure(
 
     Args:
         system: a template, as hexane, amino_acids or polyalanine.
-        prior: joined by "+", out of PRIORS, or "none"; None is "repulsion" for a network and "none" for splines.
+        prior: joined by "+", out of PRIORS, or "none"; None is the profile's, else "repulsion" for a network and "none" for
+            splines.
         nu, bond_types: of MACE only. layers, cutoff_nm, symmetry: of networks only.
 
     Raises:
@@ -101,7 +102,7 @@ def configure(
     data["reference"] = _reference(known, data, reference)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
     network = dict(nu=nu, layers=layers, cutoff_nm=cutoff_nm, symmetry=symmetry, bond_types=bond_types)
-    raw = dict(system=system, protocol=protocol, data=data, prior=_priors(prior, potential))
+    raw = dict(system=system, protocol=protocol, data=data, prior=_priors(prior, potential, numbers.get("prior", "repulsion")))
     raw |= dict(train=None if potential == "spline" else train)
     raw["md"] = _dynamics(protocol, of_map, numbers[protocol], replicas, length_ps, seed)
     settings = from_dict(POTENTIALS[potential], _settings(potential, of_map, **network))
@@ -139,9 +140,9 @@ def _reference(known: dict, data: dict, reference: str | None) -> str:
     return data["reference"]
 
 
-def _priors(prior: str | None, potential: str) -> list[str]:
+def _priors(prior: str | None, potential: str, usual: str) -> list[str]:
     if prior is None:
-        return [] if potential == "spline" else ["repulsion"]
+        prior = "none" if potential == "spline" else usual
     check_type("prior", prior, str)
     return [] if prior == "none" else sorted(prior.split("+"))
 

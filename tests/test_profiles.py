@@ -19,7 +19,7 @@ CUTOFF_NM = {"four_site": 0.65, "three_site": 0.70, "two_site": 0.80, "six_site"
 SHORT, SHORTER, PAPER = (4e-3, 0.03), (4e-3, 0.01), (1e-3, 0.9)
 # profile, maps: frames, epochs, batch, learning rate and its decay; replicas and length in ps of each protocol
 NUMBERS = [
-    ("amino_acids", "quick", SMALL, 4000, 5, 32, SHORT, {"nvt": (64, 20), "nve": (4, 3), "inversion": (2, 25)}),
+    ("amino_acids", "quick", SMALL, 8000, 8, 32, SHORT, {"nvt": (32, 80), "nve": (4, 3), "inversion": (2, 25)}),
     ("amino_acids", "quick", TEN, 4000, 3, 32, SHORT, {"nvt": (32, 5), "nve": (2, 3), "inversion": (2, 10)}),
     ("amino_acids", "quick", ALL, 4000, 2, 32, SHORT, {"nvt": (8, 1), "nve": (2, 2), "inversion": (2, 1)}),
     ("amino_acids", "laptop", SMALL, None, 10, 32, SHORT, {"nvt": (40, 200), "nve": (20, 20), "inversion": (4, 5000)}),
@@ -68,7 +68,8 @@ def test_a_profile_sets_its_numbers_and_nothing_else(row):
             blocks, valid = BLOCKS[system]
             chosen = dict(map=map, frames=frames, reference=REFERENCE[system], blocks=blocks, valid_blocks=valid)
             assert config.data == DataConfig(residue="hex" if system == "hexane" else "ala", **chosen)
-            assert (config.prior, config.protocol, config.system) == (("repulsion",), protocol, system)
+            prior = ("barrier", "repulsion") if (system, profile) == ("amino_acids", "quick") else ("repulsion",)
+            assert (config.prior, config.protocol, config.system) == (prior, protocol, system)
 
 
 def test_all_maps_of_a_profile_are_maps_that_there_are():
