@@ -37,8 +37,9 @@ def explained(error: BaseException) -> str | None:
         return f"out of memory{f' ({error})' if str(error) else ''}; {MEMORY}"
     if type(error).__name__ == "BrokenProcessPool":  # by name, since its module is slow to load
         return f"a worker was killed without a word; likely out of memory: {MEMORY}"
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename is not None else ""
-        words = f"{where}{error.strerror or error}"
-        return f"{words}; {HELP[error.errno]}" if error.errno in HELP else words
-    return None
+    number = errno.EAGAIN if "can't start new thread" in str(error) else getattr(error, "errno", None)
+    if not isinstance(error, OSError) and number not in HELP:  # ZeroMQ's errors have the numbers, too
+        return None
+    where = f"{error.filename}: " if getattr(error, "filename", None) is not None else ""
+    words = f"{where}{getattr(error, 'strerror', None) or error}"
+    return f"{words}; {HELP[number]}" if number in HELP else words

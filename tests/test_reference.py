@@ -271,8 +271,8 @@ def test_a_constraint_between_beads_is_refused(tmp_path):
         ({"name": "ala2", "engine": "amber"}, "engine: want one of"),
         ({"name": "hexane", "chirality": "D"}, "not chiral"),
         ({"name": "ala2", "every_ps": 0.0011}, "no multiple of the step of 0.002 ps"),
-        ({"name": "ala2", "every_ps": -1.0}, "want positive times"),
-        ({"name": "ala2", "replicas": 0}, "replicas: want a positive number"),
+        ({"name": "ala2", "every_ps": -1.0}, "--every-ps: want more than 0, got -1.0"),
+        ({"name": "ala2", "replicas": 0}, "Protocol.replicas: want at least 1 and at most 10000, got 0"),
         ({"name": "ala2", "cutof_nm": 1.0}, "unknown option 'cutof_nm'; did you mean 'cutoff_nm'"),
     ],
 )
@@ -319,7 +319,7 @@ def test_a_checkpoint_that_counts_more_frames_than_there_are_is_refused(tmp_path
 
 
 def test_a_full_disk_is_seen_before(tmp_path):
-    with pytest.raises(errors.ReferenceRunError, match="this run will write .* GB, the disk has"):
+    with pytest.raises(store.StoreError, match="this run will write .* GB, the disk has"):
         simulate(protocol("ala15", every_ps=0.002), 1e9, tmp_path / "run", progress=False)
 
 

@@ -31,7 +31,8 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
     for path in observed:
         if not (path / "manifest.json").is_file():
             raise StoreError(f"{path}: want a finished observation, runs/<system>/<id>, with its manifest.json")
-        made, curves = read_json(path / "manifest.json"), read_npz(path / "curves.npz")
+        made = read_json(path / "manifest.json", "id", "config", "data", "made_of", "results")
+        curves = read_npz(path / "curves.npz")
         ours = {name: array for name, array in curves.items() if not name.startswith("reference_")}
         theirs = {name.removeprefix("reference_"): array for name, array in curves.items() if name not in ours}
         theirs |= {name: array for name, array in ours.items() if name == "r" or name.endswith("edges")}

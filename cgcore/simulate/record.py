@@ -12,6 +12,7 @@ import numpy as np
 from ..config import MDConfig
 from ..frames import Ensemble
 from ..store import Run, StoreError, load_tree, require_room, save_tree
+from ..store.files import naming
 from .bias import Bias
 from .cost import Cost
 from .dynamics import State
@@ -152,13 +153,9 @@ class Record:
 
 def _new(path: Path, dtype, shape: tuple) -> np.memmap:
     """An array on disk whose room is taken now. Raises OSError where there is none."""
-    try:
+    with naming(path):
         array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         if hasattr(os, "posix_fallocate"):
             with open(path, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)
-        raise
     return array

@@ -35,6 +35,16 @@ class StoreError(CgcoreError, RuntimeError):
 
 
 @contextmanager
+def naming(path: Path):
+    """Give an OSError the path that it concerns, which one of a full disk has not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextmanager
 def replacing(path: Path):
     """Open a temporary binary file beside `path` and put it in its place only when everything was written.
 
@@ -47,15 +57,12 @@ def replacing(path: Path):
             with open(other, "rb") as file:
                 if lock(file):
                     other.unlink()
-        with open(part, "wb") as file:
+        with naming(path), open(part, "wb") as file:
             lock(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
     finally:
         part.unlink(missing_ok=True)
 
