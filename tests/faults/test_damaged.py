@@ -235,8 +235,8 @@ def test_a_reference_that_is_not_whole_is_not_learnt_from(what, reference, tmp_p
     [
         ("replica_00.xml", lambda p: p.write_text(""), "found one that is empty, cut or edited; remove replica_00.trr"),
         ("replica_00.xml", lambda p: cut(p), "found one that is empty, cut or edited"),
-        ("replica_00.xml", lambda p: p.write_text(p.read_text().replace("frames", "framse")), "empty, cut or edited"),
-        ("replica_00.xml", lambda p: p.write_text("<!-- frames -3 -->\n<State/>"), "empty, cut or edited"),
+        ("replica_00.xml", lambda p: p.write_text(p.read_text().replace("frames", "framse")), "edited; remove"),
+        ("replica_00.xml", lambda p: p.write_text("<!-- frames -3 -->\n<State/>"), "or edited; remove replica_00"),
         ("replica_00.xml", lambda p: p.write_text("<!-- frames 10 -->\n<State/>"), "no state of OpenMM"),
         ("replica_00.trr", lambda p: cut(p), "the checkpoint beside it counts 10; was the file cut or replaced?"),
         ("replica_00.csv", lambda p: cut(p), "the checkpoint beside it counts 10 frames; copy it again, or remove"),
