@@ -170,7 +170,7 @@ class TrainConfig(Checked):
     epochs: int = number(50, least=1, most=10_000_000)
     batch_size: int = number(32, least=1, most=10_000_000)
     learning_rate: float = number(1e-3, above=0, most=1000)
-    learning_rate_decay: float = number(0.9, above=0, most=1)  # factor over the whole run
+    learning_rate_decay: float = number(0.9, above=0, most=1_000_000)  # factor over the whole run
     b1: float = number(0.9, least=0, below=1)
     b2: float = number(0.995, least=0, below=1)
     eps: float = number(1e-8, above=0, most=1)
@@ -277,6 +277,16 @@ def check_range(name: str, value, *, least=-math.inf, above=-math.inf, most=math
     limits = {"more than": above, "at least": least, "less than": below, "at most": most}
     wanted = " and ".join(f"{words} {limit}" for words, limit in limits.items() if abs(limit) < math.inf)
     raise ConfigError(f"{name}: want {wanted or 'a finite number'}, got {value}")
+
+
+def whole_frames(name: str, length: float, frame: float) -> int:
+    """How many frames a length is, both in one unit. Raises ConfigError unless it is a whole number of them, 10^8 at most."""
+    check_type(name, length, float)
+    check_range(name, length, least=frame, most=frame * 100_000_000)
+    n = round(length / frame)
+    if abs(n * frame - length) > 1e-6 * length:
+        raise ConfigError(f"{name}: want whole frames of {frame:g}, as {n * frame:g}, got {length}")
+    return n
 
 
 def check_word(name: str, value, known):

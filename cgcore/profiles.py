@@ -22,6 +22,7 @@ from .config import (
     check_word,
     did_you_mean,
     from_dict,
+    whole_frames,
 )
 from .store import read_toml
 from .store.bundled import profile_file, profile_roots
@@ -181,15 +182,10 @@ def _settings(potential: str, of_map: dict, *, nu, layers, cutoff_nm, symmetry, 
 def _dynamics(protocol: str, of_map: dict, numbers: dict, replicas, length_ps, seed: int) -> dict:
     """Steps of 2 fs as in the paper unless the map says less, and of 1 fs for an inversion; a frame each FRAME_PS."""
     length_ps = numbers["length_ps"] if length_ps is None else length_ps
-    check_type("length_ps", length_ps, float)
-    check_range("length_ps", length_ps, least=FRAME_PS, most=FRAME_PS * 100_000_000)
-    if length_ps % FRAME_PS:
-        near = [FRAME_PS * n for n in (length_ps // FRAME_PS, length_ps // FRAME_PS + 1)]
-        raise ConfigError(f"length_ps: want whole frames of {FRAME_PS} ps, as {near[0]} or {near[1]}, got {length_ps}")
     dt_ps = 0.001 if protocol == "inversion" else of_map.get("dt_ps", 0.002)
     return dict(
         replicas=numbers["replicas"] if replicas is None else replicas,
-        n_frames=round(length_ps / FRAME_PS),
+        n_frames=whole_frames("length_ps", length_ps, FRAME_PS),
         steps_per_frame=round(FRAME_PS / dt_ps),
         dt_ps=dt_ps,
         ensemble="nve" if protocol == "nve" else "nvt",

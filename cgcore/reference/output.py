@@ -10,7 +10,6 @@ manifest.json       versions, device, wall time, results, checksums; written whe
 """
 
 import os
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from ..frames import Topology
 from ..io import trr_frame
 from ..store import read_json, write_json
 from ..store.bundled import checksum
-from ..store.files import lock, naming, plain, replacing
+from ..store.files import naming, plain, replacing
 from ..store.runs import device, git_state, versions
 from ..units import PS_PER_NS, ns_per_day
 from .build import Structure
@@ -49,18 +48,6 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
             f"{folder} holds another simulation: {changes}. Want the same protocol or another --out"
         )
     return folder
-
-
-@contextmanager
-def working_in(folder: Path):
-    """Hold a folder for this process. Raises ReferenceRunError where another one is at work in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "w") as file:
-        if not lock(file):
-            raise ReferenceRunError(
-                f"{folder}: another process is simulating into this folder; want to wait for it, or another --out"
-            )
-        yield
 
 
 def mdtraj_topology(topology: Topology) -> mdtraj.Topology:

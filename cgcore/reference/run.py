@@ -12,20 +12,21 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..config import ConfigError, check_range, check_type
+from ..config import check_range, check_type, whole_frames
 from ..processes import end_with_parent
 from ..store import require_room
+from ..store.files import held
 from ..units import PS_PER_NS, ns_per_day
 from . import engine_openmm, gromacs
 from .errors import ReferenceRunError
 from .output import (
     ATOM_BYTES,
+    LOCK,
     TOPOLOGY,
     Recorder,
     open_folder,
     read_manifest,
     verify,
-    working_in,
     write_manifest,
     write_topology,
 )
@@ -65,12 +66,12 @@ def simulate(
             ended, for those that failed.
         KeyboardInterrupt: after an interrupt, when all replicas have ended.
     """
-    n_frames = _frames_of(length_ns, protocol)
+    n_frames = whole_frames("length_ns", length_ns, protocol.frame_ps / PS_PER_NS)
     check_type("jobs", jobs, int | None)
     check_range("jobs", jobs, least=1, most=10_000)
     plan = ENGINES[protocol.engine].plan(protocol, device)
     folder, cores = open_folder(Path(out), protocol), os.cpu_count() or 1
-    with working_in(folder):
+    with held(folder / LOCK):
         atoms, replicas = plan.solute.topology.n_atoms, range(protocol.replicas)
         jobs = min(protocol.replicas, jobs or plan.jobs)
         recorders, manifest = [Recorder(folder, r, atoms) for r in replicas], read_manifest(folder)
@@ -98,18 +99,6 @@ def simulate(
         wall_s = time.perf_counter() - started
         write_manifest(folder, recorders, protocol, sum(missing), wall_s, plan.platform, plan.versions)
     return folder
-
-
-def _frames_of(length_ns: float, protocol: Protocol) -> int:
-    check_type("length_ns", length_ns, float)
-    check_range("length_ns", length_ns, above=0, most=1_000_000_000)
-    n_frames = round(length_ns * PS_PER_NS / protocol.frame_ps)
-    if n_frames < 1 or abs(n_frames * protocol.frame_ps - length_ns * PS_PER_NS) > 1e-6 * protocol.frame_ps * n_frames:
-        near = max(1, n_frames) * protocol.frame_ps / PS_PER_NS
-        raise ConfigError(
-            f"length_ns: want a whole number of frames, every {protocol.frame_ps:g} ps, such as {near:g} ns; got {length_ns}"
-        )
-    return n_frames
 
 
 @contextmanager
@@ -201,9 +190,10 @@ def _side_by_side(tasks: list[tuple], common: dict, report: Callable, jobs: int,
 
 
 def _replica(task: tuple, common: dict, report: Callable, stop=None) -> int:
-    protocol, number, *_ = task
+    protocol, number, _, folder = task
     produce = ENGINES[protocol.engine].produce
-    return produce(*task, **common, report=lambda ps, stage: report(number, ps, stage), stop=stop)
+    with held(folder / f".replica_{number:02d}.lock"):  # a worker whose parent was killed may be at its last frame
+        return produce(*task, **common, report=lambda ps, stage: report(number, ps, stage), stop=stop)
 
 
 _worker: dict = {}
