@@ -4,6 +4,8 @@ import errno
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,14 +46,17 @@ def test_a_training_on_a_disk_that_fills(call, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a disk of a MB of its own."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+def small_disk():
+    """A folder on a disk of a MB of its own; not below pytest's, which other sessions clear."""
+    folder = Path(tempfile.mkdtemp(prefix="small_disk_"))
+    try:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:
+            pytest.skip("only root can mount a small disk")
+        yield folder
+        # Arrays may still be mapped: then the disk goes with them.
+        subprocess.run(["umount", "--lazy", folder], check=True)
+    finally:
+        folder.rmdir()
 
 
 def test_a_simulation_asks_for_its_room_before_it_starts(small_disk, monkeypatch):
