@@ -27,7 +27,8 @@ PRIORS = ("repulsion", "barrier", "improper", "bonds")
 """What can be added to a trained potential: see `potentials.barrier` and `potentials.priors`."""
 FRAME_PS = 0.5
 """Time between saved frames in the paper, ps."""
-LARGEST_SEED = 2**31 - 1
+SEED = {"least": 0, "most": 2**31 - 1}
+"""Limits of a seed."""
 
 
 def number(default, **limits):
@@ -38,11 +39,6 @@ def number(default, **limits):
 def word(default: str, known: tuple[str, ...]):
     """A field of a `Checked` configuration that holds one of the known words."""
     return field(default=default, metadata={"known": known})
-
-
-def seed_number(default: int):
-    """A field of a `Checked` configuration that holds a seed."""
-    return number(default, least=0, most=LARGEST_SEED)
 
 
 class Checked:
@@ -175,7 +171,7 @@ class TrainConfig(Checked):
     b2: float = number(0.995, least=0, below=1)
     eps: float = number(1e-8, above=0, most=1)
     weight_decay: float = number(1e-3, least=0, most=1000)
-    seed: int = seed_number(22)
+    seed: int = number(22, **SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +191,7 @@ class MDConfig(Checked):
     bond_tolerance_nm: float = number(0.05, above=0)
     # A liquid of this thermal energy, twice that of 300 K, counts as failed.
     thermal_limit_kJ_mol: float = number(5.0, above=0)
-    seed: int = seed_number(0)
+    seed: int = number(0, **SEED)
     ensemble: str = word("nvt", ("nvt", "nve"))
 
     @property

@@ -41,17 +41,8 @@ def panel(ax, molecule: dict, beads: dict):
     _sticks(ax, x, beads["bonds"], beads["colours"], 9.0, z=5, alpha=0.55)
     for i, z in _by_depth(x):
         _ball(ax, x[i], beads["radius"], beads["colours"][i], z=40 + z, alpha=0.5 if len(atoms) else 1.0)
-        name = ax.text(
-            *x[i, :2],
-            beads["names"][i],
-            parse_math=False,
-            ha="center",
-            va="center",
-            fontsize=11,
-            weight="bold",
-            zorder=80,
-        )
-        name.set(color="#10202e", path_effects=halo)
+        name = ax.text(*x[i, :2], beads["names"][i], ha="center", va="center", fontsize=11, weight="bold", zorder=80)
+        name.set(color="#10202e", path_effects=halo, parse_math=False)
     ax.set_axis_off()
     _fit(ax, np.vstack([atoms, x])[:, :2], 1.2 * beads["radius"])
 

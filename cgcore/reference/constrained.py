@@ -14,7 +14,7 @@ import openmm as mm
 from openmm import unit
 from scipy.sparse import csr_array
 
-from ..config import Checked, number, seed_number
+from ..config import SEED, Checked, number
 from ..units import kT
 from .errors import ReferenceRunError
 
@@ -31,7 +31,7 @@ class ConstrainedConfig(Checked):
     steps_per_sample: int = number(5, least=1, most=1_000_000)
     temperature_K: float = number(300.0, above=0, most=1_000_000)
     friction_per_ps: float = number(2.0, above=0, most=1_000_000)
-    seed: int = seed_number(1)
+    seed: int = number(1, **SEED)
 
     @property
     def samples(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import Checked, ConfigError, check_range, check_type, did_you_mean, number, seed_number, word
+from ..config import SEED, Checked, ConfigError, check_range, check_type, did_you_mean, number, word
 
 RECIPES = Path(__file__).parent / "recipes"
 TABLES = tomllib.loads((RECIPES / "protocols.toml").read_text(encoding="utf-8"))
@@ -53,7 +53,7 @@ class Protocol(Checked):
     chirality: str = word("L", ("L", "D"))
     constraints: str = word("none", CONSTRAINTS)
     replicas: int = number(1, least=1, most=10_000)
-    seed: int = seed_number(1)
+    seed: int = number(1, **SEED)
     dt_ps: float = number(0.002, least=1e-5, most=0.1)
     steps_per_frame: int = number(1000, least=1, most=100_000_000)
     temperature_K: float = number(300.0, above=0, most=10_000)

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +36,8 @@ from .protocol import Protocol
 ENGINES = {"openmm": engine_openmm, "gromacs": gromacs}
 """Each has `plan`, and `produce` for one replica."""
 POLL_S = 0.2
+LATE_S = 60.0
+"""Wall time within which a worker that is to end has reached a checkpoint."""
 
 
 def simulate(
@@ -180,7 +183,7 @@ def _side_by_side(tasks: list[tuple], common: dict, report: Callable, jobs: int,
                     error = future.exception()
                     if isinstance(error, ReferenceRunError):
                         errors.append(error)
-                    elif error is not None:
+                    elif error is not None and not stop.is_set():
                         raise error
         except BaseException:
             all_stop.set()
@@ -201,20 +204,30 @@ _worker: dict = {}
 
 
 def _remember(reports, stop):
-    for each in (signal.SIGINT, signal.SIGTERM):  # of the whole group: the parent says when to stop
-        signal.signal(each, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the whole group: the parent says when to stop
+    signal.signal(signal.SIGTERM, _end)  # as the pool sends when it breaks
     _worker.update(reports=reports, stop=_Stop(stop), busy=threading.Lock())
     end_with_parent(_worker["busy"])  # not before its checkpoint
+
+
+def _end(*_):
+    """End this worker: after its checkpoint where it simulates, soon where a killed one left it waiting for ever."""
+    _worker["stop"].ended = True
+    late = threading.Timer(LATE_S, os._exit, (1,))
+    late.daemon = True
+    late.start()
+    if not _worker["busy"].locked():
+        sys.exit(1)
 
 
 class _Stop:
     """An event set by the parent or by its death: no worker may go on writing behind a run that was killed."""
 
     def __init__(self, event):
-        self.event, self.parent = event, os.getppid()
+        self.event, self.parent, self.ended = event, os.getppid(), False
 
     def is_set(self) -> bool:
-        return os.getppid() != self.parent or self.event.is_set()
+        return self.ended or os.getppid() != self.parent or self.event.is_set()
 
     def wait(self, timeout: float) -> bool:
         return self.event.wait(timeout) or self.is_set()
@@ -222,4 +235,7 @@ class _Stop:
 
 def _in_worker(task: tuple, common: dict) -> int:
     with _worker["busy"]:
-        return _replica(task, common, lambda *news: _worker["reports"].put(news), _worker["stop"])
+        done = _replica(task, common, lambda *news: _worker["reports"].put(news), _worker["stop"])
+    if _worker["stop"].ended:
+        os._exit(1)  # a plain exit would be caught and reported
+    return done

@@ -51,14 +51,13 @@ class Record:
     def __init__(self, folder: Run, beads: int, config: MDConfig, bias: Bias | None = None):
         self.folder, self.config = folder, config
         self.saved = self._load()
-        of_a_frame = {"position": (beads, 3), "energy": (), "kinetic": (), "status": ()} | (
-            bias.recorded if bias else {}
-        )
+        of_a_frame = {"position": (beads, 3), "energy": (), "kinetic": (), "status": ()}
+        of_a_frame |= bias.recorded if bias else {}
         shapes = {name: (config.replicas, config.n_frames, *shape) for name, shape in of_a_frame.items()}
         require_room(folder.folder, sum(self._missing(*named) for named in shapes.items()))
-        arrays = {name: self._open(name, shape) for name, shape in shapes.items()}
-        self.position, self.energy, self.kinetic, self.status = (arrays.pop(name) for name in tuple(arrays)[:4])
-        self.recorded = arrays
+        arrays = [self._open(*named) for named in shapes.items()]
+        self.position, self.energy, self.kinetic, self.status = arrays[:4]
+        self.recorded = dict(zip(tuple(shapes)[4:], arrays[4:], strict=True))
         if self.saved and not self.position[:, : self.saved.done].any((2, 3)).all():
             raise self._lost("position", "frames with every bead at the origin")
 

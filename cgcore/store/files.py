@@ -9,7 +9,7 @@ import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def replacing(path: Path):
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         for other in (p for p in path.parent.iterdir() if p.name.startswith(f".{path.name}.") and p.suffix == ".part"):
-            with open(other, "rb") as file:
+            with suppress(FileNotFoundError), open(other, "rb") as file:  # its process may just have ended
                 if lock(file):
                     other.unlink()
         with naming(path), open(part, "wb") as file:

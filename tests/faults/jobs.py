@@ -55,7 +55,7 @@ def reference(folder: Path):
 
     begun(folder)
     wanted = protocol.protocol("gly2", every_ps=0.2, equilibration_ps=0.2, replicas=2)
-    run.simulate(wanted, 0.008, folder / "reference", progress=False, jobs=2)
+    run.simulate(wanted, 0.02, folder / "reference", progress=False, jobs=2)
 
 
 PARAMETERS = 'size: int = 1\nout_dir: str = "runs/scratch"\n'
