@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -20,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcore.errors import CgcoreError
-from cgcore.store import StoreError, read_json, read_npz, replacing, write_json, write_npz
+from cgcore.store import StoreError, read_json, read_npz, read_toml, replacing, write_json, write_npz
 from cgcore.store.files import SLIP, digest
 from cgcore.store.runs import device, git_state, versions
 
@@ -295,7 +294,7 @@ def _matches(about: dict, query: dict) -> bool:
 
 @lru_cache
 def _read(path: Path, changed: float) -> dict:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    return read_toml(path)
 
 
 def _labels(path: Path) -> dict:

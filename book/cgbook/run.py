@@ -19,7 +19,7 @@ from cgcore.store import StoreError, read_json, replacing
 from cgcore.store.bundled import SUMS, checksum, data_roots
 from cgcore.store.files import digest, held
 from cgcore.store.kernels import ROOMS, version
-from cgcore.store.runs import git_state, versions
+from cgcore.store.runs import CONFIG, git_state, versions
 
 EXECUTED, FAILED = "executed.ipynb", "failed.ipynb"
 NOTEBOOKS = "notebooks"
@@ -133,13 +133,13 @@ def duration(seconds: float) -> str:
 
 
 def _read_by(config: dict) -> str | None:
-    """A hash of all that a configuration names: bundled sets by their checksums, maps, and files and folders as they are."""
+    """A hash of all that a configuration names: bundled sets by their checksums, maps, files, folders of `cgcore reference`."""
     found = []
     for name in sorted(set(_words(config))):
         places = [Path(name), *(root / name / SUMS for root in data_roots())]
         places += [path for path in map_files.bundled() if path.name == f"{name}.toml"]
         for place in places:
-            files = sorted(place.rglob("*")) if os.path.isdir(place) else [place]
+            files = sorted(place.glob("*")) if os.path.isfile(place / CONFIG) else [place]
             found += [[name, path.name, checksum(path)] for path in files if os.path.isfile(path)]
     return digest(json.dumps(found).encode()) if found else None
 

@@ -1,15 +1,15 @@
 """Which systems there are, and the numbers of their simulations: those of recipes/protocols.toml."""
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from ..config import SEED, Checked, ConfigError, check_range, check_type, did_you_mean, number, word
+from ..store import read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
-TABLES = tomllib.loads((RECIPES / "protocols.toml").read_text(encoding="utf-8"))
+TABLES = read_toml(RECIPES / "protocols.toml")
 ENGINES = ("openmm", "gromacs")
 SOLVENTS = ("none", "obc2", "tip3p")
 CONSTRAINTS = ("none", "h-bonds")

@@ -51,6 +51,8 @@ class Record:
     def __init__(self, folder: Run, beads: int, config: MDConfig, bias: Bias | None = None):
         self.folder, self.config = folder, config
         self.saved = self._load()
+        for part in folder.folder.glob("*.part"):  # of a process that was killed; this one holds the folder
+            part.unlink()
         of_a_frame = {"position": (beads, 3), "energy": (), "kinetic": (), "status": ()}
         of_a_frame |= bias.recorded if bias else {}
         shapes = {name: (config.replicas, config.n_frames, *shape) for name, shape in of_a_frame.items()}

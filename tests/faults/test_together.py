@@ -106,7 +106,9 @@ def test_what_a_run_reads_is_part_of_its_name(tmp_path, monkeypatch):
     """A folder or a file that a parameter names, as well as a map of the package."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
     (tmp_path / "mine" / "replica_00.trr").write_bytes(b"frames")
+    (tmp_path / "core").mkdir()  # no folder of a reference, such as a run's results
 
     def name(**given):
         template = ROOT / "notebooks" / "amino_acids.ipynb"
