@@ -11,52 +11,26 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-import conftest  # noqa: E402, F401  the precision of the tests
 import jobs  # noqa: E402
-import test_metadynamics  # noqa: E402, F401  loaded once, before every run is forked from here
-import test_simulate  # noqa: E402, F401
-import test_train  # noqa: E402, F401
 
 HOW = {"kill -9 group": ("group", signal.SIGKILL), "kill -9 parent": ("parent", signal.SIGKILL)}
 HOW |= {"SIGTERM group": ("group", signal.SIGTERM), "SIGINT group": ("group", signal.SIGINT)}
 
 
-def forked(kind: str, folder: Path) -> int:
-    """The number of a process in a session of its own that works in a folder."""
-    if pid := os.fork():
-        return pid
-    os.setsid()
-    with open(folder / "words.txt", "a") as words:
-        os.dup2(words.fileno(), 1)
-        os.dup2(words.fileno(), 2)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    status = 1
+def ends(process: subprocess.Popen, seconds: float | None = None) -> bool:
+    """Whether a process ends within so many seconds."""
     try:
-        jobs.WORK[kind](folder)
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(status)
-
-
-def wait(pid: int, seconds: float) -> int | None:
-    """The exit status of a process that ends within so many seconds, else None."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    return None
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def main():
@@ -67,32 +41,29 @@ def main():
     given = parser.parse_args()
     draw, root = random.Random(given.seed), Path(tempfile.mkdtemp(prefix="faults_"))
     print(f"seed {given.seed}, below {root}", flush=True)
-    os.environ |= {jobs.OFTEN: "0.05", "JAX_COMPILATION_CACHE_DIR": str(root / "programs")}
+    os.environ |= {"JAX_COMPILATION_CACHE_DIR": str(root / "programs")}
     os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     whole, lasts, table, done = {}, {}, {}, 0
     for kind in given.kinds:
         for _ in range(2):  # the second time with programs that were compiled before
             shutil.rmtree(root / kind, ignore_errors=True)
-            (root / kind).mkdir(parents=True)
-            clock = time.monotonic()
-            if wait(forked(kind, root / kind), 3600) != 0:
+            process, clock = jobs.started(kind, root / kind), time.monotonic()
+            if process.wait():
                 sys.exit(f"{kind}: the unbroken run failed:\n{(root / kind / 'words.txt').read_text()}")
             lasts[kind] = time.monotonic() - clock
+        print(f"{kind}: {lasts[kind]:.1f} s unbroken", flush=True)
         whole[kind] = jobs.left(kind, root / kind)
     while done < given.moments:
         for kind in given.kinds:
             folder = root / f"{kind}_{done}"
-            folder.mkdir()
             tried = []
-            for _ in range(draw.choice([1, 1, 2, 3])):
+            for _ in range(draw.choice([1, 2, 3])):
                 how = draw.choice(list(HOW))
-                pid = forked(kind, folder)
-                if wait(pid, draw.uniform(0.0, lasts[kind])) is None:
-                    group, number = HOW[how]
-                    (os.killpg if group == "group" else os.kill)(pid, number)
-                    os.waitpid(pid, 0)
+                process = jobs.started(kind, folder)
+                if not ends(process, draw.uniform(0.0, lasts[kind])):
+                    jobs.end(process, *HOW[how])
                     tried.append(how)
-            ended = wait(forked(kind, folder), 3600) == 0
+            ended = jobs.started(kind, folder).wait() == 0
             same = ended and jobs.left(kind, folder) == whole[kind]
             for how in tried:
                 counts = table.setdefault((kind, how), [0, 0, 0])
