@@ -2,10 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from threading import Event
 
@@ -18,7 +14,7 @@ from openmm import unit
 
 from cgcore import io, mapping, store
 from cgcore.config import ConfigError
-from cgcore.reference import engine_openmm, errors, output, system
+from cgcore.reference import engine_openmm, errors, system
 from cgcore.reference.build import CONFORMATIONS, HEXANE_TOP, Structure, hexane, peptide, place
 from cgcore.reference.engine_openmm import degrees_of_freedom, platform, produce
 from cgcore.reference.protocol import SYSTEMS, protocol
@@ -213,29 +209,6 @@ def test_a_stopped_run_goes_on_and_a_longer_one_adds(tmp_path, monkeypatch):
     assert whole.startswith(first) and len(whole) * 3 == len(first) * 8
     log = np.loadtxt(tmp_path / "replica_00.csv", delimiter=",", skiprows=1)
     assert_allclose(log[:, 0], 0.2 * np.arange(1, 9))
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_the_run_that_started_them(tmp_path, how):
-    command = ["reference", "gly2", "--length-ns", "10", "--replicas", "2", "--jobs", "2", "--every-ps", "0.2"]
-    code = f"from cgcore.cli import app; app({[*command, '--out', str(tmp_path / 'run')]!r})"
-    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
-    states = [tmp_path / "run" / f"replica_{k:02d}.xml" for k in range(2)]
-    wait_for(lambda: all(state.is_file() for state in states))
-    run.send_signal(how)
-    run.wait()
-    wait_for(lambda: subprocess.run(["pgrep", "--session", str(run.pid)], capture_output=True).returncode)
-    frames = [output.Recorder(tmp_path / "run", k, 19).frames for k in range(2)]
-    kept = [(tmp_path / "run" / f"replica_{k:02d}.trr") for k in range(2)]
-    for path, count in zip(kept, frames, strict=True):
-        assert count >= 1 and len(io.index_trr(path)) - 1 == count
-
-
-def wait_for(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
 
 
 def test_replicas_differ_and_seeds_repeat(tmp_path):

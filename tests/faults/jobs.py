@@ -4,6 +4,7 @@ A kind has `work`, which runs or goes on, and `left`, what a finished folder hol
 """
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ BEGUN = "begun"
 
 
 def begun(folder: Path):
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / BEGUN).touch()
 
 
@@ -50,12 +52,12 @@ def walk(folder: Path):
     t.biased_run(folder, md=t.toys.config(n_frames=300))
 
 
-def reference(folder: Path):
+def reference(folder: Path, jobs: int = 2):
     from cgcore.reference import protocol, run
 
     begun(folder)
     wanted = protocol.protocol("gly2", every_ps=0.2, equilibration_ps=0.2, replicas=2)
-    run.simulate(wanted, 0.02, folder / "reference", progress=False, jobs=2)
+    run.simulate(wanted, 0.02, folder / "reference", progress=False, jobs=jobs)
 
 
 PARAMETERS = 'size: int = 1\nout_dir: str = "runs/scratch"\n'
@@ -87,47 +89,47 @@ if os.environ.get(OFTEN):  # workers of a pool load this module as well
 
     engine_openmm.CHECKPOINT_S = float(os.environ[OFTEN])
 
-WORK = {work.__name__: work for work in (training, simulation, walk, reference, sweep)}
-LEFT = {
-    "training": "fit/*/params.npz",
-    "simulation": "md/*/*.npy",
-    "walk": "md/*/*.npy",
-    "sweep": "runs/sweeps/*/summary.csv",
-    "reference": "reference/*.trr",
-}
+
+def chain(folder: Path):
+    """Three kinds in one process, which loads what they need but once."""
+    for work in (training, simulation, walk):
+        work(folder / work.__name__)
+
+
+KINDS = {work.__name__: work for work in (training, simulation, walk, reference, sweep)}
+WORK = KINDS | {"chain": chain}
 
 
 def left(kind: str, folder: Path) -> dict[str, str]:
-    """Hashes of what a finished run left that two equal ones share, times excepted."""
+    """What a finished run left that two equal ones share to the last bit, times excepted."""
     from cgcore.reference import sets
     from cgcore.store import load_tree
 
-    found = {}
-    for path in sorted(folder.glob(LEFT[kind])):
-        content = path.read_bytes()
-        if kind == "training":
-            tree = load_tree(path)
-            content = str((tree["best"], tree["losses"][:, :2])).encode()
-        if kind == "sweep":
-            content = "\n".join(
-                line.split(",", 3)[-1].split(",", 1)[-1] for line in content.decode().splitlines()
-            ).encode()
-        found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    if kind == "chain":
+        return {part: str(left(part, folder / part)) for part in ("training", "simulation", "walk")}
+    if kind == "training":
+        (path,) = folder.glob("fit/*/params.npz")
+        kept = load_tree(path)
+        return {"params": str(kept["best"]), "losses": str(kept["losses"][:, :2].tolist())}
+    if kind == "sweep":
+        rows = json.loads(next(folder.glob("runs/sweeps/*/summary.json")).read_text())
+        return {str(row["size"]): str(row["square"]) for row in rows}
     if kind == "reference":  # a resumed one draws other noise: that it is whole is what is promised
         _, frames = sets.load(folder / "reference")
-        found = {"frames": str(frames.n_frames), "spread": str(float(frames.position.std()) > 0)}
-    return found
+        return {"frames": str(frames.n_frames)}
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("md/*/*.npy"))}
 
 
 def started(kind: str, folder: Path, often: float = 0.05) -> subprocess.Popen:
     """A process of its own that works, and keeps what it has so often, s; returns when it has begun to."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BEGUN).unlink(missing_ok=True)
+    for mark in folder.rglob(BEGUN):
+        mark.unlink()
     with open(folder / "words.txt", "ab") as words:
         streams = {"stdin": subprocess.DEVNULL, "stdout": words, "stderr": words, "start_new_session": True}
         streams["env"] = os.environ | {OFTEN: str(often)}
         process = subprocess.Popen([sys.executable, __file__, kind, str(folder)], **streams)
-    while not (folder / BEGUN).is_file():
+    while not list(folder.rglob(BEGUN)):
         if process.poll() is not None:
             raise RuntimeError(f"{kind} did not begin:\n{(folder / 'words.txt').read_text()}")
         time.sleep(0.02)
@@ -143,7 +145,8 @@ def end(process: subprocess.Popen, how: str, number: int = signal.SIGKILL) -> in
 
 if __name__ == "__main__":
     sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
-    import conftest  # noqa: F401  the precision of the tests
+    if sys.argv[1] not in ("reference", "sweep"):
+        import conftest  # noqa: F401  the precision of the tests
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     WORK[sys.argv[1]](Path(sys.argv[2]))

@@ -23,6 +23,8 @@ import jobs  # noqa: E402
 HOW = {"kill -9 group": ("group", signal.SIGKILL), "kill -9 parent": ("parent", signal.SIGKILL)}
 HOW |= {"SIGTERM group": ("group", signal.SIGTERM), "SIGINT group": ("group", signal.SIGINT)}
 
+WORKER = "kill -9 worker"
+
 
 def ends(process: subprocess.Popen, seconds: float | None = None) -> bool:
     """Whether a process ends within so many seconds."""
@@ -33,10 +35,21 @@ def ends(process: subprocess.Popen, seconds: float | None = None) -> bool:
     return True
 
 
+def end(process: subprocess.Popen, how: str):
+    """End a process, its group, or one of those it started."""
+    if how == WORKER:
+        found = subprocess.run(["pgrep", "--parent", str(process.pid)], capture_output=True, text=True).stdout.split()
+        for worker in found[-1:]:
+            os.kill(int(worker), signal.SIGKILL)
+        process.wait()
+    else:
+        jobs.end(process, *HOW[how])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--moments", type=int, default=200)
-    parser.add_argument("--kinds", nargs="*", default=list(jobs.WORK), choices=list(jobs.WORK))
+    parser.add_argument("--kinds", nargs="*", default=list(jobs.KINDS), choices=list(jobs.KINDS))
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
     draw, root = random.Random(given.seed), Path(tempfile.mkdtemp(prefix="faults_"))
@@ -58,10 +71,10 @@ def main():
             folder = root / f"{kind}_{done}"
             tried = []
             for _ in range(draw.choice([1, 2, 3])):
-                how = draw.choice(list(HOW))
+                how = draw.choice([*HOW, WORKER] if kind in ("reference", "sweep") else list(HOW))
                 process = jobs.started(kind, folder)
                 if not ends(process, draw.uniform(0.0, lasts[kind])):
-                    jobs.end(process, *HOW[how])
+                    end(process, how)
                     tried.append(how)
             ended = jobs.started(kind, folder).wait() == 0
             same = ended and jobs.left(kind, folder) == whole[kind]

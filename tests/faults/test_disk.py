@@ -31,7 +31,7 @@ def full_at(monkeypatch, call: int):
     monkeypatch.setattr(os, "fsync", full)
 
 
-@pytest.mark.parametrize("call", [1, 2, 5])
+@pytest.mark.parametrize("call", [1, 5])
 def test_a_training_on_a_disk_that_fills(call, tmp_path, monkeypatch):
     split = test_train.Split(test_train.frames(64, 1), 0, test_train.frames(21, 2), (0,))
     with monkeypatch.context() as patch, pytest.raises(OSError) as error:

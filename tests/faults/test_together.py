@@ -12,7 +12,6 @@ import jobs
 import nbformat
 import numpy as np
 import pytest
-import test_simulate
 
 from cgbook import run as runner
 from cgbook.parameters import check_parameters
@@ -142,12 +141,3 @@ def test_the_snakefile_quotes_what_it_puts_into_a_shell():
     command = re.search(r'"(cgcore sweep .*)"', (ROOT / "notebooks" / "sweeps" / "Snakefile").read_text())[1]
     specs = {name: spec for _, name, spec, _ in Formatter().parse(command) if name}
     assert specs == {"NOTEBOOK": "q", "GRID": "q", "OUT": "q", "params.index": ""}
-
-
-def test_a_simulation_with_one_array_of_a_dead_replica_still_counts_it(tmp_path):
-    """What failed stays failed when a run is read back."""
-    x = test_simulate.starts(3)
-    x[1, 2] += 5.0
-    first = test_simulate.short(tmp_path, x)
-    again = test_simulate.short(tmp_path, x)
-    assert first[0].n_failed == again[0].n_failed == 1 and again[1]["n_frames_excluded"] == 10
