@@ -62,8 +62,6 @@ def sweep(
         sweeps = _book("sweep")
         if dry_run:
             return typer.echo(sweeps.status_table(sweeps.plan(notebook, grid, out)))
-        # A scheduler's SIGTERM ends a sweep as Ctrl-C does: with its processes.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         if index is not None:
             return typer.echo(f"Done: {sweeps.run_row(notebook, grid, out, index)}")
         return sweeps.sweep(notebook, grid, out, jobs=jobs)
@@ -136,8 +134,6 @@ def reference(
             chirality=chirality,
             constraints=constraints,
         )
-        # A scheduler's SIGTERM ends a run as Ctrl-C does, with a checkpoint.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         folder = out or Path("reference") / f"{system}_{wanted.solvent}"
         return simulate(wanted, length_ns, folder, device=device, jobs=jobs)
 
@@ -285,11 +281,15 @@ def _book(module: str):
 
 
 def _run(function):
-    """Call, and turn the errors that explain themselves into one message and exit status 1."""
-    from cgcore.errors import CgcoreError
+    """Call, and turn the errors that need no traceback into one message and exit status 1, 130 for an interrupt."""
+    from cgcore.errors import explained
 
+    # A scheduler's SIGTERM ends a command as Ctrl-C does: with its processes, and a checkpoint where there is one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return function()
-    except (CgcoreError, FileNotFoundError) as error:
-        typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from error
+    except (Exception, KeyboardInterrupt) as error:
+        if (words := explained(error)) is None:
+            raise
+        typer.secho(f"Error: {words}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(130 if isinstance(error, KeyboardInterrupt) else 1) from error

@@ -20,7 +20,7 @@ from . import force_maps, mapping, steps, train, train_splines
 from .analysis import constrained, force_errors
 from .analysis.blocks import Estimate, row
 from .analysis.constrained import ConstrainedForce
-from .config import ConfigError, SplineConfig, positive
+from .config import Checked, ConfigError, SplineConfig, number
 from .data import frames_hash, subsample
 from .potentials import saved, splines
 from .potentials.terms import terms
@@ -37,15 +37,15 @@ FEWEST = 4 * constrained.BLOCKS
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanForceConfig:
+class MeanForceConfig(Checked):
     """At how many held-out frames the beads of a map are held, and how the atoms under them are sampled."""
 
     map: str
-    frames: int = 4
+    frames: int = number(4, least=1)
     sampling: ConstrainedConfig = field(default_factory=ConstrainedConfig)
 
     def __post_init__(self):
-        positive(self, "frames")
+        super().__post_init__()
         if (n := self.sampling.samples) < FEWEST:
             step_ps = self.sampling.dt_ps * self.sampling.steps_per_sample
             raise ConfigError(

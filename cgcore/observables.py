@@ -16,7 +16,7 @@ from .analysis.time_steps import heating
 from .config import RunConfig
 from .doctor.molecule import kinds as molecule_kinds
 from .doctor.vibrations import fastest
-from .frames import Ensemble
+from .frames import Ensemble, Status
 from .potentials import barrier
 from .simulate import SimulationError
 from .unsampled import unsampled_ranges
@@ -31,18 +31,23 @@ STRIDE, BLOCKS = 10, 10
 """Of the reference's frames by which the time step is predicted."""
 EVERY = 8
 """Every so many of the training frames are enough for a model's mean torque, which has no noise."""
+CAUSES = {f"n_{bit.name.lower()}" for bit in Status}
 ALPHA_PSI = tuple(np.radians([-100.0, 50.0]))
 """The side of psi where alpha is."""
 
 
+def _with_frames(simulated, skip_ps: float = 0.0):
+    """The ensemble of a simulation. Raises SimulationError where all replicas had failed by skip_ps."""
+    run = simulated.ensemble
+    if not run.valid[:, np.asarray(run.time) > skip_ps].any():
+        causes = {name: n for name, n in simulated.table.items() if name in CAUSES and n}
+        raise SimulationError(f"all {len(run.status)} replicas failed by {skip_ps:g} ps, no frame is left: {causes}")
+    return run
+
+
 def of_backbone(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]:
     """The Ramachandran surface beside the reference's (`analysis.ramachandran`)."""
-    run = simulated.ensemble
-    if not run.valid.any():
-        causes = {
-            name: n for name, n in simulated.table.items() if name.startswith("n_") and n and "frames" not in name
-        }
-        raise SimulationError(f"all {len(run.status)} replicas failed in their first frame, nothing is left: {causes}")
+    run = _with_frames(simulated)
     dihedrals = reference.beads.dihedrals
     phi, psi, _ = backbone(reference.frames, **dihedrals)
     table, curves = ramachandran(
@@ -56,8 +61,8 @@ def of_backbone(config: RunConfig, reference, simulated) -> tuple[dict, dict, di
 
 def of_liquid(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]:
     """Structure and motion beside the reference's (`analysis.liquid`), and the part of each curve in its band."""
-    run, box = simulated.ensemble, np.asarray(reference.split.train.box)
-    skip_ps = SKIPPED * config.md.length_ps
+    skip_ps, box = SKIPPED * config.md.length_ps, np.asarray(reference.split.train.box)
+    run = _with_frames(simulated, skip_ps)
     table, curves = liquid(run, reference.frames, reference.beads, box, skip_ps=skip_ps)
     names = [name for name in curves if f"reference_{name}_sd" in curves]
     table |= {f"{name}_in_band": _in_band(name, curves) for name in names}

@@ -42,7 +42,7 @@ def panel(ax, molecule: dict, beads: dict):
     for i, z in _by_depth(x):
         _ball(ax, x[i], beads["radius"], beads["colours"][i], z=40 + z, alpha=0.5 if len(atoms) else 1.0)
         name = ax.text(*x[i, :2], beads["names"][i], ha="center", va="center", fontsize=11, weight="bold", zorder=80)
-        name.set(color="#10202e", path_effects=halo)
+        name.set(color="#10202e", path_effects=halo, parse_math=False)
     ax.set_axis_off()
     _fit(ax, np.vstack([atoms, x])[:, :2], 1.2 * beads["radius"])
 

@@ -5,9 +5,9 @@ profile the frames, the training, and replicas and length of each protocol; a ta
 (`size`) take instead.
 """
 
-import tomllib
 from dataclasses import replace
 
+from . import map_files
 from .config import (
     FORCE_MAPS,
     FRAME_PS,
@@ -17,11 +17,14 @@ from .config import (
     NequIPConfig,
     RunConfig,
     SplineConfig,
+    check_range,
     check_type,
     check_word,
     did_you_mean,
     from_dict,
+    whole_frames,
 )
+from .store import read_toml
 from .store.bundled import profile_file, profile_roots
 
 POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
@@ -41,7 +44,7 @@ def systems() -> list[str]:
 
 def system_table(system: str) -> dict:
     """The profile file of a system."""
-    return tomllib.loads(profile_file(system).read_text(encoding="utf-8"))
+    return read_toml(profile_file(system))
 
 
 def configure(
@@ -88,6 +91,8 @@ def configure(
     data |= {"map": data["map"] if map is None else map}
     check_word("map", data["map"], known["maps"])
     of_map = known["maps"][data["map"]]
+    check_word("residue", data["residue"], known.get("references", [known["data"]["residue"]]))
+    _check_map(data["map"], typing, data["residue"])
     check_word("profile", profile, known["profiles"])
     check_word("force_map", force_map, FORCE_MAPS)
     check_word("potential", potential, POTENTIALS)
@@ -102,7 +107,9 @@ def configure(
     data["reference"] = _reference(known, data, reference)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
     network = dict(nu=nu, layers=layers, cutoff_nm=cutoff_nm, symmetry=symmetry, bond_types=bond_types)
-    raw = dict(system=system, protocol=protocol, data=data, prior=_priors(prior, potential, numbers.get("prior", "repulsion")))
+    raw = dict(
+        system=system, protocol=protocol, data=data, prior=_priors(prior, potential, numbers.get("prior", "repulsion"))
+    )
     raw |= dict(train=None if potential == "spline" else train)
     raw["md"] = _dynamics(protocol, of_map, numbers[protocol], replicas, length_ps, seed)
     settings = from_dict(POTENTIALS[potential], _settings(potential, of_map, **network))
@@ -116,8 +123,16 @@ def _refuse_old(unknown: dict, given: dict):
         known = [n for n in configure.__kwdefaults__ if n != "unknown"]
         raise ConfigError(f"unknown parameter {name!r}; known are {sorted(known)}{did_you_mean(name, known)}")
     for name, value in given.items():
-        if value in (words := NEW_WORDS[name]):
+        if isinstance(value, str) and value in (words := NEW_WORDS[name]):
             raise ConfigError(f"{name}: {value!r} is called {words[value]!r} now")
+
+
+def _check_map(name: str, typing: str, residue: str):
+    """Raise ConfigError for a typing or a residue that a map of the package has not."""
+    table = next(map_files.read(path) for path in map_files.bundled() if path.name == f"{name}.toml")
+    check_word(f"typing of map {name}", typing, table["typings"])
+    if "residues" in table:
+        check_word(f"residue of map {name}", residue, map_files.residues(table))
 
 
 def _numbers(profile: dict, size: str | None) -> dict:
@@ -135,7 +150,6 @@ def _reference(known: dict, data: dict, reference: str | None) -> str:
     if reference is not None:
         return reference
     if "references" in known:
-        check_word("residue", data["residue"], known["references"])
         return known["references"][data["residue"]]
     return data["reference"]
 
@@ -161,6 +175,8 @@ def _settings(potential: str, of_map: dict, *, nu, layers, cutoff_nm, symmetry, 
             if value != usual:
                 raise ConfigError(f"{name} is a setting of networks, not of splines; got {value}")
         return {}
+    check_type("nu", nu, int)
+    check_range("nu", nu, least=1, most=3)
     common = dict(cutoff_nm=of_map["cutoff_nm"] if cutoff_nm is None else cutoff_nm, symmetry=symmetry)
     common |= {} if layers is None else dict(layers=layers)
     return common | (dict(correlation=nu, bond_types=bond_types) if potential == "mace" else {})
@@ -169,13 +185,10 @@ def _settings(potential: str, of_map: dict, *, nu, layers, cutoff_nm, symmetry, 
 def _dynamics(protocol: str, of_map: dict, numbers: dict, replicas, length_ps, seed: int) -> dict:
     """Steps of 2 fs as in the paper unless the map says less, and of 1 fs for an inversion; a frame each FRAME_PS."""
     length_ps = numbers["length_ps"] if length_ps is None else length_ps
-    check_type("length_ps", length_ps, float)
-    if not FRAME_PS <= length_ps < float("inf"):
-        raise ConfigError(f"length_ps: want at least one frame of {FRAME_PS} ps, got {length_ps}")
     dt_ps = 0.001 if protocol == "inversion" else of_map.get("dt_ps", 0.002)
     return dict(
         replicas=numbers["replicas"] if replicas is None else replicas,
-        n_frames=round(length_ps / FRAME_PS),
+        n_frames=whole_frames("length_ps", length_ps, FRAME_PS),
         steps_per_frame=round(FRAME_PS / dt_ps),
         dt_ps=dt_ps,
         ensemble="nve" if protocol == "nve" else "nvt",

@@ -108,7 +108,9 @@ def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
             config.potential, beads.species, split.train, liquid=reference.liquid, **_bonds(config, beads)
         )
         trained = module.build(model)
-        report = train.fit(trained, split, config.train, out_dir)
+        runs = len(simulate.STEPS_FS) if config.protocol == "nve" else 1
+        room = runs * simulate.disk_bytes(config.md, len(beads.beads))
+        report = train.fit(trained, split, config.train, out_dir, room=room)
     write_npz(report.run.path("held_out.npz"), errors=report.held_out, time=np.asarray(split.valid.time))
     potential, params, table = _with_priors(config, reference, trained, report.params)
     return Fitted(potential, params, report, report.run, table)

@@ -26,7 +26,7 @@ from .config import TrainConfig
 from .data import DataError, Split, frames_hash, subsample
 from .frames import Frames, Status
 from .potentials.base import Potential, differing, force
-from .store import Run, load_tree, open_run, save_tree
+from .store import Run, load_tree, open_run, require_room, save_tree
 from .trainer import Compiled, box_of, compile_updates, optimizer
 
 CHECKPOINT, PARAMS = "checkpoint.npz", "params.npz"
@@ -91,6 +91,7 @@ def fit(
     *,
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
     progress: bool = True,
+    room: float = 0.0,
 ) -> Fit:
     """Train on split.train, keep the parameters of the lowest loss on split.valid.
 
@@ -98,12 +99,13 @@ def fit(
     after every epoch, and within one every `checkpoint_minutes`. Batches are drawn from config.seed and the number of the
     epoch: a killed run goes on where it stopped and gives the same history, to the last bit. A finished run is read back.
     A periodic potential sees the frames in their box, any other without one. Of several devices each takes an equal part
-    of every batch.
+    of every batch. room: bytes that the disk must have for what comes after, asked for before any training.
 
     Raises:
         DataError: frames without forces, fewer than a batch, a batch that the devices cannot share, or of which the
             potential cannot give the energy (neighbours that overflow).
-        TrainingError: a checkpoint of another model; a loss that is not finite, where the checkpoint of the last finished
+        StoreError: a disk without room, or a damaged file.
+        TrainingError: a checkpoint of another model or with parameters that are not finite; a loss that is not finite, where the checkpoint of the last finished
             epoch stays.
     """
     _check(potential, split, config)
@@ -117,8 +119,10 @@ def fit(
     updates = split.train.n_frames // config.batch_size
     tx = optimizer(config, updates * config.epochs)
     with run.held():
+        finished = run.done
         state = _resume(run, potential, tx, config)
         if len(state["losses"]) < config.epochs:
+            require_room(run.folder, room)
             state = _train(potential, split, state, tx, config, run, checkpoint_minutes, progress)
         elif progress:
             tqdm.write(f"{run.folder}: done")
@@ -133,7 +137,7 @@ def fit(
             held_out=force_errors.by_frame(predict(potential, params, split.valid), split.valid),
             memory_GB=tuple(state["memory_GB"].tolist()),
         )
-        if not run.done:
+        if not finished or not run.path(PARAMS).is_file():
             # Once finished, a run keeps its best parameters and its history, and no second copy of either.
             save_tree(run.path(PARAMS), {key: state[key] for key in ("best", "losses", "memory_GB")})
             run.finish(found.table(), found.wall_s)
@@ -297,16 +301,19 @@ def _resume(run: Run, potential: Potential, tx, config: TrainConfig) -> dict:
     and spent_s: of an epoch that is not; memory_GB (2,).
     """
     params = potential.init(jax.random.key(config.seed))
-    if run.done:
-        kept = load_tree(run.path(PARAMS))
-        _check_shapes(run.path(PARAMS), params, kept["best"])
-        return kept
     opt_state = tx.init(params)
+    if run.path(PARAMS).is_file():
+        kept = load_tree(run.path(PARAMS), "best", "losses", "memory_GB")
+        _check_kept(run.path(PARAMS), params, kept["best"], kept["losses"], range(config.epochs, config.epochs + 1))
+        return kept
     if not run.path(CHECKPOINT).is_file():
         state = {"params": params, "best": params, "opt_state": opt_state, "losses": np.zeros((0, 3))}
         return state | {"batch_losses": np.zeros(0), "spent_s": np.zeros(()), "memory_GB": np.full(2, np.nan)}
-    saved = load_tree(run.path(CHECKPOINT))
-    _check_shapes(run.path(CHECKPOINT), (params, jax.tree.leaves(opt_state)), (saved["params"], saved["opt_state"]))
+    saved = load_tree(
+        run.path(CHECKPOINT), "params", "best", "opt_state", "losses", "batch_losses", "spent_s", "memory_GB"
+    )
+    wanted, found = ((params, params, jax.tree.leaves(opt_state)), (saved[k] for k in ("params", "best", "opt_state")))
+    _check_kept(run.path(CHECKPOINT), wanted, tuple(found), saved["losses"], range(config.epochs + 1))
     leaves = [jnp.asarray(leaf) for leaf in saved["opt_state"]]
     return saved | {
         "params": jax.tree.map(jnp.asarray, saved["params"]),
@@ -314,9 +321,16 @@ def _resume(run: Run, potential: Potential, tx, config: TrainConfig) -> dict:
     }
 
 
-def _check_shapes(path, wanted, found):
+def _check_kept(path, wanted, found, losses: np.ndarray, epochs: range):
+    """Raise TrainingError for what was kept of another model, or is not finite, or has no history that fits."""
     if wrong := differing(wanted, found):
         raise TrainingError(f"{path} is of another model: {wrong} (parameter, wanted, found)")
+    whole = losses.ndim == 2 and losses.shape[1] == 3 and len(losses) in epochs
+    if not whole or not all(np.isfinite(leaf).all() for leaf in (*jax.tree.leaves(found), losses)):
+        raise TrainingError(
+            f"{path}: want finite parameters and losses of {epochs.stop - 1} epochs at most, found others; damaged or "
+            "edited. Remove it to train anew"
+        )
 
 
 def _save(run: Run, state: dict):

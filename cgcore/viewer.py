@@ -9,6 +9,7 @@ import base64
 import html
 import json
 import os
+import re
 import string
 import uuid
 from importlib import resources
@@ -209,7 +210,8 @@ def _page(molecule: dict, beads: dict, alt: str, caption: str, frame_ps: float |
     from IPython.display import HTML
 
     png = base64.b64encode(poster(molecule, beads)).decode()
-    scene = json.dumps({"molecule": molecule, "beads": beads, "framePs": frame_ps}).replace("</", "<\\/")
+    # Inside a script only `<` can begin what ends it, a comment or another script.
+    scene = json.dumps({"molecule": molecule, "beads": beads, "framePs": frame_ps}).replace("<", "\\u003c")
     template = resources.files("cgcore").joinpath("viewer.html").read_text(encoding="utf-8")
     marks = {
         "@id@": f"molview-{uuid.uuid4().hex[:10]}",
@@ -219,9 +221,8 @@ def _page(molecule: dict, beads: dict, alt: str, caption: str, frame_ps: float |
         "@png@": png,
         "@scene@": scene,
     }
-    for mark, text in marks.items():
-        template = template.replace(mark, text)
-    return HTML(template)
+    # In one pass, so that a mark within what is put in stays as it is.
+    return HTML(re.sub("|".join(marks), lambda mark: marks[mark[0]], template))
 
 
 def _swatch(name: str, colour: str) -> str:

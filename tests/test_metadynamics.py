@@ -192,7 +192,7 @@ CORE = ("C_ace", "N", "CA", "C", "N_nme")
         (lambda: dihedral(CHI, CORE), MetadynamicsError, "variable 'chi': no bead 'CB'; the map has"),
         (lambda: MetadynamicsConfig(beads=("N", "CA", "C")), ConfigError, "four different beads of a dihedral"),
         (lambda: MetadynamicsConfig(beads=("N", "N", "CA", "C")), ConfigError, "want four different beads"),
-        (lambda: MetadynamicsConfig(beads="NABC"), ConfigError, "beads of a dihedral, got 'NABC'"),
+        (lambda: MetadynamicsConfig(beads="NABC"), ConfigError, "beads: want tuple, got 'NABC'"),
         (lambda: MetadynamicsConfig(width=0.0), ConfigError, "width"),
         (lambda: MetadynamicsConfig(bias_factor=1.0), ConfigError, "want more than 1"),
         (lambda: well_tempered(toys.X, MetadynamicsConfig(pace=500), MDConfig(steps_per_frame=300)), MetadynamicsError, "a hill every 500 steps, but frames of 300"),

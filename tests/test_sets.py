@@ -117,5 +117,5 @@ def test_unknown_sets_are_named_with_those_there_are(tmp_path):
     with pytest.raises(ConfigError, match=r"no reference set 'hexan'; there are .*did you mean 'hexane'"):
         sets.load("hexan")
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ConfigError, match="without frames yet"):
+    with pytest.raises(ConfigError, match="is not finished; let it run"):
         sets.load(tmp_path)

@@ -4,15 +4,15 @@ import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgbook.parameters import check_parameters
 from cgbook.publish import publish
 from cgbook.run import duration, run_notebook, run_record
-from cgcore.config import from_dict
+from cgcore.config import Checked, ConfigError, from_dict
 from cgcore.errors import CgcoreError
+from cgcore.store import read_toml
 
 
 class BuildFailed(CgcoreError, RuntimeError):
@@ -20,7 +20,7 @@ class BuildFailed(CgcoreError, RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BookRun:
+class BookRun(Checked):
     """One run of `book/runs.toml`: a template of `notebooks/`, its parameters and the page made of it."""
 
     template: str
@@ -76,8 +76,12 @@ def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("
 
 def book_runs(root: Path) -> list[BookRun]:
     """The runs that `book/runs.toml` lists, in their order."""
-    with open(Path(root) / "book" / "runs.toml", "rb") as file:
-        return [from_dict(BookRun, raw) for raw in tomllib.load(file)["run"]]
+    path = Path(root) / "book" / "runs.toml"
+    try:
+        runs = [from_dict(BookRun, raw) for raw in read_toml(path, "run")["run"]]
+    except (ConfigError, TypeError) as error:  # TypeError: a key that is missing, or no list of tables
+        raise ConfigError(f"{path}: want tables [[run]] with template, page and title: {error}") from error
+    return runs
 
 
 def _require_version_1():

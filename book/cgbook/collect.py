@@ -1,7 +1,6 @@
 """From finished observations to the results of a chapter: rows, curves, manifests, networks; then its figures."""
 
 import runpy
-import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from cgbook import drawing, views
 from cgbook.results import BOOK, Chapter, ResultError, flat, load, save
 from cgcore import plots
 from cgcore.potentials import saved
-from cgcore.store import StoreError, read_json, read_npz
+from cgcore.store import StoreError, read_json, read_npz, read_toml
 
 DPI = 130
 COST = ("training_s", "simulation_s", "updates", "s_per_epoch", "memory_GB")
@@ -31,7 +30,8 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
     for path in observed:
         if not (path / "manifest.json").is_file():
             raise StoreError(f"{path}: want a finished observation, runs/<system>/<id>, with its manifest.json")
-        made, curves = read_json(path / "manifest.json"), read_npz(path / "curves.npz")
+        made = read_json(path / "manifest.json", "id", "config", "data", "made_of", "results")
+        curves = read_npz(path / "curves.npz")
         ours = {name: array for name, array in curves.items() if not name.startswith("reference_")}
         theirs = {name.removeprefix("reference_"): array for name, array in curves.items() if name not in ours}
         theirs |= {name: array for name, array in ours.items() if name == "r" or name.endswith("edges")}
@@ -89,7 +89,7 @@ def figures(chapter: str) -> dict[str, Callable[[Chapter], Figure]]:
     draws = {}
     for path in sorted((BOOK / "figures").glob(f"{chapter}_*.py")):
         draws[path.stem.removeprefix(f"{chapter}_")] = runpy.run_path(str(path))["draw"]
-    panels = tomllib.loads((BOOK / "figures" / "panels.toml").read_text(encoding="utf-8")).get(chapter, {})
+    panels = read_toml(BOOK / "figures" / "panels.toml").get(chapter, {})
     draws |= {name: partial(drawing.surfaces, places=rows) for name, rows in panels.get("surfaces", {}).items()}
     return draws | {name: partial(drawing.maps, **table) for name, table in panels.get("maps", {}).items()}
 

@@ -4,7 +4,6 @@
 "controls" by case, and "calibration", the thresholds that one half of the maps gives.
 """
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from cgcore.doctor.findings import ARTEFACT, BARRIER, LIMITS, level_of
 from cgcore.doctor.stereo import LOST, PATH
 from cgcore.frames import Frames, Topology
 from cgcore.reference import sets
+from cgcore.store import read_toml
 
 FRAMES = 2000
 """Frames of a set that are looked at, at most."""
@@ -72,7 +72,7 @@ def _load(name: str) -> tuple[Topology, Frames]:
 
 def cases() -> dict[str, list[Case]]:
     """The maps and the controls, in the order of the table."""
-    systems = tomllib.loads((BOOK / "cases.toml").read_text(encoding="utf-8"))
+    systems = read_toml(BOOK / "cases.toml")
     return {
         group: [
             Case(**about, map=case.pop("map"), typing=case.pop("typing"), observed=case)

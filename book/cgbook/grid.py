@@ -11,19 +11,26 @@
 fastest, and rows are numbered from 0.
 """
 
+import math
+import re
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
 import yaml
 
-from cgbook.parameters import check_parameters
-from cgcore.config import ConfigError, did_you_mean, from_dict
+from cgbook.parameters import check_parameters, read_parameters
+from cgcore.config import Checked, ConfigError, did_you_mean, from_dict
+from cgcore.errors import CgcoreError
 from cgcore.profiles import configure, systems
+from cgcore.store.files import parsed
+
+MOST_ROWS, MOST_BYTES = 1000, 500_000
+PLAIN = re.compile(r"[-+]?(0|[1-9]\d*|\d*\.\d*|\.(inf|nan))([eE][-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class Grid(Checked):
     """The file as it is written."""
 
     notebook: str | None = None
@@ -38,6 +45,8 @@ class Grid:
         for name, several in self.grid.items():
             if not isinstance(several, list) or not several:
                 raise ConfigError(f"grid: want a list of values for {name!r}, got {several!r}; one value is 'fixed'")
+        if (count := max(1, len(self.rows)) * math.prod(map(len, self.grid.values()))) > MOST_ROWS:
+            raise ConfigError(f"want {MOST_ROWS} runs at most, got {count}; make several grids of it")
         complete = []
         for row in self.rows or [{}]:
             if not isinstance(row, dict):
@@ -62,22 +71,22 @@ def read_grid(path: Path, template: Path) -> list[dict]:
     if not path.is_file():
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yml")])
         raise ConfigError(f"grid: want a YAML file, found no file {path}{near}")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ConfigError(f"{path}: want a grid of at most {MOST_BYTES} bytes, got {size}; is it another file?")
     try:
-        grid = from_dict(Grid, yaml.safe_load(path.read_text(encoding="utf-8")))
+        grid = from_dict(Grid, parsed(path, "YAML", _load))
         combinations = grid.combinations()
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except CgcoreError as error:
+        raise ConfigError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     if (grid.notebook or template.name) != template.name:
         raise ConfigError(f"{path} is a grid for {grid.notebook}, got the notebook {template.name}")
-    runs: list[dict] = []
+    parameters, runs = read_parameters(template), []
     for number, given in enumerate(combinations):
         try:
-            values = check_parameters(template, given)
+            values = check_parameters(template, given, parameters)
             if template.stem in systems():
                 configure(template.stem, **values)
-        except ValueError as error:  # ConfigError, or MappingError from a check
+        except CgcoreError as error:
             raise ConfigError(f"{path}, row {number} {given}: {error}") from error
         if values in runs:
             raise ConfigError(
@@ -86,3 +95,32 @@ def read_grid(path: Path, template: Path) -> list[dict]:
             )
         runs.append(values)
     return runs
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its traps: a key given twice, and numbers that are others than they look (010 is 8, 1:30 is 90)."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def plain_number(self, node):
+        if not PLAIN.fullmatch(node.value):
+            words = f"{node.value} can be read in several ways; want a plain decimal number, or quotes around a word"
+            raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+        return self.construct_yaml_int(node) if node.tag == INT else self.construct_yaml_float(node)
+
+
+INT, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_Loader.add_constructor(INT, _Loader.plain_number)
+_Loader.add_constructor(FLOAT, _Loader.plain_number)
+_Loader.add_implicit_resolver(FLOAT, re.compile(r"[-+]?\d+[eE][-+]?\d+"), list("-+0123456789"))  # 1e-3, too
+
+
+def _load(text: str):
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error

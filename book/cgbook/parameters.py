@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from cgcore.config import ConfigError, check_type, did_you_mean
+from cgcore.store.files import parsed
 
 OUT_DIR = "out_dir"
 """The parameter through which a template learns its run folder; the runner sets it."""
@@ -39,6 +40,22 @@ class Parameter:
         return float(value) if type(value) is int and float in allowed and int not in allowed else value
 
 
+def read_notebook(path: Path):
+    """A notebook of format 4. Raises StoreError for a file that is none, FileNotFoundError where there is no file."""
+
+    def parse(text: str):
+        try:
+            notebook = nbformat.reads(text, as_version=nbformat.NO_CONVERT)
+            if notebook.nbformat != 4:
+                raise ValueError(f"want format 4, found {notebook.nbformat}")
+            nbformat.validate(notebook)
+        except (nbformat.ValidationError, AttributeError, KeyError, TypeError) as error:
+            raise ValueError(str(error).partition("\n")[0]) from error
+        return notebook
+
+    return parsed(path, "Jupyter notebook", parse)
+
+
 def read_parameters(template: Path) -> dict[str, Parameter]:
     """The parameters of a notebook template by name, in their order.
 
@@ -48,20 +65,26 @@ def read_parameters(template: Path) -> dict[str, Parameter]:
     if not template.is_file():
         near = did_you_mean(template.name, [p.name for p in template.parent.glob("*.ipynb")])
         raise ConfigError(f"template: want a notebook, found no file {template}{near}")
-    cells = [c for c in nbformat.read(template, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
+    cells = [c for c in read_notebook(template).cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
         raise ConfigError(f"{template}: want one cell tagged 'parameters', found {len(cells)}")
-    parameters = [_parameter(node, cells[0].source, template) for node in ast.parse(cells[0].source).body]
+    try:
+        nodes = ast.parse(cells[0].source).body
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(
+            f"{template}: parameters cell: want Python, found {error}: {cells[0].source!r:.200}"
+        ) from error
+    parameters = [_parameter(node, cells[0].source, template) for node in nodes]
     return {p.name: p for p in parameters}
 
 
-def check_parameters(template: Path, given: dict) -> dict:
+def check_parameters(template: Path, given: dict, parameters: dict[str, Parameter] | None = None) -> dict:
     """The complete parameters of a run, without out_dir: the template's defaults with the given values in their places.
 
     Raises ConfigError for a name that the template lacks (with the likely one), and for a value of another type than
-    the annotation. Nothing is run.
+    the annotation. Nothing is run. parameters: those of the template, where they are known.
     """
-    parameters = read_parameters(template)
+    parameters = read_parameters(template) if parameters is None else parameters
     for name in given.keys() - parameters.keys():
         near = did_you_mean(name, parameters)
         raise ConfigError(f"{Path(template).name}: unknown parameter {name!r}; known are {sorted(parameters)}{near}")
@@ -91,7 +114,7 @@ def _parameter(node: ast.stmt, source: str, template: Path) -> Parameter:
         raise ConfigError(f"{template}: parameters cell: want `name: type = default  # unit`, got {line!r}")
     try:
         hint, default = _hint(node.annotation), ast.literal_eval(node.value)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise ConfigError(f"{template}: want types of {sorted(TYPES)} and a literal, got {line!r}") from error
     comment = line.encode()[node.end_col_offset :].decode().strip().lstrip("#").strip()  # columns are bytes
     return Parameter(name=node.target.id, hint=hint, default=default, help=comment)
@@ -108,5 +131,5 @@ def _literal(text: str):
     """The value of a Python literal; text that is none stays text, for the type check to name."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two for text nested without end
         return {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)

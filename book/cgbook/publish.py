@@ -6,6 +6,8 @@ from pathlib import Path
 
 import nbformat
 
+from cgbook.parameters import read_notebook
+from cgcore.config import ConfigError
 from cgcore.store import replacing
 
 MAX_BYTES = 1_000_000
@@ -24,12 +26,12 @@ def publish(executed: Path, page: Path, *, title: str | None = None, book: Path 
     page, a provenance box follows the title. The same run gives the same bytes.
 
     title: the page's, by default the template's with the parameters that differ from its defaults.
-    Raises ValueError for a notebook without `cgcore` metadata, without a title, or whose page passes 1 MB.
+    Raises ConfigError for a notebook without `cgcore` metadata, without a title, or whose page passes 1 MB.
     """
-    notebook = nbformat.read(executed, as_version=4)
+    notebook = read_notebook(executed)
     record = notebook.metadata.get("cgcore")
-    if record is None:
-        raise ValueError(f"{executed}: want a notebook that run_notebook finished, found no 'cgcore' in its metadata")
+    if not isinstance(record, dict) or "differing" not in record:
+        raise ConfigError(f"{executed}: want a notebook that run_notebook finished, found no 'cgcore' in its metadata")
     page = Path(page)
     cells = [c for c in notebook.cells if not DROPPED_TAGS & set(c.metadata.get("tags", []))]
     labels = _labels(cells)
@@ -42,7 +44,7 @@ def publish(executed: Path, page: Path, *, title: str | None = None, book: Path 
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("](../book/", f"]({up}/")
     if not (cells and cells[0].cell_type == "markdown" and cells[0].source.startswith("# ")):
-        raise ValueError(f"{executed}: want a first cell of text that starts with `# Title`")
+        raise ConfigError(f"{executed}: want a first cell of text that starts with `# Title`")
     first, _, rest = cells[0].source.partition("\n")
     cells[0].source = f"# {title}\n{rest}" if title else f"{first}: {record['differing']}\n{rest}"
     cells.insert(1, nbformat.v4.new_markdown_cell("```{provenance}\n```", id="provenance"))
@@ -97,7 +99,7 @@ def _require_small(page: Path, text: str, cells):
     if (size := len(text.encode())) > MAX_BYTES:
         sizes = [len(nbformat.writes(nbformat.v4.new_notebook(cells=[c]))) for c in cells]
         largest = max(range(len(cells)), key=sizes.__getitem__)
-        raise ValueError(
+        raise ConfigError(
             f"{page}: want a page below {MAX_BYTES} bytes, got {size}; cell {largest} alone has {sizes[largest]}: "
             f"lower its figure's dpi or number of frames. It begins {cells[largest].source[:60]!r}"
         )

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -20,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcore.errors import CgcoreError
-from cgcore.store import StoreError, read_json, read_npz, replacing, write_json, write_npz
-from cgcore.store.files import digest
+from cgcore.store import StoreError, read_json, read_npz, read_toml, replacing, write_json, write_npz
+from cgcore.store.files import SLIP, digest
 from cgcore.store.runs import device, git_state, versions
 
 BOOK = Path(__file__).parents[1]
@@ -210,7 +209,11 @@ def load(folder: Path) -> Chapter:
     runs = read_json(folder / RUNS)
     rows: dict[str, dict[str, Row]] = {run: {} for run in runs}
     with open(folder / ROWS, newline="", encoding="utf-8") as file:
-        for line in csv.DictReader(file):
+        for number, line in enumerate(csv.DictReader(file), start=2):
+            if line.keys() != set(COLUMNS) or line["run"] not in rows:
+                raise StoreError(
+                    f"{folder / ROWS}, line {number}: want {COLUMNS} of a run in {RUNS}, found {line}; {SLIP}"
+                )
             values = (_number(line[key]) for key in ("value", "error"))
             rows[line["run"]][line["quantity"]] = Row(*values, line["unit"], _number(line["n"]))
     return Chapter(folder, runs, rows)
@@ -291,7 +294,7 @@ def _matches(about: dict, query: dict) -> bool:
 
 @lru_cache
 def _read(path: Path, changed: float) -> dict:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    return read_toml(path)
 
 
 def _labels(path: Path) -> dict:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import nbformat
 
-from cgbook.parameters import OUT_DIR, check_parameters, read_parameters
-from cgcore.errors import CgcoreError
+from cgbook.parameters import OUT_DIR, check_parameters, read_notebook, read_parameters
+from cgcore import map_files
+from cgcore.errors import MEMORY, CgcoreError
 from cgcore.profiles import configure, systems
-from cgcore.store import read_json
-from cgcore.store.bundled import SUMS, data_roots
-from cgcore.store.files import digest
+from cgcore.store import StoreError, read_json, replacing
+from cgcore.store.bundled import SUMS, checksum, data_roots
+from cgcore.store.files import digest, held
 from cgcore.store.kernels import ROOMS, version
-from cgcore.store.runs import git_state, versions
+from cgcore.store.runs import CONFIG, git_state, versions
 
 EXECUTED, FAILED = "executed.ipynb", "failed.ipynb"
 NOTEBOOKS = "notebooks"
@@ -35,8 +36,9 @@ def run_notebook(template: Path, parameters: dict, out: Path) -> Path:
     """Run a template and return `out/notebooks/<system>/<readable>__<hash>/executed.ipynb`.
 
     The parameters are checked before anything runs, those of a system with a profile also by `configure`. The hash is
-    over the resolved configuration, the cell sources, the kernels and the reference set: a finished run of the same hash
-    is reused. The notebook's own prints and progress bars go to the terminal.
+    over the resolved configuration, the cell sources, the kernels, and what the parameters name: sets, maps, files and
+    folders. A finished run of the same hash is reused, one that another process is at is waited for. The notebook's own
+    prints and progress bars go to the terminal.
 
     Raises:
         ConfigError: for the parameters.
@@ -46,42 +48,63 @@ def run_notebook(template: Path, parameters: dict, out: Path) -> Path:
     values = check_parameters(template, parameters)
     record = run_record(template, values)
     folder = run_folder(template, values, record, out)
-    executed = folder / EXECUTED
-    if executed.exists():
-        print(f"{folder.name}: finished before, reused", flush=True)
-        return executed
+    with held(lock_of(folder)):
+        if is_finished(folder):
+            print(f"{folder.name}: finished before, reused", flush=True)
+        else:
+            _run(template, values, record, folder, Path(out))
+    return folder / EXECUTED
+
+
+def _run(template: Path, values: dict, record: dict, folder: Path, out: Path):
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{folder.name}: started", flush=True)
-    place = {OUT_DIR: _portable(Path(out))} if OUT_DIR in read_parameters(template) else {}
+    place = {OUT_DIR: _portable(out)} if OUT_DIR in read_parameters(template) else {}
     started, clock, part = datetime.now(UTC), time.perf_counter(), folder / "part.ipynb"
     _execute(template, part, values | place, failed=folder / FAILED)
     record |= {"started": started.strftime("%Y-%m-%d %H:%M UTC"), "wall_s": round(time.perf_counter() - clock, 1)}
-    notebook = nbformat.read(part, as_version=4)
+    notebook = read_notebook(part)
     notebook.metadata["cgcore"] = record | {"device": _device(result_of(record, out))}
-    nbformat.write(notebook, part)
-    os.replace(part, executed)
-    (folder / FAILED).unlink(missing_ok=True)
+    with replacing(folder / EXECUTED) as file:
+        file.write(nbformat.writes(notebook).encode())
+    for other in (part, folder / FAILED):
+        other.unlink(missing_ok=True)
     print(f"{folder.name}: done in {duration(record['wall_s'])}", flush=True)
-    return executed
 
 
-def run_record(template: Path, values: dict) -> dict:
-    """What is known of a run before it starts. Raises ConfigError for values that cannot be run."""
-    config, reference = values, None
-    if template.stem in systems():
-        config = configure(template.stem, **values).resolved()
-        reference = config["data"]["reference"]
-    cells = nbformat.read(template, as_version=4).cells
-    state = git_state()
+def is_finished(folder: Path) -> bool:
+    """Whether a run's folder holds its executed notebook, whole and with its record; one that is damaged is told of."""
+    try:
+        return "cgcore" in read_notebook(folder / EXECUTED).metadata
+    except FileNotFoundError:
+        return False
+    except StoreError as error:
+        print(f"{error}. Not taken for finished", flush=True)
+        return False
+
+
+def lock_of(folder: Path) -> Path:
+    """The file that a process holds while it is at a run; beside the folder, which holds results alone."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def run_record(template: Path, values: dict, made_by: dict | None = None) -> dict:
+    """What is known of a run before it starts; made_by: `version_of` its template, where it is known.
+
+    Raises ConfigError for values that cannot be run.
+    """
+    config = configure(template.stem, **values).resolved() if template.stem in systems() else values
+    about = {"template": template.name, "parameters": values, "config": config}
+    about |= {"differing": readable(template, values, ", "), "seed": values.get("seed"), "data": _read_by(config)}
+    return about | (made_by or version_of(template))
+
+
+def version_of(template: Path) -> dict:
+    """What makes the runs of a template beside their parameters: its cells, the kernels, the commit, and versions."""
+    cells, state = read_notebook(template).cells, git_state()
     return {
-        "template": template.name,
-        "parameters": values,
-        "config": config,
-        "differing": readable(template, values, ", "),
-        "seed": values.get("seed"),
         "source": digest(json.dumps([[c.cell_type, c.source] for c in cells]).encode()),
         "kernels": {room: version(room) for room in ROOMS},
-        "data": _set_hash(reference),
         "commit": "none" if state is None else state["commit"][:10] + (" with changes" if state["dirty"] else ""),
         "versions": versions(),
     }
@@ -109,18 +132,40 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _set_hash(reference: str | None) -> str | None:
-    """Of a bundled set the hash of its checksums; of a folder none, since its frames are hashed when they are loaded."""
-    for root in data_roots():
-        if reference and (sums := root / reference / SUMS).is_file():
-            return digest(sums.read_bytes())
-    return None
+def _read_by(config: dict) -> str | None:
+    """A hash of all that a configuration names: bundled sets by their checksums, maps, files, folders of `cgcore reference`."""
+    found = []
+    for name in sorted(set(_words(config))):
+        places = [Path(name), *(root / name / SUMS for root in data_roots())]
+        places += [path for path in map_files.bundled() if path.name == f"{name}.toml"]
+        for place in places:
+            files = sorted(place.glob("*")) if os.path.isfile(place / CONFIG) else [place]
+            found += [[name, path.name, checksum(path)] for path in files if os.path.isfile(path)]
+    return digest(json.dumps(found).encode()) if found else None
+
+
+def _words(value) -> list[str]:
+    """All words among nested values."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [word for item in value for word in _words(item)]
+    return [value] if isinstance(value, str) and value else []
 
 
 def result_of(record: dict, out: Path) -> dict | None:
-    """The newest manifest of what a notebook observed with this configuration; None where it observed nothing."""
-    paths = (Path(out) / Path(record["template"]).stem).glob("*/manifest.json")
-    same = [m for m in map(read_json, paths) if m["config"] == record["config"]]
+    """The newest manifest of what a notebook observed with this configuration; None where it observed nothing.
+
+    A manifest that is damaged, perhaps another run's, is told of and left out: the work is done by now.
+    """
+    same = []
+    for path in sorted((Path(out) / Path(record["template"]).stem).glob("*/manifest.json")):
+        try:
+            manifest = read_json(path, "config", "date", "device")
+        except StoreError as error:
+            print(f"Left out: {error}", flush=True)
+            continue
+        same += [manifest] if manifest["config"] == record["config"] else []
     return max(same, key=lambda manifest: manifest["date"], default=None)
 
 
@@ -133,16 +178,22 @@ def _device(result: dict | None) -> str:
 
 def _execute(template: Path, part: Path, parameters: dict, failed: Path):
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+
+    from cgbook.kernel import ThisInterpreter
 
     logging.getLogger("papermill").addFilter(_is_no_false_alarm)
     before = {name: os.environ.get(name) for name in KERNEL}
     os.environ.update(KERNEL)
     try:
         papermill.execute_notebook(
-            template,
-            part,
+            _literally(template),
+            _literally(part),
             parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=ThisInterpreter,
             progress_bar=False,
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
@@ -156,11 +207,21 @@ def _execute(template: Path, part: Path, parameters: dict, failed: Path):
                 f"{template.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
                 f"The notebook up to there, with the traceback, is {failed}"
             ) from error
+        if isinstance(error, DeadKernelError) or "Kernel died" in str(error):
+            raise NotebookFailed(
+                f"{template.name}: its process ended without a word; likely out of memory, or killed. The notebook up to "
+                f"there is {failed}; {MEMORY}"
+            ) from error
         raise
     finally:
         for name in KERNEL:
             os.environ.pop(name)
         os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+def _literally(path: Path) -> str:
+    """A path as papermill takes it: it would put parameters in place of names in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _is_no_false_alarm(record: logging.LogRecord) -> bool:

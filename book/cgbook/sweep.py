@@ -8,23 +8,30 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows has none: there a row must not be started twice
-    fcntl = None
-
-import nbformat
-
 from cgbook import resources
 from cgbook.grid import read_grid
-from cgbook.run import EXECUTED, FAILED, duration, readable, result_of, run_folder, run_notebook, run_record
-from cgcore.config import ConfigError
-from cgcore.errors import CgcoreError
+from cgbook.parameters import read_notebook
+from cgbook.run import (
+    EXECUTED,
+    FAILED,
+    duration,
+    is_finished,
+    lock_of,
+    readable,
+    result_of,
+    run_folder,
+    run_notebook,
+    run_record,
+    version_of,
+)
+from cgcore.config import ConfigError, check_range, check_type
+from cgcore.errors import CgcoreError, explained
+from cgcore.processes import end_with_parent
 from cgcore.store import read_json, replacing, write_json
+from cgcore.store.files import is_held
 
 SWEEP = "sweep.json"
 VERSION = ("template", "source", "kernels")
@@ -51,39 +58,13 @@ class Row:
     @property
     def state(self) -> str:
         """What its folder says: done, running (in some process), failed, unfinished or new."""
-        if (self.folder / EXECUTED).is_file():
+        if is_finished(self.folder):
             return DONE
-        if self.is_held():
+        if is_held(lock_of(self.folder)):
             return RUNNING
         if (self.folder / FAILED).is_file():
             return FAILURE
         return UNFINISHED if self.folder.is_dir() else NEW
-
-    @property
-    def lock(self) -> Path:
-        return self.folder.with_name(f".{self.folder.name}.lock")
-
-    @contextmanager
-    def held(self):
-        """Hold the folder for this process; the lock goes with the process, however it ends."""
-        self.lock.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.lock, "w") as file:
-            try:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ConfigError(f"{self.folder}: another process is at this run; wait for it") from error
-            yield
-
-    def is_held(self) -> bool:
-        """Whether some process is at this run."""
-        try:
-            if self.lock.is_file():
-                with self.held():
-                    pass
-        except ConfigError:
-            return True
-        return False
 
 
 def plan(template: Path, grid: Path, out: Path) -> list[Row]:
@@ -93,11 +74,12 @@ def plan(template: Path, grid: Path, out: Path) -> list[Row]:
     the kernels began.
     """
     template, rows, folder = Path(template), [], sweep_folder(template, grid, out)
-    for index, values in enumerate(read_grid(grid, template)):
-        record = run_record(template, values)
+    all_values, made_by = read_grid(grid, template), version_of(template)
+    for index, values in enumerate(all_values):
+        record = run_record(template, values, made_by)
         place = {"folder": run_folder(template, values, record, out), "log": folder / "logs" / f"{index:03}.log"}
         rows.append(Row(index=index, values=values, label=readable(template, values, " "), **place))
-    begun = read_json(folder / SWEEP) if (folder / SWEEP).is_file() else record
+    begun = read_json(folder / SWEEP, *VERSION) if (folder / SWEEP).is_file() else record
     if differing := [f"{key} {begun.get(key)}, now {record[key]}" for key in VERSION if begun.get(key) != record[key]]:
         raise ConfigError(
             f"{folder}: another version began this sweep ({', '.join(differing)}), and a table must not mix two. Go back to "
@@ -114,20 +96,21 @@ def sweep_folder(template: Path, grid: Path, out: Path) -> Path:
 def sweep(template: Path, grid: Path, out: Path, *, jobs: int = 1) -> list[Row]:
     """Run every row that is not done, `jobs` at a time, print how it goes, and write the summary; the rows.
 
-    A killed sweep goes on where it was, failed rows are tried again, and one that fails does not stop the others.
-    Raises ConfigError before the first run (`plan`), and SweepFailed after the last where some failed.
+    A killed sweep goes on where it was, failed rows are tried again, and one that fails does not stop the others. Rows that
+    another process is at are waited for. Raises ConfigError before the first run (`plan`), and SweepFailed after the last
+    where some failed.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs: want one or more, got {jobs}")
+    check_type("jobs", jobs, int)
+    check_range("jobs", jobs, least=1, most=1000)
     rows, folder = _begin(template, grid, out)
     states = Counter(row.state for row in rows)
-    todo = [row for row in rows if row.state not in (DONE, RUNNING)]
+    todo = [row for row in rows if row.state != DONE]
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     print(f"{len(rows)} runs: {counts}; {len(todo)} to do, {min(jobs, len(todo))} at a time", flush=True)
-    failed = _run_all(todo, [str(Path(template).resolve()), str(Path(grid).resolve()), str(out)], jobs)
+    _run_all(todo, [str(Path(template).resolve()), str(Path(grid).resolve()), str(out)], jobs)
     print(status_table(rows), flush=True)
     print(f"Summary: {write_summary(folder, rows, out)}", flush=True)
-    if failed:
+    if failed := [row for row in todo if row.state != DONE]:
         reasons = "\n".join(f"{row.index:4}  {row.label}\n{_why(row)}" for row in failed)
         raise SweepFailed(f"{len(failed)} of {len(rows)} runs failed:\n{reasons}")
     return rows
@@ -136,14 +119,13 @@ def sweep(template: Path, grid: Path, out: Path, *, jobs: int = 1) -> list[Row]:
 def run_row(template: Path, grid: Path, out: Path, index: int) -> Path:
     """Run one row in this process, as a task of a cluster does; its executed notebook.
 
-    Raises as `plan` and `run_notebook`, and ConfigError for a row that is not there or that another process is running.
+    Raises as `plan` and `run_notebook`, and ConfigError for a row that is not there.
     """
     rows, folder = _begin(template, grid, out)
     if not 0 <= index < len(rows):
         raise ConfigError(f"index: want 0 to {len(rows) - 1} for the {len(rows)} rows of {grid}, got {index}")
     row = rows[index]
-    with row.held():
-        executed = run_notebook(template, row.values, out)
+    executed = run_notebook(template, row.values, out)
     if executed.parent != row.folder:
         raise ConfigError(f"{row.folder.name}: the code or the data changed while the run began; start it again")
     write_summary(folder, rows, out)
@@ -162,10 +144,10 @@ def write_summary(folder: Path, rows: list[Row], out: Path) -> Path:
 
     lines = []
     for row in (row for row in rows if row.state == DONE):
-        record = nbformat.read(row.folder / EXECUTED, as_version=4).metadata.get("cgcore", {})
+        record = read_notebook(row.folder / EXECUTED).metadata["cgcore"]
         about = {"index": row.index, "run": row.folder.name} | {key: record.get(key) for key in ("wall_s", "device")}
-        result = result_of(record, out) or {"results": {}}
-        lines.append(about | row.values | {k: v for k, v in result["results"].items() if not isinstance(v, list)})
+        results = (result_of(record, out) or {}).get("results", {})
+        lines.append(about | row.values | {k: v for k, v in results.items() if not isinstance(v, list)})
     write_json(folder / "summary.json", lines)
     with replacing(folder / "summary.csv") as file:
         # as objects, so that whole numbers stay whole in a column with gaps
@@ -174,14 +156,20 @@ def write_summary(folder: Path, rows: list[Row], out: Path) -> Path:
 
 
 def main():
-    """A row in a process of its own: template, grid, folder of runs, slot, jobs and number, checked by who calls."""
+    """A row in a process of its own: template, grid, folder of runs, slot, jobs and number, checked by who calls.
+
+    It ends with the sweep, so that none goes on unwatched; what it had reached is gone on with.
+    """
+    end_with_parent()
     template, grid, out, *numbers = sys.argv[1:]
     slot, jobs, index = map(int, numbers)
     resources.pin(slot, jobs)
     try:
         run_row(Path(template), Path(grid), Path(out), index)
-    except CgcoreError as error:
-        sys.exit(f"{ERROR}{error}")
+    except Exception as error:
+        if (words := explained(error)) is None:
+            raise
+        sys.exit(f"{ERROR}{words}")
 
 
 def _begin(template: Path, grid: Path, out: Path) -> tuple[list[Row], Path]:
@@ -195,17 +183,17 @@ def _begin(template: Path, grid: Path, out: Path) -> tuple[list[Row], Path]:
     return rows, folder
 
 
-def _run_all(todo: list[Row], arguments: list[str], jobs: int) -> list[Row]:
-    """Run rows in their order, each in a process of its own in one of `jobs` slots, and print how it goes; the failed."""
+def _run_all(todo: list[Row], arguments: list[str], jobs: int):
+    """Run rows in their order, each in a process of its own in one of `jobs` slots, and print how it goes."""
     command = [sys.executable, "-c", "from cgbook.sweep import main; main()", *arguments]
-    clock, waiting, running, failed = time.perf_counter(), list(todo), {}, []
+    clock, waiting, running = time.perf_counter(), list(todo), {}
     try:
         while waiting or running:
             for slot in sorted(set(range(jobs)) - running.keys())[: len(waiting)]:
                 row = waiting.pop(0)
                 numbers = [str(number) for number in (slot, jobs, row.index)]
                 # In a session of its own, so that Ctrl-C reaches this process alone, which then ends the others.
-                streams = {"stderr": subprocess.STDOUT, "start_new_session": True}
+                streams = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True}
                 with open(row.log, "w") as log:
                     environ = resources.environment(slot, jobs)
                     process = subprocess.Popen([*command, *numbers], stdout=log, env=environ, **streams)
@@ -213,9 +201,9 @@ def _run_all(todo: list[Row], arguments: list[str], jobs: int) -> list[Row]:
                 print(f"{'started':10} {row.index:4}  {row.label}", flush=True)
             time.sleep(POLL_S)
             for slot in [slot for slot, (_, process, _) in running.items() if process.poll() is not None]:
-                row, _, started = running.pop(slot)
+                row, process, started = running.pop(slot)
+                process.communicate()  # closes the pipe
                 state = DONE if row.state == DONE else FAILURE
-                failed += [row] if state == FAILURE else []
                 now, finished = time.perf_counter(), len(todo) - len(waiting) - len(running)
                 # Runs under way count half, on average.
                 left = (now - clock) * (len(waiting) + len(running) / 2) / (finished + len(running) / 2)
@@ -226,8 +214,7 @@ def _run_all(todo: list[Row], arguments: list[str], jobs: int) -> list[Row]:
         for _, process, _ in running.values():
             process.terminate()
         for _, process, _ in running.values():
-            process.wait()
-    return failed
+            process.communicate()
 
 
 def _why(row: Row) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cgcore import mapping as maps
 from cgcore import store
-from cgcore.config import ConfigError
+from cgcore.config import ConfigError, check_range
 from cgcore.doctor.examine import Examination, OfMolecule, examine
 from cgcore.doctor.findings import CLEAR, LEVELS, NOTE, Finding, findings, level_of
 from cgcore.doctor.species import map_text, proposal
@@ -38,6 +38,7 @@ def diagnose(
 
     Raises what `mapping.load`, the readers and `examine` raise, which explain themselves.
     """
+    check_range("temperature_K", temperature_K, above=0, most=10_000)
     if topology is not None:
         atoms = read_topology(topology)
         frames = read(trajectory, atoms, stride=stride, frame_ps=frame_ps)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cgcore.errors import CgcoreError
 
-from ..config import ConfigError, MDConfig, positive
+from ..config import Checked, ConfigError, MDConfig, number
 from ..units import KCAL
 
 
@@ -14,7 +14,7 @@ class MetadynamicsError(CgcoreError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MetadynamicsConfig:
+class MetadynamicsConfig(Checked):
     """Well-tempered metadynamics along one dihedral, the paper's by default: N-CA-CB-C, improper, around CA.
 
     Each replica has its own bias, so that replicas are independent runs. The grid has five points a width.
@@ -22,17 +22,15 @@ class MetadynamicsConfig:
     """
 
     beads: tuple[str, str, str, str] = ("N", "CA", "CB", "C")
-    width: float = 0.1  # of the hills, rad
-    height_kJ_mol: float = 0.2 * KCAL  # of the first hill
-    bias_factor: float = 5.0  # gamma
-    pace: int = 500  # steps between hills
+    width: float = number(0.1, least=1e-3, most=math.pi)  # of the hills, rad
+    height_kJ_mol: float = number(0.2 * KCAL, above=0)  # of the first hill
+    bias_factor: float = number(5.0, above=1)  # gamma
+    pace: int = number(500, least=1)  # steps between hills
 
     def __post_init__(self):
-        if isinstance(self.beads, str) or not len(set(self.beads)) == len(self.beads) == 4:
+        super().__post_init__()
+        if not len(set(self.beads)) == len(self.beads) == 4:
             raise ConfigError(f"MetadynamicsConfig.beads: want four different beads of a dihedral, got {self.beads!r}")
-        positive(self, "width", "height_kJ_mol", "pace")
-        if not 1 < self.bias_factor < math.inf:
-            raise ConfigError(f"MetadynamicsConfig.bias_factor: want more than 1, got {self.bias_factor}")
 
     @property
     def deepening(self) -> float:

@@ -4,7 +4,6 @@ Starting structures only: bonds and angles are ideal, clashes are left to a mini
 """
 
 import re
-import tomllib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from ..config import ConfigError, did_you_mean
 from ..frames import Topology
 from ..io import read_topology
+from ..store import read_toml
 from .protocol import RECIPES
 
 CONFORMATIONS = {
@@ -92,7 +92,7 @@ def hexane(seed: int = 0) -> Structure:
 
 @cache
 def _table(name: str) -> dict:
-    return tomllib.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    return read_toml(Path(__file__).parent / name)
 
 
 def _residue(code: str) -> dict[str, list]:

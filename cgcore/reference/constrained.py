@@ -14,7 +14,7 @@ import openmm as mm
 from openmm import unit
 from scipy.sparse import csr_array
 
-from ..config import positive
+from ..config import SEED, Checked, number
 from ..units import kT
 from .errors import ReferenceRunError
 
@@ -23,18 +23,15 @@ LIGHTEST = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstrainedConfig:
+class ConstrainedConfig(Checked):
     """How the atoms of one frame are sampled. length_ps in steps of dt_ps, of which every so many is kept."""
 
-    length_ps: float = 10.0
-    dt_ps: float = 0.002
-    steps_per_sample: int = 5
-    temperature_K: float = 300.0
-    friction_per_ps: float = 2.0
-    seed: int = 1
-
-    def __post_init__(self):
-        positive(self, *(name for name in self.__dataclass_fields__ if name != "seed"))
+    length_ps: float = number(10.0, above=0, most=1_000_000)
+    dt_ps: float = number(0.002, least=1e-6, most=1)
+    steps_per_sample: int = number(5, least=1, most=1_000_000)
+    temperature_K: float = number(300.0, above=0, most=1_000_000)
+    friction_per_ps: float = number(2.0, above=0, most=1_000_000)
+    seed: int = number(1, **SEED)
 
     @property
     def samples(self) -> int:

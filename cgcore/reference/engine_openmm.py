@@ -150,7 +150,10 @@ def _context(protocol, prepared: Prepared, name: str, threads: int, recorder: Re
         if state is None:
             return None, None
     else:
-        state = mm.XmlSerializer.deserialize(saved)
+        try:
+            state = mm.XmlSerializer.deserialize(saved)
+        except (mm.OpenMMException, ValueError) as error:
+            raise ReferenceRunError(f"{recorder.state}: no state of OpenMM ({error}); {recorder.start_anew}") from error
     vectors = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
     if protocol.periodic:
         prepared.system.setDefaultPeriodicBoxVectors(*vectors)

@@ -5,12 +5,10 @@ topology.pdb        the solute, every bond as a CONECT record, constraints as RE
 replica_00.trr      solute frames: positions, forces, box, time
 replica_00.csv      time, potential energy, temperature of every frame
 replica_00.xml      how many frames count; OpenMM's state at the last checkpoint
-manifest.json       versions, device, wall time, results; written when a length is reached
+manifest.json       versions, device, wall time, results, checksums; written when a length is reached
 """
 
-import fcntl
 import os
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +18,8 @@ import numpy as np
 from ..frames import Topology
 from ..io import trr_frame
 from ..store import read_json, write_json
-from ..store.files import plain, replacing
+from ..store.bundled import checksum
+from ..store.files import naming, plain, replacing
 from ..store.runs import device, git_state, versions
 from ..units import PS_PER_NS, ns_per_day
 from .build import Structure
@@ -44,27 +43,13 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         if others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
             raise ReferenceRunError(f"{folder}: files without a {CONFIG}: {others[:5]}; want an empty or new folder")
         write_json(config, wanted)
-    stored = {key: value for key, value in read_json(config).items() if (key, value) not in FORMER.items()}
+    stored = {key: value for key, value in read_json(config, "system").items() if (key, value) not in FORMER.items()}
     if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
         changes = "; ".join(f"{k} was {stored.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
         raise ReferenceRunError(
             f"{folder} holds another simulation: {changes}. Want the same protocol or another --out"
         )
     return folder
-
-
-@contextmanager
-def working_in(folder: Path):
-    """Hold a folder for this process. Raises ReferenceRunError where another one is at work in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ReferenceRunError(
-                f"{folder}: another process is simulating into this folder; want to wait for it, or another --out"
-            ) from error
-        yield
 
 
 def mdtraj_topology(topology: Topology) -> mdtraj.Topology:
@@ -111,10 +96,21 @@ class Recorder:
     @property
     def frames(self) -> int:
         """How many frames the checkpoint counts."""
-        if not self.state.is_file():
-            return 0
-        with open(self.state) as file:
-            return int(file.readline().removeprefix("<!-- frames ").removesuffix(" -->\n"))
+        return self._checkpoint()[0] if self.state.is_file() else 0
+
+    def _checkpoint(self) -> tuple[int, str]:
+        """The frames that count and the engine's state. Raises ReferenceRunError where they are not whole."""
+        head, _, state = self.state.read_text(errors="replace").partition("\n")
+        frames = head.removeprefix("<!-- frames ").removesuffix(" -->")
+        if not frames.isdecimal() or not state.rstrip().endswith(">"):
+            raise ReferenceRunError(
+                f"{self.state}: want a checkpoint, found one that is empty, cut or edited; {self.start_anew}"
+            )
+        return int(frames), state
+
+    @property
+    def start_anew(self) -> str:
+        return f"remove {self.stem.name}.trr, .csv and .xml to simulate this replica anew"
 
     def resume(self) -> str | None:
         """Cut off the frames behind the checkpoint and return the engine's state in it; None at the beginning.
@@ -125,31 +121,32 @@ class Recorder:
             self.trajectory.unlink(missing_ok=True)
             self.log.write_text(LOG_HEADER)
             return None
-        frames = self.frames
+        frames, state = self._checkpoint()
         stored = self.trajectory.stat().st_size // self.frame_bytes if self.trajectory.is_file() else 0
         if stored < frames:
             raise ReferenceRunError(
                 f"{self.trajectory}: {stored} frames, the checkpoint beside it counts {frames}; was the file cut or "
-                "replaced? Remove the three files of this replica to make them again"
+                f"replaced? Copy it again, or {self.start_anew}"
             )
         if self.trajectory.is_file():
             os.truncate(self.trajectory, frames * self.frame_bytes)
         lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [LOG_HEADER]
         if len(lines) <= frames:
             raise ReferenceRunError(
-                f"{self.log}: {len(lines) - 1} lines, the checkpoint beside it counts {frames} frames"
+                f"{self.log}: {len(lines) - 1} lines, the checkpoint beside it counts {frames} frames; copy it again, or "
+                f"{self.start_anew}"
             )
         with replacing(self.log) as file:
             file.write("".join(lines).encode())
-        return self.state.read_text().split("\n", 1)[1]
+        return state
 
     def append(self, frames: list[bytes], lines: list[str]):
         """Add frames and their lines of the log; they count from the next checkpoint on."""
-        with open(self.trajectory, "ab") as file:
+        with naming(self.trajectory), open(self.trajectory, "ab") as file:
             file.writelines(frames)
             file.flush()
             os.fsync(file.fileno())
-        with open(self.log, "a") as file:
+        with naming(self.log), open(self.log, "a") as file:
             file.writelines(lines)
 
     def checkpoint(self, state: str, frames: int):
@@ -158,18 +155,40 @@ class Recorder:
             file.write(f"<!-- frames {frames} -->\n{state}".encode())
 
 
+def read_manifest(folder: Path) -> dict | None:
+    """The manifest of a folder, None where it has none yet. Raises StoreError for one that is not whole."""
+    path = folder / MANIFEST
+    return read_json(path, "protocol", "replicas", "frames", "sittings") if path.is_file() else None
+
+
+def verify(folder: Path, manifest: dict):
+    """Raise ReferenceRunError unless the files of a folder are those that its manifest was written for."""
+    for name, wanted in manifest.get("sha256", {TOPOLOGY: ""}).items():
+        if not (path := folder / name).is_file():
+            raise ReferenceRunError(f"{path}: the manifest lists it, found none; was the folder copied in part?")
+        if checksum(path) != wanted:
+            slip = (
+                "damaged, edited, or being lengthened" if wanted else "the manifest is of before and has no checksums"
+            )
+            raise ReferenceRunError(
+                f"{path}: not the file that the manifest was written for: {slip}. Start the same `cgcore reference` again "
+                "(nothing is simulated twice), or copy the folder again"
+            )
+
+
 def write_manifest(
-    folder: Path, protocol: Protocol, n_frames: int, new: int, wall_s: float, platform: str, engine: dict[str, str]
+    folder: Path, recorders: list["Recorder"], protocol: Protocol, new: int, wall_s: float, platform: str, engine: dict
 ):
-    """Write what made a finished run of n_frames a replica; engine: version.
+    """Write what made a finished run of the frames that every replica has; engine: version.
 
     A run may be made in several sittings: the last one made `new` frames, all replicas together, in wall_s seconds.
     """
-    before = read_json(folder / MANIFEST).get("sittings", []) if (folder / MANIFEST).is_file() else []
+    before = (read_manifest(folder) or {"sittings": []})["sittings"]
+    n_frames = min(recorder.frames for recorder in recorders)
+    for recorder in recorders:
+        recorder.resume()  # leaves no more frames than count, and says so where there are fewer
     speed = ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None
-    logs = [
-        np.loadtxt(Recorder(folder, r, 1).log, delimiter=",", skiprows=1, ndmin=2) for r in range(protocol.replicas)
-    ]
+    logs = [np.loadtxt(recorder.log, delimiter=",", skiprows=1, ndmin=2) for recorder in recorders]
     results = {
         "mean_temperature_K": float(np.concatenate([log[:, 2] for log in logs]).mean()),
         "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
@@ -184,6 +203,7 @@ def write_manifest(
         "git": git_state(),
         "device": device(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sha256": {path.name: checksum(path) for path in (folder / TOPOLOGY, *(r.trajectory for r in recorders))},
         "sittings": [*before, {"frames": new, "wall_s": wall_s, "ns_per_day": speed}],
         "results": results,
     }

@@ -1,15 +1,15 @@
 """Which systems there are, and the numbers of their simulations: those of recipes/protocols.toml."""
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import ConfigError, check_type, did_you_mean, positive
+from ..config import SEED, Checked, ConfigError, check_range, check_type, did_you_mean, number, word
+from ..store import read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
-TABLES = tomllib.loads((RECIPES / "protocols.toml").read_text(encoding="utf-8"))
+TABLES = read_toml(RECIPES / "protocols.toml")
 SOLVENTS = ("none", "obc2", "tip3p")
 CONSTRAINTS = ("none", "h-bonds")
 
@@ -37,7 +37,7 @@ def system(name: str) -> System:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Protocol(Checked):
     """All that a reference simulation depends on but its length; lengths can be added to.
 
     hydrogen_mass: g/mol of repartitioned hydrogens, None for the real one. Configurations and forces do not depend on
@@ -46,37 +46,30 @@ class Protocol:
     """
 
     system: str
-    solvent: str = "obc2"
-    chirality: str = "L"
-    constraints: str = "none"
-    replicas: int = 1
-    seed: int = 1
-    dt_ps: float = 0.002
-    steps_per_frame: int = 1000
-    temperature_K: float = 300.0
-    hydrogen_mass: float | None = None
-    friction_per_ps: float | None = None
-    cutoff_nm: float | None = None
-    grid_nm: float | None = None
-    margin_nm: float | None = None
-    equilibration_ps: float = 100.0  # of each stage before production
+    solvent: str = word("obc2", SOLVENTS)
+    chirality: str = word("L", ("L", "D"))
+    constraints: str = word("none", CONSTRAINTS)
+    replicas: int = number(1, least=1, most=10_000)
+    seed: int = number(1, **SEED)
+    dt_ps: float = number(0.002, least=1e-5, most=0.1)
+    steps_per_frame: int = number(1000, least=1, most=100_000_000)
+    temperature_K: float = number(300.0, above=0, most=10_000)
+    hydrogen_mass: float | None = number(None, above=0, most=100)
+    friction_per_ps: float | None = number(None, above=0, most=1_000_000)
+    cutoff_nm: float | None = number(None, above=0, most=100)
+    grid_nm: float | None = number(None, above=0, most=10)
+    margin_nm: float | None = number(None, least=0, most=100)
+    equilibration_ps: float = number(100.0, above=0, most=1_000_000)  # of each stage before production
 
     def __post_init__(self):
+        super().__post_init__()
         solvents = system(self.system).solvents
-        for value, allowed, name in (
-            (self.solvent, SOLVENTS, "solvent"),
-            (self.constraints, CONSTRAINTS, "constraints"),
-            (self.chirality, ("L", "D"), "chirality"),
-        ):
-            if value not in allowed:
-                raise ConfigError(f"{name}: want one of {allowed}, got {value!r}{did_you_mean(value, allowed)}")
         if self.solvent not in solvents:
             raise ConfigError(f"{self.system}: want solvent {' or '.join(solvents)}, got {self.solvent!r}")
         if self.chirality == "D" and self.is_liquid:
             raise ConfigError("hexane is not chiral; chirality is for peptides")
         if self.constraints != "none" and self.is_liquid:
             raise ConfigError("hexane is simulated without constraints, as in the paper")
-        positive(self, "replicas", "dt_ps", "steps_per_frame", "temperature_K", "equilibration_ps")
 
     @property
     def frame_ps(self) -> float:
@@ -110,13 +103,14 @@ def protocol(
         raise ConfigError(f"unknown option {min(unknown)!r}{did_you_mean(min(unknown), fields)}")
     chosen = Protocol(system=name, solvent=solvent, **options)
     numbers = dict(TABLES["numbers"][solvent])
-    every_ps = every_ps or numbers["every_ps"]
-    if dt_fs is not None:
-        check_type("--dt-fs", dt_fs, float)
-        numbers["dt_ps"] = dt_fs / 1000
-    dt_ps = numbers["dt_ps"]
-    if not (dt_ps > 0 and every_ps > 0):
-        raise ConfigError(f"want positive times, got a step of {dt_ps} ps and frames every {every_ps} ps")
+    for option, value, limits in (
+        ("--every-ps", every_ps, {"above": 0}),
+        ("--dt-fs", dt_fs, {"least": 0.01, "most": 100}),
+    ):
+        check_type(option, value, float | None)
+        check_range(option, value, **limits)
+    every_ps = numbers["every_ps"] if every_ps is None else every_ps
+    dt_ps = numbers["dt_ps"] = numbers["dt_ps"] if dt_fs is None else dt_fs / 1000
     steps = round(every_ps / dt_ps)
     if not steps or abs(steps * dt_ps - every_ps) > 1e-9 * every_ps:
         raise ConfigError(f"frames every {every_ps} ps are no multiple of the step of {dt_ps} ps")

@@ -11,7 +11,7 @@ from ..frames import Frames, Topology
 from ..io import read, read_topology
 from ..store import data_file, read_json
 from ..store.bundled import data_roots
-from .output import CONFIG, TOPOLOGY
+from .output import CONFIG, TOPOLOGY, read_manifest, verify
 
 SET = "set.json"
 
@@ -43,15 +43,19 @@ def available() -> tuple[Reference, ...]:
 def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
     """Read the topology, and frames with forces, of a bundled set, or of a folder of `cgcore reference`.
 
-    Replicas follow one another, each with its number and on its own clock. A bundled set's files are checked by their
-    SHA-256. Raises ConfigError for an unknown name, StoreError for a damaged file, TrajectoryError for one that does
-    not fit.
+    Replicas follow one another, each with its number and on its own clock. All files are checked by their SHA-256.
+    Raises ConfigError for an unknown name or a simulation that is not finished, StoreError or ReferenceRunError for a
+    damaged file, TrajectoryError for one that does not fit.
     """
-    folder = Path(name)
+    folder, frames = Path(name), None
     if (folder / CONFIG).is_file():
-        files = sorted(folder.glob("replica_*.trr"))
-        if not files:
-            raise ConfigError(f"{folder}: a reference simulation without frames yet; let it run")
+        if not (manifest := read_manifest(folder)):
+            raise ConfigError(
+                f"{folder}: a reference simulation that is not finished; let it run, or start the same `cgcore reference` "
+                "again with a --length-ns that all replicas have reached"
+            )
+        verify(folder, manifest)
+        files, frames = [folder / f"replica_{r:02d}.trr" for r in range(manifest["replicas"])], manifest["frames"]
         topology_file = folder / TOPOLOGY
     else:
         names = {entry.name for entry in available()}
@@ -60,15 +64,16 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
                 f"no reference set {str(name)!r}; there are {sorted(names)}, or give a folder of `cgcore reference`"
                 f"{did_you_mean(name, names)}"
             )
-        trajectories = read_json(data_file(f"{name}/{SET}"))["trajectories"]
+        trajectories = read_json(data_file(f"{name}/{SET}"), "trajectories")["trajectories"]
         files = [data_file(f"{name}/{file}") for file in trajectories]
         topology_file = data_file(f"{name}/{TOPOLOGY}")
     topology = read_topology(topology_file)
-    return topology, _joined([read(file, topology, require_forces=True, stride=stride) for file in files])
+    parts = [read(file, topology, require_forces=True, stride=stride) for file in files]
+    return topology, _joined([part[: frames and -(-frames // stride)] for part in parts])
 
 
 def _describe(folder: Path) -> Reference:
-    entry = read_json(folder / SET)
+    entry = read_json(folder / SET, "system", "solvent", "trajectories", "frames", "spacing_ps", "good_for")
     return Reference(
         name=folder.name,
         system=entry["system"],

@@ -7,7 +7,8 @@
 
 from .bias import Bias
 from .driver import Simulation, run
-from .steps import time_steps
+from .record import disk_bytes
+from .steps import STEPS_FS, time_steps
 from .system import Molecule, SimulationError
 
-__all__ = ["Bias", "Molecule", "Simulation", "SimulationError", "run", "time_steps"]
+__all__ = ["STEPS_FS", "Bias", "Molecule", "Simulation", "SimulationError", "disk_bytes", "run", "time_steps"]

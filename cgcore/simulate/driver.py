@@ -69,15 +69,15 @@ def run(
 
     Raises:
         SimulationError: initial positions that do not fit the configuration or are not finite, or a liquid's potential
-            without a box.
+            without a box. StoreError: a disk without room for the frames, or a folder that has lost some.
     """
     initial_positions = jnp.asarray(initial_positions)
     check(potential, initial_positions, molecule, config)
     folder = _open(potential, params, molecule, initial_positions, config, root, bias)
     with folder.held():
         record = Record(folder, initial_positions.shape[1], config, bias)
-        saved = record.load()
-        if saved and folder.done and saved.done >= config.n_frames:
+        saved = record.saved
+        if folder.done and saved and saved.done >= config.n_frames:
             tqdm.write(f"{folder.folder}: done")
             ensemble, cost = record.ensemble(molecule.names), saved.cost.first(config.n_frames)
             # Of a run that was made longer since, the numbers of its first frames.
@@ -87,7 +87,9 @@ def run(
             engine = Engine(potential, params, molecule, config, initial_positions.dtype, bias)
             lists, cost = _frames(engine, record, saved, potential, initial_positions, molecule, config, progress)
             ensemble = record.ensemble(molecule.names)
-            numbers = table(ensemble, config, cost) | {"devices": engine.n_devices} | lists.numbers()
+            numbers = (
+                table(ensemble, config, cost.first(config.n_frames)) | {"devices": engine.n_devices} | lists.numbers()
+            )
             folder.finish(numbers, numbers["wall_s"], engines=engines)
     return Simulation(ensemble, numbers, folder, record.recorded_frames())
 

@@ -1,12 +1,14 @@
 """Reference data that comes with the project, checked before use."""
 
 import hashlib
+import re
 from pathlib import Path
 
-from cgcore.store.files import StoreError
+from cgcore.store.files import StoreError, parsed
 
 PACKAGE = Path(__file__).parents[1]
 SUMS = "SHA256SUMS"
+LINE = re.compile(r"(?P<sum>[0-9a-fA-F]{64}) [ *](?P<name>.+)")
 
 
 def data_roots() -> tuple[Path, ...]:
@@ -44,21 +46,26 @@ def profile_file(system: str) -> Path:
     raise FileNotFoundError(f"no profile of a system {system!r}; there are {known}")
 
 
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check(path: Path) -> None:
     """Raise StoreError unless the file has the checksum that SHA256SUMS of its folder gives (format of sha256sum)."""
     sums = path.with_name(SUMS)
     if not sums.is_file():
         raise StoreError(f"{path}: no {SUMS} beside it, so it cannot be checked")
-    lines = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]
-    listed = {name.removeprefix("*"): digest for digest, name in lines}
+    lines = [line for line in parsed(sums, "text", str.splitlines) if line.strip()]
+    listed = {match["name"]: match["sum"].lower() for line in lines if (match := LINE.fullmatch(line))}
+    if len(listed) < len(lines):
+        raise StoreError(f"{sums}: want lines of a SHA-256 and a name, as sha256sum writes them; damaged or edited")
     if path.name not in listed:
         raise StoreError(f"{path} is not listed in {sums}; listed are {sorted(listed)}")
-    with open(path, "rb") as file:
-        head = file.read(64)
-        file.seek(0)
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != listed[path.name].lower():
-        pointer = head.startswith(b"version https://git-lfs")
+    if (found := checksum(path)) != listed[path.name]:
+        with open(path, "rb") as file:
+            pointer = file.read(64).startswith(b"version https://git-lfs")
         slip = "it is a git-lfs pointer: run `git lfs pull`" if pointer else "likely a partial download or an edit"
         raise StoreError(
             f"{path}: want SHA-256 {listed[path.name][:12]}…, got {found[:12]}… ({path.stat().st_size} bytes); {slip}"

@@ -1,20 +1,32 @@
-"""Files that are whole or absent: JSON for numbers and words, npz for arrays, no pickle."""
+"""Files that are whole or absent: JSON for numbers and words, npz for arrays, no pickle; and who may write them."""
 
 import hashlib
 import json
 import math
 import os
+import shutil
+import tomllib
 import zipfile
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows has none: there two processes must not be given one file
+    fcntl = None
+
 import numpy as np
+from tqdm import tqdm
 
 from cgcore.errors import CgcoreError
 
 STRUCTURE = "__structure__"
 DIGITS = 12
+SLIP = "likely an interrupted copy, an edit by hand or another version; take a whole copy, or remove it and start again"
+EMPTY = "it is empty: a disk that was full, or a loss of power; remove it and start again"
 RESERVED = ("file", "allow_pickle")  # names that numpy.savez keeps for itself
 
 
@@ -23,18 +35,77 @@ class StoreError(CgcoreError, RuntimeError):
 
 
 @contextmanager
+def naming(path: Path):
+    """Give an OSError the path that it concerns, which one of a full disk has not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextmanager
 def replacing(path: Path):
-    """Open a temporary binary file beside `path` and put it in its place only when everything was written."""
+    """Open a temporary binary file beside `path` and put it in its place only when everything was written.
+
+    What killed processes left of theirs goes; an OSError names the path.
+    """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(part, "wb") as file:
+        for other in (p for p in path.parent.iterdir() if p.name.startswith(f".{path.name}.") and p.suffix == ".part"):
+            with suppress(FileNotFoundError), open(other, "rb") as file:  # its process may just have ended
+                if lock(file):
+                    other.unlink()
+        with naming(path), open(part, "wb") as file:
+            lock(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def lock(file, *, wait: bool = False) -> bool:
+    """Lock an open file until it is closed, however the process ends; whether this process has the lock now."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def held(path: Path):
+    """Hold a lock file for this process; one that finds it held says so, and waits until the other has ended."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        if not lock(file):
+            tqdm.write(f"{path}: another process is at work here, waiting for it")
+            lock(file, wait=True)
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds a lock file."""
+    try:
+        with open(path) as file:
+            return not lock(file)
+    except FileNotFoundError:
+        return False
+
+
+def require_room(folder: Path, wanted: float):
+    """Raise StoreError unless the disk of a folder, there or not yet, has `wanted` more bytes, and 5 % to spare."""
+    folder = Path(folder).resolve()
+    there = next(p for p in (folder, *folder.parents) if p.exists())
+    if wanted > 0.95 * (free := shutil.disk_usage(there).free):
+        raise StoreError(
+            f"{folder}: this run will write {wanted / 1e9:.2f} GB, the disk has {free / 1e9:.2f} GB left; want fewer "
+            "replicas or frames, a shorter run or another disk"
+        )
 
 
 def digest(data: bytes) -> str:
@@ -79,12 +150,39 @@ def write_json(path: Path, value) -> None:
         file.write(f"{text}\n".encode())
 
 
-def read_json(path: Path):
-    """Read JSON. Raises StoreError for a file that is not whole, FileNotFoundError for a missing one."""
+def read_json(path: Path, *keys: str):
+    """Read JSON, where keys are given a table that has them.
+
+    Raises StoreError for a file that is not whole, FileNotFoundError for a missing one.
+    """
+    value = parsed(path, "JSON", json.loads)
+    require_keys(path, value, keys)
+    return value
+
+
+def read_toml(path: Path, *keys: str) -> dict:
+    """Read TOML; raises as `read_json`."""
+    value = parsed(path, "TOML", tomllib.loads)
+    require_keys(path, value, keys)
+    return value
+
+
+def parsed(path: Path, kind: str, parse: Callable):
+    """What `parse` makes of a text file. Raises StoreError where it raises ValueError, or the file is no text."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
-        raise StoreError(f"{path} is not whole JSON ({e}); likely an interrupted copy or an edit by hand") from e
+        return parse(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as e:
+        raise StoreError(
+            f"{path} is not whole {kind} ({' '.join(str(e).split())}); {SLIP if Path(path).stat().st_size else EMPTY}"
+        ) from e
+
+
+def require_keys(path: Path, value, keys):
+    """Raise StoreError unless what was read from a file is a table with these keys, where any are wanted."""
+    if keys and not isinstance(value, dict):
+        raise StoreError(f"{path}: want a table with {list(keys)}, found a {type(value).__name__}; {SLIP}")
+    if missing := [key for key in keys if key not in value]:
+        raise StoreError(f"{path}: want {list(keys)}, found no {missing[0]!r}; {SLIP}")
 
 
 def write_npz(path: Path, **arrays) -> None:
@@ -98,13 +196,15 @@ def write_npz(path: Path, **arrays) -> None:
         np.savez(file, **arrays)
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read all arrays of an npz. Raises StoreError for a file that is not whole."""
+def read_npz(path: Path, *keys: str) -> dict[str, np.ndarray]:
+    """Read all arrays of an npz, those that are wanted among them. Raises StoreError for a file that is not whole."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, EOFError, ValueError) as e:
-        raise StoreError(f"{path} is not a whole npz ({e}); likely an interrupted copy or download") from e
+            found = {name: arrays[name] for name in arrays.files}
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, zlib.error) as e:
+        raise StoreError(f"{path} is not a whole npz ({e}); {SLIP if Path(path).stat().st_size else EMPTY}") from e
+    require_keys(path, found, keys)
+    return found
 
 
 def save_tree(path: Path, tree) -> None:
@@ -135,8 +235,8 @@ def save_tree(path: Path, tree) -> None:
     write_npz(path, **leaves, **{STRUCTURE: np.array(json.dumps(structure))})
 
 
-def load_tree(path: Path):
-    """Read what save_tree wrote; leaves are NumPy arrays of the stored dtype."""
+def load_tree(path: Path, *keys: str):
+    """Read what save_tree wrote, a dict of these keys where any are wanted; leaves are arrays of the stored dtype."""
     arrays = read_npz(path)
     if STRUCTURE not in arrays:
         raise StoreError(f"{path}: arrays without a structure; want a file of save_tree, this may be one of write_npz")
@@ -151,4 +251,11 @@ def load_tree(path: Path):
             return {k: build(v) for k, v in content.items()}
         return {"list": list, "tuple": tuple}[kind](build(v) for v in content)
 
-    return build(json.loads(str(arrays[STRUCTURE])))
+    try:
+        tree = build(json.loads(str(arrays[STRUCTURE])))
+    except (KeyError, ValueError, TypeError, AttributeError) as e:
+        raise StoreError(f"{path}: its structure names arrays that are not in it ({e}); {SLIP}") from e
+    require_keys(path, tree, keys)
+    if extra := [key for key in tree if keys and key not in keys]:
+        raise StoreError(f"{path}: want {list(keys)} alone, found {extra[0]!r}; written by another version?")
+    return tree

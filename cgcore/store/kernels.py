@@ -11,12 +11,11 @@ fingerprint. Code that has another one is a kernel of its own, "1+4f0c2a9b", unt
 """
 
 import ast
-import tomllib
 from functools import cache
 from pathlib import Path
 
 from cgcore.errors import CgcoreError
-from cgcore.store.files import digest, replacing
+from cgcore.store.files import digest, read_toml, replacing
 
 ROOT = Path(__file__).parents[2]  # the folder that holds the package
 RECORD = Path(__file__).with_name("kernels.toml")
@@ -43,7 +42,7 @@ def version(room: str) -> str:
     """The version of a room's kernels: "1", or "1+4f0c2a9b" for code that nobody has judged yet."""
     if room not in ROOMS:
         raise KernelError(f"want a room of kernels out of {sorted(ROOMS)}, got {room!r}")
-    recorded = tomllib.loads(RECORD.read_text()).get(room, {"version": 0, "code": ""})
+    recorded = read_toml(RECORD).get(room, {"version": 0, "code": ""})
     code = fingerprint(room)
     return str(recorded["version"]) if code == recorded["code"] else f"{recorded['version']}+{code}"
 
@@ -71,7 +70,7 @@ def _package(root: Path) -> tuple[dict, dict, dict]:
 
 def record(action: str, rooms: list[str]):
     """Write the fingerprints of rooms into the record, with their version ("same") or the next one ("bump")."""
-    known = tomllib.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    known = read_toml(RECORD) if RECORD.is_file() else {}
     for room in rooms or [r for r in ROOMS if version(r) != str(known.get(r, {}).get("version"))]:
         before = known.get(room, {"version": 0})["version"]
         known[room] = {"version": max(1, before + (action == "bump")), "code": fingerprint(room)}

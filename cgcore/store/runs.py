@@ -4,21 +4,15 @@ import json
 import os
 import platform
 import subprocess
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows has none: there two processes must not be given one run
-    fcntl = None
-
 import cgcore
 from cgcore.store import kernels
-from cgcore.store.files import StoreError, digest, plain, read_json, write_json
+from cgcore.store.files import StoreError, digest, held, plain, read_json, write_json
 
 CONFIG, MANIFEST, LOCK = "config.json", "manifest.json", ".lock"
 RECORDED = ("jax", "jaxlib", "numpy", "chemtrain", "jax-md", "e3nn-jax", "mdtraj", "optax")
@@ -41,14 +35,15 @@ class Run:
 
     @property
     def done(self) -> bool:
-        return self.path(MANIFEST).is_file()
+        """Whether the run is complete. Raises StoreError for a damaged manifest: before more work, not after it."""
+        return self.path(MANIFEST).is_file() and bool(self.manifest)
 
     @property
     def manifest(self) -> dict:
         """What `finish` wrote. Raises StoreError where the run is not complete."""
-        if not self.done:
+        if not self.path(MANIFEST).is_file():
             raise StoreError(f"{self.folder}: the run is not complete, it has no {MANIFEST}; let it run to its end")
-        return read_json(self.path(MANIFEST))
+        return read_json(self.path(MANIFEST), *self.identity, "results", "date", "device")
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -66,13 +61,9 @@ class Run:
         write_json(self.path(MANIFEST), self.identity | made | more | {"results": results})
         return read_json(self.path(MANIFEST))
 
-    @contextmanager
     def held(self):
-        """Hold the folder for this process; another one that wants it waits. The lock goes with the process."""
-        with open(self.path(LOCK), "w") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        """Hold the folder for this process, as a context; another one that wants it waits."""
+        return held(self.path(LOCK))
 
 
 def run_id(kind: str, config, data: dict[str, str], versions_of: dict[str, str]) -> str:
@@ -102,7 +93,7 @@ def open_run(root: Path, kind: str, config, *, data: dict[str, str], rooms: tupl
                 f"{folder}: files without a {CONFIG}: {foreign}; not a run's folder, or {CONFIG} was removed"
             )
         write_json(folder / CONFIG, identity)
-    stored = read_json(folder / CONFIG)
+    stored = read_json(folder / CONFIG, "id")
     for key, value in identity.items():
         if stored.get(key) != value:
             raise StoreError(f"{folder / CONFIG}: {key} is {stored.get(key)!r}, want {value!r}; edited by hand?")

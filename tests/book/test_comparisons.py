@@ -22,7 +22,8 @@ def made(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "chapter, kinds", [("potentials", {"fit", "differences", "gpu/differences", "seeds", "force_map_gain"}), ("hexane", {"table1"})]
+    "chapter, kinds",
+    [("potentials", {"fit", "differences", "gpu/differences", "seeds", "force_map_gain"}), ("hexane", {"table1"})],
 )
 def test_the_command_makes_the_rows_that_are_published(made, chapter, kinds):
     published, anew = (results.load(folder / chapter) for folder in (BOOK / "results", made))

@@ -293,7 +293,7 @@ def test_what_cannot_be_fitted_is_refused(hexane, frames, splines, exact, tmp_pa
 def test_settings_that_make_no_knots():
     with pytest.raises(ConfigError, match="at least four knots, got 0.05 nm in steps of 0.02 nm"):
         SplineConfig(cutoff_nm=0.05)
-    with pytest.raises(ConfigError, match="bond_step_nm: want a positive number"):
+    with pytest.raises(ConfigError, match="bond_step_nm: want at least 0.0001"):
         SplineConfig(bond_step_nm=0.0)
 
 
