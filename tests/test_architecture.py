@@ -47,30 +47,30 @@ TOP = {"cli"}
 BUDGET = {
     "__init__": 10,
     "analysis": 2130,
-    "cli": 290,
+    "cli": 300,
     "compat": 30,
     "config": 300,
     "data": 190,
     "doctor": 1660,
-    "errors": 50,
-    "force_maps": 80,
-    "frames": 120,
-    "geometry": 130,
-    "io": 570,
+    "errors": 70,
+    "force_maps": 70,
+    "frames": 130,
+    "geometry": 150,
+    "io": 1030,
     "map_files": 90,
-    "mapping": 330,
+    "mapping": 340,
     "mean_forces": 170,
     "metadynamics": 590,
     "neighbors": 310,
     "observables": 200,
     "plots": 280,
     "poster": 90,
-    "potentials": 2630,
+    "potentials": 2660,
     "processes": 30,
     "profiles": 200,
-    "reference": 1830,
+    "reference": 1290,
     "simulate": 1020,
-    "smarts": 150,
+    "smarts": 140,
     "steps": 220,
     "store": 670,
     "train": 340,
@@ -81,8 +81,8 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15430
-BOOK_LINES = 2970
+TOTAL = 15290
+BOOK_LINES = 3350
 """Of all Python in cgcore, and below book/."""
 
 

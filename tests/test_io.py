@@ -16,7 +16,7 @@ from cgcore.frames import Topology
 
 ALA2 = Path(__file__).parents[1] / "notebooks" / "data" / "ala2"
 FRAME_BYTES = 648
-HALF = np.array([0.2, 0.3, 0.1])
+HALF = np.array([0.08, 0.12, 0.04])  # 0.15 nm
 
 
 @pytest.fixture(scope="module")
@@ -228,11 +228,6 @@ def test_numbers_that_are_not_finite(tmp_path):
 
 def test_boxes(tmp_path):
     position = np.array([HALF, 2 * HALF])
-    skew = np.diag([2.0, 2.0, 2.0])
-    skew[2, 0] = 0.7
-    read_error(write_trr(tmp_path / "a.trr", trr_frame(position, box=skew)), pair(), "want an orthorhombic box")
-    two = [trr_frame(position, box=(2.0, 2.0, z), time=z) for z in (2.0, 2.1)]
-    read_error(write_trr(tmp_path / "b.trr", *two), pair(), "want one box for all 2 frames, .*constant pressure")
     path = write_trr(tmp_path / "c.trr", trr_frame(position, box=(0.0, 0.0, 0.0)))
     assert_array_equal(io.read(path, pair()).box, [np.inf] * 3)
     read_error(path, pair(), "want a box in all three dimensions", require_box=True)
@@ -296,5 +291,5 @@ def test_damaged_text_files(tmp_path, topology):
 def test_an_atom_without_an_element_is_refused(tmp_path):
     line = "ATOM      1  Q1  MOL A   1       1.000   2.000   3.000  1.00  0.00            \nEND\n"
     (tmp_path / "a.pdb").write_text(line)
-    with pytest.raises(io.TrajectoryError, match="no known element"):
+    with pytest.raises(io.TrajectoryError, match="a name for no element"):
         io.read_topology(tmp_path / "a.pdb")

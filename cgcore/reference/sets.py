@@ -1,14 +1,11 @@
 """Reference sets: those that travel with the project, and folders that `cgcore reference` made."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..config import ConfigError, did_you_mean
 from ..frames import Frames, Topology
-from ..io import read, read_topology
+from ..io import load as read_frames
 from ..store import data_file, read_json
 from ..store.bundled import data_roots
 from .output import CONFIG, TOPOLOGY, read_manifest, verify
@@ -47,7 +44,7 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
     Raises ConfigError for an unknown name or a simulation that is not finished, StoreError or ReferenceRunError for a
     damaged file, TrajectoryError for one that does not fit.
     """
-    folder, frames = Path(name), None
+    folder, known = Path(name), {}
     if (folder / CONFIG).is_file():
         if not (manifest := read_manifest(folder)):
             raise ConfigError(
@@ -55,7 +52,9 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
                 "again with a --length-ns that all replicas have reached"
             )
         verify(folder, manifest)
-        files, frames = [folder / f"replica_{r:02d}.trr" for r in range(manifest["replicas"])], manifest["frames"]
+        files = [folder / f"replica_{r:02d}.trr" for r in range(manifest["replicas"])]
+        known = {k: v for k, v in read_json(folder / CONFIG).items() if k in ("constraints", "temperature_K")}
+        known |= {"n_frames": manifest["frames"]}
         topology_file = folder / TOPOLOGY
     else:
         names = {entry.name for entry in available()}
@@ -67,9 +66,7 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
         trajectories = read_json(data_file(f"{name}/{SET}"), "trajectories")["trajectories"]
         files = [data_file(f"{name}/{file}") for file in trajectories]
         topology_file = data_file(f"{name}/{TOPOLOGY}")
-    topology = read_topology(topology_file)
-    parts = [read(file, topology, require_forces=True, stride=stride) for file in files]
-    return topology, _joined([part[: frames and -(-frames // stride)] for part in parts])
+    return read_frames(topology_file, files, require_forces=True, stride=stride, **known)
 
 
 def _describe(folder: Path) -> Reference:
@@ -83,17 +80,4 @@ def _describe(folder: Path) -> Reference:
         spacing_ps=entry["spacing_ps"],
         good_for=entry["good_for"],
         size=sum(p.stat().st_size for p in folder.iterdir()),
-    )
-
-
-def _joined(parts: list[Frames]) -> Frames:
-    """Replicas one after another, numbered; one alone has no number."""
-    if len(parts) == 1:
-        return parts[0]
-    return replace(
-        parts[0],
-        position=np.concatenate([p.position for p in parts]),
-        force=np.concatenate([p.force for p in parts]),
-        time=np.concatenate([p.time for p in parts]),
-        replica=np.repeat(np.arange(len(parts)), [p.n_frames for p in parts]),
     )

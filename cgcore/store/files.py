@@ -21,7 +21,7 @@ except ImportError:  # Windows has none: there two processes must not be given o
 import numpy as np
 from tqdm import tqdm
 
-from cgcore.errors import CgcoreError
+from cgcore.errors import CgcoreError, read_text
 
 STRUCTURE = "__structure__"
 DIGITS = 12
@@ -170,7 +170,7 @@ def read_toml(path: Path, *keys: str) -> dict:
 def parsed(path: Path, kind: str, parse: Callable):
     """What `parse` makes of a text file. Raises StoreError where it raises ValueError, or the file is no text."""
     try:
-        return parse(Path(path).read_text(encoding="utf-8"))
+        return parse(read_text(path))
     except (ValueError, RecursionError) as e:
         raise StoreError(
             f"{path} is not whole {kind} ({' '.join(str(e).split())}); {SLIP if Path(path).stat().st_size else EMPTY}"

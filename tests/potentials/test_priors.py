@@ -19,7 +19,7 @@ from cgcore.units import kT
 
 T = 300.0
 BOND = Term("bond", "bond", np.array([[0, 1]]))
-ANGLE = Term("angle", "angle", np.array([[0, 1, 2]]))
+ANGLE = np.array([[0, 1, 2]])
 DIHEDRAL = Term("dihedral", "dihedral", np.array([[0, 1, 2, 3]]))
 VACUUM = np.full(3, np.inf)
 N = 40_000
@@ -54,19 +54,17 @@ def fitted(term, frames):
 def test_chains_have_the_coordinates_asked_for():
     frames = chain(0.2, 1.7, np.array([-2.0, 0.5]))
     assert_allclose(geometry.distances(frames.position, BOND.members, VACUUM)[:, 0], 0.2)
-    assert_allclose(geometry.angles(frames.position, ANGLE.members, VACUUM)[:, 0], 1.7)
+    assert_allclose(geometry.angles(frames.position, ANGLE, VACUUM)[:, 0], 1.7)
     assert_allclose(geometry.dihedrals(frames.position, DIHEDRAL.members, VACUUM)[:, 0], [-2.0, 0.5])
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize(
-    ("term", "k", "q0", "jacobian"), [(BOND, 900.0, 0.25, np.square), (ANGLE, 60.0, 1.9, np.sin)], ids=["bond", "angle"]
-)
-def test_harmonic_terms_give_the_spring_back(term, k, q0, jacobian):
+def test_a_harmonic_bond_gives_the_spring_back():
     """Equipartition with the volume element: k and q0 to 4 standard errors; the plain mean is 8 or more off."""
-    q = drawn(lambda x: 0.5 * k * (x - q0) ** 2, 0.01, min(np.pi - 1e-3, q0 + 8 * np.sqrt(kT(T) / k)), jacobian)
-    frames = chain(**{term.kind: q})
-    prior = fitted(term, frames)
+    k, q0 = 900.0, 0.25
+    q = drawn(lambda x: 0.5 * k * (x - q0) ** 2, 0.01, q0 + 8 * np.sqrt(kT(T) / k), np.square)
+    frames = chain(bond=q)
+    prior = fitted(BOND, frames)
     error = np.sqrt(kT(T) / k / N)
     assert prior.k[0] == pytest.approx(k, rel=4 * np.sqrt(2 / N))
     assert prior.q0[0] == pytest.approx(q0, abs=4 * error)
@@ -132,6 +130,12 @@ def test_copies_of_a_molecule_share_a_spring(tmp_path):
     assert [w["k"] for w in table["bonds"]] == pytest.approx(springs, rel=4 * np.sqrt(2 / 12_000))
 
 
+def test_a_spring_for_an_angle_is_refused():
+    """Near 180 degrees the density is cut off: 100 kJ/mol/rad^2 became 275 by its moments."""
+    with pytest.raises(PriorError, match="angle: want a bond or a dihedral, got angle; splines hold angles"):
+        fitted(Term("angle", "angle", ANGLE), chain(angle=np.linspace(2.8, 3.1, 50)))
+
+
 def test_samples_that_do_not_spread_are_refused():
     with pytest.raises(PriorError, match="bond: want samples that spread, found 3 all near 0.15"):
         fitted(BOND, chain(np.full(3, 0.15)))
@@ -148,11 +152,7 @@ def test_force_is_the_slope_of_the_energy_and_add_joins_them():
     """Several kinds at once, by central differences; priors have no parameters to train."""
     q = np.random.default_rng(1).normal(size=200)
     frames = chain(0.15 + 0.005 * q, 2.0 + 0.1 * q[::-1], q)
-    made = [
-        fitted(BOND, frames),
-        fitted(ANGLE, frames),
-        fitted(DIHEDRAL, frames),
-    ]
+    made = [fitted(BOND, frames), fitted(DIHEDRAL, frames)]
     joined = add(priors.build(*made), priors.build(made[0]))
     params = joined.init(jax.random.key(0))
     assert jax.tree.leaves(params) == []
