@@ -59,12 +59,12 @@ def observe(results: Path = BOOK / "results") -> list[Path]:
     return written
 
 
-def of_liquid(chapter: Chapter) -> Iterator[Observed]:
+def of_liquid(chapter: Chapter, maps: tuple[str, ...] = ("three_site", "four_site", "two_site")) -> Iterator[Observed]:
     """Of hexane: profiles by positions, by both force maps and by models; ranges without samples for pairs of species.
 
     Tables of `torsion.Profile.table` and `observables.unsampled_pairs`.
     """
-    for name in ("three_site", "four_site", "two_site"):
+    for name in maps:
         loaded = {
             force_map: steps.load(steps.configure("hexane", profile="laptop", map=name, force_map=force_map))
             for force_map in ("sum", "optimised")
