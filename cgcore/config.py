@@ -165,8 +165,8 @@ class TrainConfig(Checked):
 
     epochs: int = number(50, least=1, most=10_000_000)
     batch_size: int = number(32, least=1, most=10_000_000)
-    learning_rate: float = number(1e-3, above=0, most=1000)
-    learning_rate_decay: float = number(0.9, above=0, most=1_000_000)  # factor over the whole run
+    learning_rate: float = number(1e-3, above=0)
+    learning_rate_decay: float = number(0.9, above=0)  # factor over the whole run
     b1: float = number(0.9, least=0, below=1)
     b2: float = number(0.995, least=0, below=1)
     eps: float = number(1e-8, above=0, most=1)

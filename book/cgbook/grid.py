@@ -116,7 +116,9 @@ class _Loader(yaml.SafeLoader):
 INT, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 _Loader.add_constructor(INT, _Loader.plain_number)
 _Loader.add_constructor(FLOAT, _Loader.plain_number)
-_Loader.add_implicit_resolver(FLOAT, re.compile(r"[-+]?\d+[eE][-+]?\d+"), list("-+0123456789"))  # 1e-3, too
+_Loader.add_implicit_resolver(
+    FLOAT, re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+0123456789")
+)  # 1e-3, too
 
 
 def _load(text: str):
