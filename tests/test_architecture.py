@@ -56,7 +56,7 @@ BUDGET = {
     "force_maps": 70,
     "frames": 130,
     "geometry": 150,
-    "io": 1030,
+    "io": 1010,
     "map_files": 90,
     "mapping": 340,
     "mean_forces": 170,
@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15290
+TOTAL = 15280
 BOOK_LINES = 3350
 """Of all Python in cgcore, and below book/."""
 
