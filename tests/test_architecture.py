@@ -71,7 +71,7 @@ BUDGET = {
     "reference": 1760,
     "simulate": 970,
     "smarts": 150,
-    "steps": 220,
+    "steps": 210,
     "store": 560,
     "train": 330,
     "train_splines": 190,
@@ -81,8 +81,8 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15110
-BOOK_LINES = 2840
+TOTAL = 15100
+BOOK_LINES = 3140
 """Of all Python in cgcore, and below book/."""
 
 
