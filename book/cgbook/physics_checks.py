@@ -120,7 +120,10 @@ def symmetries(double: Callable, single: Callable, frames: np.ndarray, species, 
             off.append(np.abs(f - g).max() / np.sqrt(np.mean(f**2)))
             change = single(image)[0] - single(frame)[0]
             up, different = up + int(change > 0), different + int(change != 0)
-        table |= {name: float(max(off)), f"{name}_p": stats.binomtest(up, different).pvalue if different else 1.0}
+        table |= {
+            name: float(max(off)),
+            f"{name}_p": float(stats.binomtest(up, different).pvalue) if different else 1.0,
+        }
     return table
 
 
