@@ -86,9 +86,7 @@ def results(
 
 
 @app.command("observe-references")
-def observe_references(
-    folder: Annotated[Path, typer.Option(help="The results of the chapters.")] = Path("book/results"),
-):
+def observe_references(folder: Results = Path("book/results")):
     """Compute anew what the chapters say of their references alone, and draw their figures; it takes minutes."""
     for path in _run(lambda: _book("reference_rows").observe(folder)):
         typer.echo(path)
@@ -109,9 +107,7 @@ def reference(
     system: Annotated[str, typer.Argument(help="hexane, ala2, gly2, pro2, thr2 or ala15.")],
     solvent: Annotated[str | None, typer.Option(help="tip3p or obc2 (implicit, the default).")] = None,
     length_ns: Annotated[float, typer.Option(help="Length of each replica.")] = 1.0,
-    every_ps: Annotated[
-        float | None, typer.Option(help="Spacing of frames; 2 ps, or the paper's 1 ps in water.")
-    ] = None,
+    every_ps: Annotated[float | None, typer.Option(help="Of frames; 2 ps, or the paper's 1 ps in water.")] = None,
     replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
     seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default.")] = None,
@@ -158,9 +154,7 @@ def mean_forces(
     map: Annotated[str, typer.Argument(help="A map of hexane: four_site, three_site or two_site.")],
     frames: Annotated[int, typer.Option(help="Held-out frames at which the beads stand still.")] = 4,
     length_ps: Annotated[float, typer.Option(help="For how long the atoms move under each.")] = 10.0,
-    network: Annotated[
-        list[Path] | None, typer.Option(help="A fit of the hexane notebook, fit/<id>; as often as needed.")
-    ] = None,
+    network: Annotated[list[Path] | None, typer.Option(help="A fit of hexane, fit/<id>; as often as needed.")] = None,
     out: Out = Path("runs"),
 ):
     """Hold the beads of hexane still and average the forces on them: the noise floor, and what potentials miss."""
@@ -219,6 +213,15 @@ def doctor_table(results: Results = Path("book/results")):
 
 
 @app.command()
+def physics(
+    label: Annotated[list[str] | None, typer.Argument(help="Of published networks; all by default.")] = None,
+    results: Results = Path("book/results"),
+):
+    """Check published networks against statistical mechanics: ensembles, energy, equipartition, symmetries."""
+    _run(lambda: _book("physics").make(results, label or [], say=typer.echo))
+
+
+@app.command()
 def convergence(results: Results = Path("book/results")):
     """Say how converged the reference sets that come with the package are, and draw them."""
     for path in _run(lambda: _book("reference_tables").make(results / "reference")):
@@ -239,9 +242,7 @@ def learning_curves(out: Out = Path("runs"), results: Results = Path("book/resul
 
 @app.command()
 def kernels(
-    same: Annotated[
-        list[str] | None, typer.Option(help="A room whose code changed and whose numbers did not: names stay.")
-    ] = None,
+    same: Annotated[list[str] | None, typer.Option(help="A room of changed code, equal numbers: names stay.")] = None,
     bump: Annotated[list[str] | None, typer.Option(help="A room whose numbers changed: new names.")] = None,
 ):
     """Say which versions the kernels have, by which results are named; record what a change of theirs is."""

@@ -104,16 +104,15 @@ def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
         splines.check_ends(knots, report.params)
     else:
         data.check_cutoff(split.train, config.potential.cutoff_nm)
-        module = NETWORKS[config.kind]
-        model = module.for_frames(
-            config.potential, beads.species, split.train, liquid=reference.liquid, **_bonds(config, beads)
-        )
+        module, liquid = NETWORKS[config.kind], reference.liquid
+        told = {"bonds": beads.bonds} if getattr(config.potential, "bond_types", False) else {}
+        model = module.for_frames(config.potential, beads.species, split.train, liquid=liquid, **told)
         trained = module.build(model)
         runs = len(simulate.STEPS_FS) if config.protocol == "nve" else 1
         room = runs * simulate.disk_bytes(config.md, len(beads.beads))
         report = train.fit(trained, split, config.train, out_dir, room=room)
     write_npz(report.run.path("held_out.npz"), errors=report.held_out, time=np.asarray(split.valid.time))
-    potential, params, table = _with_priors(config, reference, trained, report.params)
+    potential, params, table = with_priors(config, reference, trained, report.params)
     return Fitted(potential, params, report, report.run, table)
 
 
@@ -127,14 +126,8 @@ def noise(config: RunConfig, reference: Reference, fitted: Fitted):
 
 def simulate_protocol(config: RunConfig, reference: Reference, fitted: Fitted, out_dir: Path) -> Simulated:
     """Simulate by the protocol of the configuration: "nvt", "nve" with one time step after another, or "inversion"."""
-    start = initial_positions(config, reference)
-    lengths = data.bond_lengths(reference.split.train, reference.beads.bonds)
-    box = np.asarray(reference.split.train.box) if reference.liquid else np.full(3, np.inf)
-    beads = reference.beads
-    molecule = simulate.Molecule(
-        names=beads.beads, mass=beads.mass, bonds=beads.bonds, bond_length=lengths, box=np.asarray(box, float)
-    )
-    moving = (fitted.potential, fitted.params, molecule, start, config.md, out_dir)
+    start, beads = initial_positions(config, reference), molecule(reference)
+    moving = (fitted.potential, fitted.params, beads, start, config.md, out_dir)
     if config.protocol == "nve":
         table, curves, runs = simulate.time_steps(*moving, length_ps=config.md.length_ps)
         return Simulated(table, curves, runs, None)
@@ -143,6 +136,14 @@ def simulate_protocol(config: RunConfig, reference: Reference, fitted: Fitted, o
         return Simulated(table, curves, [run.run.id], run.ensemble)
     run = simulate.run(*moving)
     return Simulated(run.table, {}, [run.run.id], run.ensemble)
+
+
+def molecule(reference: Reference) -> simulate.Molecule:
+    """The beads as a simulation knows them: masses, mean lengths of the bonds in training, and the box of a liquid."""
+    beads, train_on = reference.beads, reference.split.train
+    box = np.asarray(train_on.box, float) if reference.liquid else np.full(3, np.inf)
+    lengths = data.bond_lengths(train_on, beads.bonds)
+    return simulate.Molecule(names=beads.beads, mass=beads.mass, bonds=beads.bonds, bond_length=lengths, box=box)
 
 
 def initial_positions(config: RunConfig, reference: Reference) -> np.ndarray:
@@ -193,11 +194,7 @@ def _atoms(name: str, mirror: bool) -> tuple[Topology, Frames]:
     return topology, data.mirrored(atoms) if mirror else atoms
 
 
-def _bonds(config: RunConfig, beads: Mapping) -> dict:
-    return {"bonds": beads.bonds} if getattr(config.potential, "bond_types", False) else {}
-
-
-def _with_priors(config: RunConfig, reference: Reference, trained: Potential, params) -> tuple[Potential, object, dict]:
+def with_priors(config: RunConfig, reference: Reference, trained: Potential, params) -> tuple[Potential, object, dict]:
     """The potential with its priors, the parameters of both, and those of the priors for the manifest."""
     species, frames, added, table = reference.beads.species, reference.split.train, [], {}
     for name in config.prior:
