@@ -1,6 +1,7 @@
 """The commands of `cgcore`: simulate a reference, look at a map, run notebooks, make the book."""
 
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +9,16 @@ import typer
 
 from cgcore import __version__
 
-app = typer.Typer(
-    help="Coarse-graining with machine-learned potentials: the commands behind the book.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_show_locals=False,
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 Root = Annotated[Path, typer.Option(help="The checkout: the folder with _config.yml, book/ and notebooks/.")]
 Out = Annotated[Path, typer.Option(help="Where runs go, one folder each; finished ones are reused.")]
+
+
+@app.callback()
+def every_command():
+    """Coarse-graining with machine-learned potentials: the commands behind the book."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal's encoding lacks must not end a command after its work
+        stream.reconfigure(errors="replace")
 
 
 @app.command()
@@ -186,6 +189,9 @@ def doctor(
     frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
     temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the reference.")] = 300.0,
+    constraints: Annotated[
+        str | None, typer.Option(help="Of TRAJECTORY's run, where its frames cannot tell: none, h-bonds or all-bonds.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the page, doctor.json and the proposed map.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
 ):
@@ -203,6 +209,7 @@ def doctor(
             frame_ps=frame_ps,
             stride=stride,
             temperature_K=temperature_k,
+            constraints=constraints,
         )
         typer.echo(as_json(examination) if json else verdict(examination))
         if out is not None:

@@ -8,9 +8,10 @@ the one of least variance is another (Krämer et al., J. Phys. Chem. Lett. 14, 3
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from .frames import Frames, Topology
-from .geometry import molecules
+from .geometry import each_molecule
 from .mapping import Mapping, MappingError
 
 RIDGE = 1e-8
@@ -34,40 +35,30 @@ def optimised(mapping: Mapping, topology: Topology, frames: Frames) -> Mapping:
             f"map {mapping.name!r}: the simulation held {len(topology.constraints)} distances fixed; the optimised "
             "force map is for runs without constraints"
         )
-    weights = np.zeros_like(mapping.weights)
-    for alike in _kinds(mapping, topology):
-        beads = [_beads(mapping, atoms) for atoms in alike]
+    bead_of = mapping.bead_of
+    kinds: dict[tuple, list[tuple[np.ndarray, np.ndarray]]] = {}  # molecules with the same names, masses and beads
+    for atoms, _ in each_molecule(topology.bonds, topology.n_atoms):
+        beads, place = np.unique(np.append(bead_of[atoms], -1), return_inverse=True)
+        if len(beads) > 1:
+            names, mass = (tuple(values[a] for a in atoms) for values in (topology.names, topology.mass.round(9)))
+            kinds.setdefault((names, mass, tuple(place)), []).append((atoms, beads[1:]))
+    entries = []  # value, bead, atom
+    for alike in kinds.values():
+        first, beads = alike[0]
         samples = 3 * frames.n_frames * len(alike)
-        if samples < 10 * len(alike[0]):
+        if samples < 10 * len(first):
             raise MappingError(
-                f"{samples} force samples for a molecule of {len(alike[0])} atoms; want ten an atom, so more frames"
+                f"{samples} force samples for a molecule of {len(first)} atoms; want ten an atom, so more frames"
             )
-        S = sum(_second_moment(np.asarray(frames.force[:, atoms], dtype=np.float64)) for atoms in alike)
+        S = sum(_second_moment(np.asarray(frames.force[:, atoms], dtype=np.float64)) for atoms, _ in alike)
         S = S / len(alike)
         S += RIDGE * np.trace(S) / len(S) * np.eye(len(S))
-        C = mapping.weights[np.ix_(beads[0], alike[0])]
+        C = mapping.weights[beads][:, first].toarray()
         half = np.linalg.solve(S, C.T)
         B = np.linalg.solve(C @ half, half.T)
-        for atoms, here in zip(alike, beads, strict=True):
-            weights[np.ix_(here, atoms)] = B
-    return replace(mapping, force_weights=weights)
-
-
-def _kinds(mapping: Mapping, topology: Topology) -> list[list[np.ndarray]]:
-    """Atoms of each molecule that has beads; molecules with the same names, masses and beads are of one kind."""
-    number = molecules(topology.bonds, topology.n_atoms)
-    kinds: dict[tuple, list[np.ndarray]] = {}
-    for atoms in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
-        beads = _beads(mapping, atoms)
-        if len(beads):
-            weights = mapping.weights[np.ix_(beads, atoms)]
-            kind = (tuple(topology.names[a] for a in atoms), weights.shape, weights.round(9).tobytes())
-            kinds.setdefault(kind, []).append(atoms)
-    return list(kinds.values())
-
-
-def _beads(mapping: Mapping, atoms: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(mapping.weights[:, atoms].any(axis=1))
+        entries += [(B.ravel(), np.repeat(here, len(atoms)), np.tile(atoms, len(here))) for atoms, here in alike]
+    value, row, column = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+    return replace(mapping, force_weights=csr_array((value, (row, column)), shape=mapping.weights.shape))
 
 
 def _second_moment(force: np.ndarray) -> np.ndarray:

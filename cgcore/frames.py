@@ -23,7 +23,7 @@ class Topology:
 
     names, residues, elements: A strings each; residue_index: A integers, one value per residue;
     mass: (A,) g/mol; bonds: (P, 2) atom indices, i < j; constraints: (Q, 2) atoms whose distance the simulation held
-    fixed, by forces that no trajectory has.
+    fixed, by forces that no trajectory has; residue_labels: A numbers of residues as the file has them, for messages.
     """
 
     names: tuple[str, ...]
@@ -33,10 +33,20 @@ class Topology:
     mass: np.ndarray
     bonds: np.ndarray
     constraints: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    residue_labels: tuple[str, ...] = ()
 
     @property
     def n_atoms(self) -> int:
         return len(self.names)
+
+    def residue(self, atom: int) -> str:
+        """The residue of an atom, as its file numbers it: ALA2."""
+        number = self.residue_labels[atom] if self.residue_labels else self.residue_index[atom] + 1
+        return f"{self.residues[atom]}{number}"
+
+    def atom(self, atom: int) -> str:
+        """An atom for messages: ALA2:CB."""
+        return f"{self.residue(atom)}:{self.names[atom]}"
 
 
 @pytree

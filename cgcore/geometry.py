@@ -1,5 +1,7 @@
 """Displacements, distances, angles and dihedrals of one frame; the only place that knows periodic boundaries."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,15 +49,25 @@ def dihedrals(position: Array, quads: Array, box: Array) -> Array:
     return jnp.arctan2(y, jnp.sum(jnp.cross(b1, b2) * n2, axis=-1))
 
 
-def make_whole(position: Array, bonds: Array, box: Array) -> Array:
+def make_whole(position: np.ndarray, bonds: Array, vectors: np.ndarray) -> np.ndarray:
     """Undo periodic wrapping inside molecules: walk the bonds (P, 2) outwards from each molecule's first atom.
 
-    position (..., N, 3) nm -> same shape. Each atom ends within half a box of the neighbour it is reached from.
+    Args:
+        position: (T, N, 3) nm.
+        vectors: (T, 3, 3) nm of the frames' boxes, which may be triclinic, a vector in a row, zero where not periodic.
+
+    Returns the same array, or a copy in which no bond is longer than half a box vector.
     """
-    tree = spanning_tree(bonds, position.shape[-2])
-    for parent, child in tree:
-        step = displacement(position[..., parent, :], position[..., child, :], box)
-        position = position.at[..., child, :].set(position[..., parent, :] + step)
+    inverse, (i, j) = np.linalg.pinv(vectors), np.asarray(bonds).reshape(-1, 2).T
+    split = np.round((position[:, j] - position[:, i]) @ inverse).any(axis=(1, 2))
+    if not split.any():
+        return position
+    whole, inverse, vectors = position[split], inverse[split], vectors[split]
+    for parent, child in spanning_tree(bonds, position.shape[1]):
+        images = np.round(np.einsum("td,tdk->tk", whole[:, child] - whole[:, parent], inverse))
+        whole[:, child] -= np.einsum("tk,tkd->td", images, vectors)
+    position = position.copy()
+    position[split] = whole
     return position
 
 
@@ -82,6 +94,18 @@ def molecules(bonds: Array, n: int) -> np.ndarray:
     """(n,) number of the molecule that each of n atoms or beads belongs to, from bonds (P, 2); numbered from 0."""
     i, j = np.asarray(bonds, int).reshape(-1, 2).T
     return connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)[1]
+
+
+def each_molecule(bonds: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, tuple[tuple[int, int], ...]]]:
+    """The atoms of each molecule of n atoms, ascending, and its bonds, of (P, 2), between their places."""
+    number, bonds = molecules(bonds, n), np.asarray(bonds, int).reshape(-1, 2)
+    of_bond = number[bonds[:, 0]]
+    order, by_molecule = np.argsort(number, kind="stable"), np.argsort(of_bond, kind="stable")
+    ends, bond_ends = (np.cumsum(np.bincount(x, minlength=number.max() + 1))[:-1] for x in (number, of_bond))
+    place = np.empty(n, int)
+    for atoms, rows in zip(np.split(order, ends), np.split(by_molecule, bond_ends), strict=True):
+        place[atoms] = np.arange(len(atoms))
+        yield atoms, tuple(sorted(map(tuple, np.sort(place[bonds[rows]], axis=1).tolist())))
 
 
 def paths(bonds: Array, n: int, length: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import tomllib
 from collections import Counter
 from importlib import resources
 
-from cgcore.errors import CgcoreError
+from cgcore.errors import CgcoreError, read_text
 
 from .config import did_you_mean
 
@@ -40,8 +40,8 @@ def read(path) -> dict:
     twice.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise MappingError(f"{path}: not a TOML file: {error}") from error
     _check_keys(path, table, KEYS | OPTIONAL, optional=OPTIONAL.keys())
     if ("residues" in table) == ("smarts" in table):

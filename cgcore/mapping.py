@@ -21,11 +21,12 @@ of a liquid, one residue each, and the matches of a pattern.
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from . import map_files
 from .config import did_you_mean
@@ -45,11 +46,16 @@ class Mapping:
     species: tuple[int, ...]  # N, from 0 to S - 1, numbered as they first appear
     species_names: tuple[str, ...]  # S
     atoms: tuple[tuple[int, ...], ...]  # N sets of atom indices
-    weights: np.ndarray  # (N, A), rows sum to 1
-    force_weights: np.ndarray  # (N, A), 0 or 1 for the plain sum; `force_maps` has others
+    weights: csr_array  # (N, A), rows sum to 1
+    force_weights: csr_array  # (N, A), 0 or 1 for the plain sum; `force_maps` has others
     mass: np.ndarray  # (N,) g/mol
     bonds: np.ndarray  # (P, 2) bead indices, i < j; bonded when any of their atoms are, or see above
     dihedrals: dict[str, tuple[int, int, int, int]]  # observable -> bead indices
+
+    @property
+    def bead_of(self) -> np.ndarray:
+        """(A,) the bead that each atom belongs to, -1 for none."""
+        return _bead_of(self.atoms, self.weights.shape[1])
 
     def indices(self, *beads: str) -> tuple[int, ...]:
         """Positions of the named beads; MappingError for a name that is none."""
@@ -96,9 +102,10 @@ def load(name, topology: Topology, *, typing: str = "published", residue: str = 
     _check_constraints(name, topology, atoms)
     labels = _label(name, table["typings"][typing], topology, stems, beads, atoms)
     species_names = tuple(dict.fromkeys(labels))
-    member = np.zeros((len(beads), topology.n_atoms))
-    for bead, indices in enumerate(atoms):
-        member[bead, list(indices)] = 1.0
+    column = np.concatenate([np.sort(indices) for indices in atoms])
+    member = csr_array(
+        (np.ones(len(column)), column, np.cumsum([0, *map(len, atoms)])), shape=(len(beads), topology.n_atoms)
+    )
     mass = member @ topology.mass
     mapping = Mapping(
         name=name,
@@ -107,7 +114,7 @@ def load(name, topology: Topology, *, typing: str = "published", residue: str = 
         species=tuple(species_names.index(label) for label in labels),
         species_names=species_names,
         atoms=atoms,
-        weights=member * topology.mass / mass[:, None],
+        weights=(member * topology.mass / mass[:, None]).tocsr(),
         force_weights=member,
         mass=mass,
         bonds=_bonds(name, topology, beads, atoms, table.get("bonds_through_left_out", False)),
@@ -179,12 +186,13 @@ def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> 
     )
 
 
-def _sum(mapping: Mapping, weights: np.ndarray, values) -> np.ndarray:
+def _sum(mapping: Mapping, weights: csr_array, values) -> np.ndarray:
     """Weighted sums over the atoms that count for each bead: (N, A), (T, A, 3) -> (T, N, 3)."""
     values = np.asarray(values)
     out = np.empty((len(values), len(mapping.beads), 3), dtype=values.dtype)
-    for bead, atoms in enumerate(map(np.flatnonzero, weights)):
-        out[:, bead] = np.einsum("a,tad->td", weights[bead, atoms], values[:, atoms].astype(np.float64))
+    for bead, (start, end) in enumerate(pairwise(weights.indptr)):
+        atoms = weights.indices[start:end]
+        out[:, bead] = np.einsum("a,tad->td", weights.data[start:end], values[:, atoms].astype(np.float64))
     return out
 
 
@@ -195,7 +203,7 @@ def _group(name: str, table: dict, topology: Topology):
         raise MappingError(f"map {name!r}: no beads for this topology")
     missing = sorted(set(range(topology.n_atoms)) - {atom for _, _, atoms in groups for atom in atoms})
     if missing and not table["leaves_atoms_out"]:
-        names = [f"{topology.residues[a]}:{topology.names[a]}" for a in missing]
+        names = [topology.atom(a) for a in missing]
         raise MappingError(
             f"map {name!r}: {len(names)} atoms belong to no bead ({', '.join(names[:5])}); set leaves_atoms_out?"
         )
@@ -232,23 +240,20 @@ def _by_residue(name: str, table: dict, topology: Topology) -> list[tuple[int, s
         index = {}
         for atom in members:
             if index.setdefault(topology.names[atom], atom) != atom:
-                raise MappingError(
-                    f"residue {residue} ({number + 1}): atom {topology.names[atom]!r} occurs twice in the topology"
-                )
+                raise MappingError(f"atom {topology.atom(atom)} occurs twice in the topology")
         for bead, atoms in beads.items():
             for atom in atoms:
                 if atom not in index:
                     raise MappingError(
-                        f"map {name!r}, bead {bead}: residue {residue} ({number + 1}) has no atom {atom!r}; it has "
+                        f"map {name!r}, bead {bead}: residue {topology.residue(members[0])} has no atom {atom!r}; it has "
                         f"{list(index)}{did_you_mean(atom, index)}"
                     )
             groups.append((number, bead, tuple(index[atom] for atom in atoms)))
     return groups
 
 
-def _bead_of(topology: Topology, atoms) -> np.ndarray:
-    """(A,) the bead that each atom belongs to, -1 for none."""
-    bead_of = np.full(topology.n_atoms, -1)
+def _bead_of(atoms, n_atoms: int) -> np.ndarray:
+    bead_of = np.full(n_atoms, -1)
     for bead, indices in enumerate(atoms):
         bead_of[list(indices)] = bead
     return bead_of
@@ -256,12 +261,11 @@ def _bead_of(topology: Topology, atoms) -> np.ndarray:
 
 def _check_constraints(name: str, topology: Topology, atoms):
     """Forces of constraints are in no trajectory: they must cancel inside a bead, or touch none (Noid et al., 2008)."""
-    bead_of = _bead_of(topology, atoms)
+    bead_of = _bead_of(atoms, topology.n_atoms)
     for i, j in topology.constraints.tolist():
         if bead_of[i] != bead_of[j]:
-            pair = " and ".join(f"{topology.residues[a]}:{topology.names[a]}" for a in (i, j))
             raise MappingError(
-                f"map {name!r}: the simulation held the distance of {pair} fixed, which are not in the same bead; the "
+                f"map {name!r}: the simulation held the distance of {topology.atom(i)} and {topology.atom(j)} fixed, which are not in the same bead; the "
                 "force of that constraint is not in the trajectory, so mapped forces would be wrong. Want a run "
                 "without constraints, or a map with both atoms in one bead"
             )
@@ -295,28 +299,35 @@ def formula(elements: list[str]) -> str:
 def _bonds(name: str, topology: Topology, beads, atoms, through_left_out: bool) -> np.ndarray:
     """(P, 2) pairs of beads that share an atomic bond, or a path of left-out atoms where such paths count; the beads of
     one molecule must hang together."""
-    bead_of = _bead_of(topology, atoms)
+    bead_of = _bead_of(atoms, topology.n_atoms)
     ends = bead_of[topology.bonds]
     if through_left_out:
         ends = np.concatenate([ends, _through(topology.bonds, bead_of)])
     pairs = np.sort(ends, axis=1)
     pairs = np.unique(pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] != pairs[:, 1])], axis=0)
     molecule_of = molecules(topology.bonds, topology.n_atoms)
-    for residue in dict.fromkeys(topology.residue_index):
-        if (parts := len(np.unique(molecule_of[np.equal(topology.residue_index, residue)]))) > 1:
-            raise MappingError(
-                f"residue {residue + 1} of the topology falls into {parts} parts that no bond connects; does the "
-                "topology file hold the bonds (CONECT records, or read a GROMACS .top)?"
-            )
-    molecule = molecule_of[[indices[0] for indices in atoms]]
-    part = molecules(pairs, len(beads))
-    for m in np.unique(molecule):
-        if len(parts := np.unique(part[molecule == m])) > 1:
-            pieces = [[beads[i] for i in np.flatnonzero(part == p)] for p in parts]
-            raise MappingError(
-                f"map {name!r}: the beads of one molecule are not connected by bonds, they fall into {pieces}"
-            )
+    _, n_parts, first = _in_parts(topology.residue_index, molecule_of)
+    if n_parts > 1:
+        raise MappingError(
+            f"residue {topology.residue(first)} of the topology falls into {n_parts} parts that no bond connects; does the "
+            "topology file hold the bonds (CONECT records, or read a GROMACS .top)?"
+        )
+    molecule, part = molecule_of[[indices[0] for indices in atoms]], molecules(pairs, len(beads))
+    number, n_parts, _ = _in_parts(molecule, part)
+    if n_parts > 1:
+        pieces = [[beads[i] for i in np.flatnonzero(part == p)] for p in np.unique(part[molecule == number])]
+        raise MappingError(
+            f"map {name!r}: the beads of one molecule are not connected by bonds, they fall into {pieces}"
+        )
     return pairs
+
+
+def _in_parts(group, part: np.ndarray) -> tuple[int, int, int]:
+    """The group that falls into most parts, into how many, and where it is first."""
+    belongs = np.unique(np.stack([group, part], axis=1), axis=0)[:, 0]
+    numbers, n_parts = np.unique(belongs, return_counts=True)
+    worst = int(np.argmax(n_parts))
+    return int(numbers[worst]), int(n_parts[worst]), int(np.argmax(np.equal(group, numbers[worst])))
 
 
 def _through(bonds: np.ndarray, bead_of: np.ndarray) -> np.ndarray:

@@ -9,12 +9,10 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from cgcore.errors import CgcoreError
 
 from .frames import Topology
-from .geometry import molecules
+from .geometry import each_molecule
 
 CHARGES = (0, 1, -1, 2, -2, 3, -3)
 """Net charges of a molecule that are tried, in this order; bond orders exist for one of them at most."""
@@ -48,21 +46,20 @@ def find(patterns: dict[str, str], topology: Topology, *, with_hydrogens: bool) 
     """
     queries = {name: _query(name, pattern) for name, pattern in patterns.items()}
     matches, by_kind = [], {}
-    for atoms, bonds in _molecules(topology):
+    for atoms, bonds in each_molecule(topology.bonds, topology.n_atoms):
         elements = tuple(topology.elements[a] for a in atoms)
         key = (elements, bonds)
         if key not in by_kind:  # the molecules of a liquid are equal
-            molecule = _molecule(elements, bonds, f"{topology.residues[atoms[0]]}:{topology.names[atoms[0]]}")
+            molecule = _molecule(elements, bonds, topology.atom(atoms[0]))
             by_kind[key] = [
                 (name, match) for name, query in queries.items() for match in _matches(molecule, query, with_hydrogens)
             ]
         matches += [(name, tuple(int(atoms[k]) for k in match)) for name, match in by_kind[key]]
-    for name, pattern in patterns.items():
-        if name not in {n for n, _ in matches}:
-            raise SmartsError(
-                f"bead {name}: {pattern!r} matches no atoms; hydrogens are atoms here, and rings of alternating double "
-                "bonds are aromatic (lower-case letters)"
-            )
+    for name in patterns.keys() - {n for n, _ in matches}:
+        raise SmartsError(
+            f"bead {name}: {patterns[name]!r} matches no atoms; hydrogens are atoms here, and rings of alternating double "
+            "bonds are aromatic (lower-case letters)"
+        )
     _check_claims(matches, topology)
     count: dict[str, Iterator[int]] = {name: itertools.count(1) for name in patterns}
     return [Match(next(count[name]), name, atoms) for name, atoms in sorted(matches, key=lambda entry: entry[1])]
@@ -75,7 +72,7 @@ def _check_claims(matches: list[tuple[str, tuple[int, ...]]], topology: Topology
             if atom in owner:
                 whose = f"two matches of {name}" if owner[atom] == name else f"both {owner[atom]} and {name}"
                 raise SmartsError(
-                    f"{whose} claim atom {topology.residues[atom]}:{topology.names[atom]} (number {atom + 1}); want each "
+                    f"{whose} claim atom {topology.atom(atom)} (number {atom + 1}); want each "
                     "atom in one bead: name more of the surroundings, and mark with :1 what belongs to the bead"
                 )
             owner[atom] = name
@@ -94,19 +91,6 @@ def _query(name: str, pattern: str):
     if query is None or not query.GetNumAtoms():
         raise SmartsError(f"bead {name}: {pattern!r} is no SMARTS pattern")
     return query
-
-
-def _molecules(topology: Topology) -> Iterator[tuple[np.ndarray, tuple[tuple[int, int], ...]]]:
-    """The atoms of each molecule, and its bonds between their places."""
-    number, bonds = molecules(topology.bonds, topology.n_atoms), np.asarray(topology.bonds).reshape(-1, 2)
-    order, by_molecule = np.argsort(number, kind="stable"), np.argsort(number[bonds[:, 0]], kind="stable")
-    atom_ends, bond_ends = (
-        np.cumsum(np.bincount(numbers, minlength=number.max() + 1))[:-1] for numbers in (number, number[bonds[:, 0]])
-    )
-    place = np.empty(topology.n_atoms, int)
-    for atoms, rows in zip(np.split(order, atom_ends), np.split(by_molecule, bond_ends), strict=True):
-        place[atoms] = np.arange(len(atoms))
-        yield atoms, tuple(sorted(map(tuple, place[bonds[rows]].tolist())))
 
 
 def _molecule(elements: tuple[str, ...], bonds: tuple[tuple[int, int], ...], where: str):

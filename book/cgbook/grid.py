@@ -19,6 +19,7 @@ import yaml
 
 from cgbook.parameters import check_parameters
 from cgcore.config import ConfigError, did_you_mean, from_dict
+from cgcore.errors import read_text
 from cgcore.profiles import configure, systems
 
 
@@ -63,7 +64,7 @@ def read_grid(path: Path, template: Path) -> list[dict]:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yml")])
         raise ConfigError(f"grid: want a YAML file, found no file {path}{near}")
     try:
-        grid = from_dict(Grid, yaml.safe_load(path.read_text(encoding="utf-8")))
+        grid = from_dict(Grid, yaml.safe_load(read_text(path)))
         combinations = grid.combinations()
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error

@@ -15,6 +15,7 @@ from cgcore.doctor.stereo import Handedness, Retention, handedness, obstacle, re
 from cgcore.doctor.symmetry import Bound, Observable, bound_of, measure, observables
 from cgcore.doctor.vibrations import Vibration, fastest
 from cgcore.frames import Frames, Topology
+from cgcore.io import Virial
 from cgcore.mapping import Mapping, apply
 from cgcore.unsampled import UnsampledRange
 
@@ -69,6 +70,7 @@ class Examination:
     lengths: tuple[Lengths, ...]
     unsampled: tuple[UnsampledRange, ...]
     noise: Noise | None
+    virial: Virial | None
 
     @property
     def n_frames(self) -> int:
@@ -80,9 +82,10 @@ def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature
 
     frames: of the atoms, with forces or without, or of the beads (then the handedness of stereocentres is not known, nor
     what a better force map would save); one trajectory, or replicas one after another. Raises DoctorError for too few frames
-    or a bond graph that the distances contradict, MappingError for frames that do not fit the map.
+    or a bond that is missing, TrajectoryError for bonds or forces that the positions contradict, MappingError for frames that
+    do not fit the map.
     """
-    check(topology, frames)
+    found = check(mapping, topology, frames, temperature_K)
     atoms, beads = (None, frames) if frames.names == mapping.beads else (frames, apply(mapping, frames))
     position, box = np.asarray(beads.position), np.asarray(frames.box, float)
     cuts = np.array_split(np.arange(frames.n_frames), BLOCKS)
@@ -98,6 +101,7 @@ def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature
         lengths=lengths(mapping, [position[c] for c in cuts], box),
         unsampled=unsampled(mapping, position, box),
         noise=None if frames.force is None else noise(mapping, topology, atoms, beads, gap_ps=GAP_PS),
+        virial=found,
     )
 
 

@@ -36,7 +36,7 @@ def findings(examination: Examination) -> tuple[Finding, ...]:
         for m in examination.molecules
         for finding in (*_symmetry(m), *_stereo(m), _typing(m), *_steps(m), *_pmf(m, thermal))
     ]
-    return (*of_molecules, *_lengths(examination), _unsampled(examination), *_noise(examination))
+    return (*of_molecules, *_lengths(examination), _unsampled(examination), *_forces(examination), *_noise(examination))
 
 
 def level_of(broken: Broken, independent: float) -> str:
@@ -177,6 +177,22 @@ def _unsampled(examination: Examination) -> Finding:
         half=f"{x.in_half:.3f} nm" if np.isfinite(x.in_half) else "not to be told",
         closing="still closing: too few frames" if x.closing else "more frames hardly narrow it",
     )
+
+
+def _forces(examination: Examination) -> list[Finding]:
+    """Whether forces and positions fit each other; that they contradict each other is refused before."""
+    v = examination.virial
+    if v is None:
+        return []
+    known, sure = (
+        {"wanted": examination.temperature_K, "bonds": v.bonds},
+        abs(v.ratio - 1) > LIMITS["deviations"] * v.error,
+    )
+    if v.fits is None:
+        return [_say("forces", "unclear", frames=v.frames, **known)]
+    case = "other" if sure and abs(v.ratio - 1) > LIMITS["temperature"] else "fit"
+    of = {name: x * examination.temperature_K for name, x in (("found", v.ratio), ("error", v.error))}
+    return [_say("forces", case, **of, **known)]
 
 
 def _noise(examination: Examination) -> list[Finding]:

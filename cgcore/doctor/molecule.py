@@ -45,17 +45,12 @@ class Molecule:
 
 def kinds(mapping: Mapping, topology: Topology) -> tuple[Molecule, ...]:
     """The molecules that have beads, those with equal atoms, bonds, beads and species together."""
-    bead_of = np.full(topology.n_atoms, NO_BEAD)
-    for bead, members in enumerate(mapping.atoms):
-        bead_of[list(members)] = bead
-    number = geometry.molecules(topology.bonds, topology.n_atoms)
+    bead_of = mapping.bead_of
     kinds_seen: dict[tuple, dict] = {}
-    for atoms in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
+    for atoms, atom_bonds in geometry.each_molecule(topology.bonds, topology.n_atoms):
         beads = np.unique(bead_of[atoms][bead_of[atoms] != NO_BEAD])
         if not len(beads):
             continue
-        atom_bonds = topology.bonds[number[topology.bonds[:, 0]] == number[atoms[0]]]
-        atom_bonds = sorted(map(tuple, np.sort(np.searchsorted(atoms, atom_bonds), axis=1).tolist()))
         alike = {
             "species": tuple(mapping.species[b] for b in beads),
             "elements": tuple(topology.elements[a] for a in atoms),

@@ -11,7 +11,7 @@ from cgcore.doctor.examine import Examination, OfMolecule, examine
 from cgcore.doctor.findings import CLEAR, LEVELS, NOTE, Finding, findings, level_of
 from cgcore.doctor.species import map_text, proposal
 from cgcore.frames import Topology
-from cgcore.io import read, read_topology
+from cgcore.io import load
 from cgcore.map_files import CAPS
 from cgcore.reference import sets
 from cgcore.store.files import plain
@@ -27,6 +27,7 @@ def diagnose(
     frame_ps: float | None = None,
     stride: int = 1,
     temperature_K: float = 300.0,
+    constraints: str | None = None,
 ) -> Examination:
     """Read, map and examine.
 
@@ -35,12 +36,13 @@ def diagnose(
         trajectory: a set of `cgcore sets`, a folder of `cgcore reference`, or a trajectory file; then topology is needed.
         residue: one of the map's; the first that the topology has by default.
         frame_ps: spacing of frames, for files without times.
+        constraints: "none", "h-bonds" or "all-bonds", what the run of a trajectory file had where frames cannot tell.
 
     Raises what `mapping.load`, the readers and `examine` raise, which explain themselves.
     """
     if topology is not None:
-        atoms = read_topology(topology)
-        frames = read(trajectory, atoms, stride=stride, frame_ps=frame_ps)
+        known = {"constraints": constraints, "temperature_K": temperature_K, "frame_ps": frame_ps}
+        atoms, frames = load(topology, [trajectory], stride=stride, **known)
     elif Path(trajectory).is_file():
         raise ConfigError(f"{trajectory}: want the topology of a trajectory file as well: --topology FILE.pdb")
     else:
@@ -92,6 +94,7 @@ def to_dict(examination: Examination) -> dict:
                 ],
                 "unsampled": [x._asdict() | {"closing": x.closing} for x in examination.unsampled],
                 "noise": examination.noise,
+                "virial": examination.virial,
             }
         )
     )

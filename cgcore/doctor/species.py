@@ -10,6 +10,7 @@ import numpy as np
 from cgcore import geometry
 from cgcore.doctor.groups import Symmetries, permutations
 from cgcore.doctor.molecule import Molecule
+from cgcore.errors import read_text
 from cgcore.mapping import Mapping
 
 HEADING = "# Proposed by `cgcore doctor`: species that add no symmetry which the molecule does not have.\n"
@@ -64,7 +65,7 @@ def proposal(text: str, mapping: Mapping, molecule: Molecule, types: Typing) -> 
 def map_text(name) -> str:
     """The text of a bundled map or a map file."""
     path = Path(name) if str(name).endswith(".toml") else resources.files("cgcore") / "maps" / f"{name}.toml"
-    return path.read_text(encoding="utf-8")
+    return read_text(path)
 
 
 def _by_name(mapping: Mapping, molecule: Molecule, species: tuple[int, ...]) -> dict[str, int]:

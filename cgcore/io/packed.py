@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from ..frames import Frames
-from .raw import Raw, TrajectoryError, check_atoms, damaged
+from .raw import Raw, TrajectoryError, check_atoms, check_finite, damaged
 
 POSITION_STEP = 2e-4  # nm
 FORCE_STEP = 2.0  # kJ/mol/nm
@@ -21,11 +21,12 @@ LARGEST = np.iinfo(np.int16).max
 def write_packed(path, frames: Frames, *, position_step: float = POSITION_STEP, force_step: float = FORCE_STEP):
     """Write frames (positions, forces, times, box) as HDF5.
 
-    Raises TrajectoryError for frames without forces, or numbers beyond 32767 steps: 6.5 nm between neighbours in the
-    file, or 65 MJ/mol/nm.
+    Raises TrajectoryError for frames without forces, numbers that are not finite, or beyond 32767 steps: 6.5 nm between
+    neighbours in the file, or 65 MJ/mol/nm.
     """
     if frames.force is None:
         raise TrajectoryError(f"{path}: want frames with forces, these have none")
+    check_finite(path, frames.position, frames.force)
     position = np.rint(np.asarray(frames.position, dtype=np.float64) / position_step).astype(np.int64)
     columns = {
         "position_difference": (np.diff(position, axis=1, prepend=0), position_step, "nm, from the atom before"),
@@ -60,4 +61,5 @@ def read_packed(path: Path, n_atoms: int, stride: int) -> Raw:
             time, box = file["time_ps"][::stride], file.attrs["box_nm"]
     check_atoms(path, force.shape[1], n_atoms)
     position = np.cumsum(steps, axis=1, dtype=np.int32) * scales[0]
-    return Raw(position.astype(np.float32), (force * scales[1]).astype(np.float32), time, box)
+    vectors = np.broadcast_to(np.diag(np.where(np.isfinite(box), box, 0.0)), (len(time), 3, 3))
+    return Raw(position.astype(np.float32), (force * scales[1]).astype(np.float32), time, vectors)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcore.errors import CgcoreError
+from cgcore.errors import CgcoreError, read_text
 
 PARSER_ERRORS = {OSError, ValueError, IndexError, KeyError, TypeError, AttributeError, RuntimeError, AssertionError}
 PARSER_ERRORS |= {Exception}  # mdtraj's reader of GRO files raises the bare one
@@ -32,12 +32,15 @@ class TruncatedTrajectoryWarning(UserWarning):
 
 
 class Raw(NamedTuple):
-    """Frames as stored: (T, N, 3) nm; (T, N, 3) kJ/mol/nm or None; (T,) ps or None; (3,) nm, inf where not periodic."""
+    """Frames as stored: (T, N, 3) nm; (T, N, 3) kJ/mol/nm or None; (T,) ps or None; vectors of boxes or None.
+
+    vectors: (T, 3, 3) nm, one in a row, zero where not periodic.
+    """
 
     position: np.ndarray
     force: np.ndarray | None
     time: np.ndarray | None
-    box: np.ndarray
+    vectors: np.ndarray | None
 
 
 @contextmanager
@@ -53,6 +56,28 @@ def damaged(path: Path):
         ) from error
 
 
+def existing(path, suffixes) -> Path:
+    """The path of a file that is there, has one of these endings and is not empty."""
+    path = Path(path)
+    if path.suffix not in suffixes:
+        raise TrajectoryError(
+            f"{path}: want a file that ends in one of {sorted(suffixes)}, got {path.suffix or 'no ending'!r}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if not path.stat().st_size:
+        raise TrajectoryError(f"{path}: the file is empty")
+    return path
+
+
+def plain_text(path: Path) -> str:
+    """The text of a file that mdtraj will read, too, which knows no byte order marks."""
+    text = read_text(path)
+    if text.startswith("\ufeff") or path.read_bytes()[:2] in (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb"):
+        raise TrajectoryError(f"{path}: want plain text, found a byte order mark at its beginning; save it without one")
+    return text
+
+
 def check_atoms(path: Path, in_frame: int, in_topology: int):
     """Raise TrajectoryError unless a frame and the topology hold as many atoms."""
     if in_frame != in_topology:
@@ -64,20 +89,33 @@ def check_atoms(path: Path, in_frame: int, in_topology: int):
         raise TrajectoryError(f"{path}: {in_frame} atoms in a frame, {in_topology} in the topology; {slip}")
 
 
-def one_box(path: Path, vectors: np.ndarray | None) -> np.ndarray:
+def check_finite(path, position: np.ndarray, force: np.ndarray | None, stride: int = 1):
+    """Raise TrajectoryError for positions or forces that are not finite; stride: what the frames were taken with."""
+    for what, values in (("positions", position), ("forces", force)):
+        if values is not None and (bad := np.flatnonzero(~np.isfinite(values).all(axis=(1, 2)))).size:
+            raise TrajectoryError(
+                f"{path}: {what} of {bad.size} frames are not finite, first in frame {bad[0] * stride}"
+            )
+
+
+def one_box(path: Path, vectors: np.ndarray | None, n_molecules: int) -> np.ndarray:
     """Edges (3,) nm of the box of all frames, from box vectors (T, 3, 3) nm or None; inf where zero or absent.
 
-    Raises TrajectoryError for a box that is not orthorhombic, or not the same in all frames.
+    A single molecule that is whole needs no box: it gets none where the box is triclinic or changes. Raises
+    TrajectoryError for several molecules in such a box.
     """
-    if vectors is None or not len(vectors):
+    if vectors is None:
         return np.full(3, np.inf)
     edges = np.diagonal(vectors, axis1=1, axis2=2)
     scale = max(edges.max(), 1.0)
-    if np.abs(vectors - edges[:, :, None] * np.eye(3)).max() > TOLERANCE * scale:
-        raise TrajectoryError(f"{path}: want an orthorhombic box, got vectors {vectors[0].tolist()} nm")
-    if np.ptp(edges, axis=0).max() > TOLERANCE * scale:
+    skew = np.abs(vectors - edges[:, :, None] * np.eye(3)).max() > TOLERANCE * scale
+    changes = np.ptp(edges, axis=0).max() > TOLERANCE * scale
+    if not (skew or changes):
+        return np.where(edges[0] > 0, edges[0], np.inf)
+    if n_molecules > 1:
+        got = f"vectors {vectors[0].tolist()}" if skew else f"from {edges.min(0).tolist()} to {edges.max(0).tolist()}"
         raise TrajectoryError(
-            f"{path}: want one box for all {len(edges)} frames, got lengths from {edges.min(axis=0).tolist()} to "
-            f"{edges.max(axis=0).tolist()} nm; is this a run at constant pressure?"
+            f"{path}: want one orthorhombic box for the {n_molecules} molecules of all {len(edges)} frames, got {got} nm; is "
+            "this a run at constant pressure, or in a dodecahedron? Want the frames of the solute alone, or another run"
         )
-    return np.where(edges[0] > 0, edges[0], np.inf)
+    return np.full(3, np.inf)

@@ -3,65 +3,21 @@
 What a file does not hold is `None` or an error, never a guess: no zero forces, no made-up times.
 """
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import jax.numpy as jnp
 import mdtraj
 import numpy as np
 from mdtraj.formats import GroTrajectoryFile, XTCTrajectoryFile
 
 from .. import geometry
 from ..frames import Frames, Topology
+from .held import MOBILE, check_bonds, check_forces, rigid, with_constraints
 from .packed import read_packed
-from .raw import Raw, TrajectoryError, check_atoms, damaged, one_box
-from .top import read_top
+from .raw import Raw, TrajectoryError, check_atoms, check_finite, damaged, existing, one_box, plain_text
+from .topology import read_topology
 from .trr import read_trr
-
-
-def read_topology(path) -> Topology:
-    """The atoms of a PDB, GRO or GROMACS topology file (see `top.read_top`), named as in the file.
-
-    Masses come from the elements, bonds from CONECT records and the standard residues (capping groups included),
-    constraints from lines `REMARK   6 CONSTRAINT i j` as `cgcore reference` writes them; a .top has its own.
-    Raises TrajectoryError for another format, an empty file, or an atom without a known element.
-    """
-    path = _existing(path, {".pdb", ".gro", ".top"})
-    if path.suffix == ".top":
-        return read_top(path)
-    with damaged(path), warnings.catch_warnings():
-        # The unit cell is not asked for here; `read` passes on what mdtraj has to say about it.
-        warnings.filterwarnings("ignore", message="Unlikely unit cell vectors")
-        standard = mdtraj.load(path).topology  # knows the bonds of standard residues under their standard names
-        as_written = mdtraj.load_pdb(path, standard_names=False).topology if path.suffix == ".pdb" else None
-    if as_written is not None:
-        labels = [(atom.name, atom.residue.name) for atom in as_written.atoms]
-    else:  # mdtraj renames the atoms of a GRO file in any case, so take the names from their columns
-        lines = path.read_text().splitlines()[2 : 2 + standard.n_atoms]
-        labels = [(line[10:15].strip(), line[5:10].strip()) for line in lines]
-    if not labels:
-        raise TrajectoryError(f"{path}: want atoms, found none")
-    elements = [a.element for a in standard.atoms]
-    for atom, element in zip(standard.atoms, elements, strict=True):
-        if element is None or not element.mass > 0:
-            raise TrajectoryError(f"{path}: atom {atom} has no known element; fill the element column of a PDB file")
-    bonds = sorted({tuple(sorted((a.index, b.index))) for a, b in standard.bonds})
-    return Topology(
-        names=tuple(name for name, _ in labels),
-        residues=tuple(residue for _, residue in labels),
-        residue_index=tuple(a.residue.index for a in standard.atoms),
-        elements=tuple(e.symbol for e in elements),
-        mass=np.array([e.mass for e in elements]),
-        bonds=np.array(bonds, dtype=int).reshape(-1, 2),
-        constraints=_constraints(path),
-    )
-
-
-def _constraints(path: Path) -> np.ndarray:
-    """(Q, 2) pairs of atoms that the simulation held at fixed distance."""
-    rows = [line.split()[-2:] for line in path.read_text().splitlines() if line.startswith("REMARK   6 CONSTRAINT")]
-    return np.array(rows, dtype=int).reshape(-1, 2) - 1
 
 
 def read(
@@ -72,18 +28,20 @@ def read(
     require_box: bool = False,
     stride: int = 1,
     frame_ps: float | None = None,
+    temperature_K: float = 300.0,
 ) -> Frames:
     """Every `stride`-th frame of a TRR, XTC, PDB, GRO or packed H5 file, molecules whole.
 
     Returns position (T, A, 3) nm and force (T, A, 3) kJ/mol/nm in float32 as stored, time (T,) ps, and one box (3,) nm,
-    inf where there is none. `frame_ps` gives the spacing of files that carry no times; others refuse it. A TRR file
-    that ends inside a frame yields its whole frames and a TruncatedTrajectoryWarning.
+    inf where there is none, as for a single molecule, now whole, from a box that is triclinic or changes. `frame_ps` gives
+    the spacing of files that carry no times, or only zeros; others refuse it. `temperature_K` of the run: what forces are
+    held against, roughly. A TRR file that ends inside a frame yields its whole frames and a TruncatedTrajectoryWarning.
 
     Raises TrajectoryError when the file and the topology differ in size, when forces or a box are required and missing,
-    for a box that is not orthorhombic or not constant, for numbers that are not finite, times that do not increase, or
-    a file with no whole frame.
+    for several molecules in a box that is not orthorhombic or not constant, for numbers that are not finite, times that do
+    not increase, bonds that are too long, forces that do not belong to the positions, or a file with no whole frame.
     """
-    path = _existing(path, READERS)
+    path = existing(path, READERS)
     if stride < 1:
         raise TrajectoryError(f"{path}: want a stride of 1 or more, got {stride}")
     raw = READERS[path.suffix](path, topology.n_atoms, stride)
@@ -94,39 +52,71 @@ def read(
         raise TrajectoryError(
             f"{path}: want forces, the file has none; was it written with nstfout = 0, or without them?"
         )
-    for what, values in (("positions", raw.position), ("forces", raw.force)):
-        if values is not None and (bad := np.flatnonzero(~np.isfinite(values).all(axis=(1, 2)))).size:
-            raise TrajectoryError(
-                f"{path}: {what} of {bad.size} frames are not finite, first in frame {bad[0] * stride}"
-            )
-    box = raw.box.astype(raw.position.dtype)
+    check_finite(path, raw.position, raw.force, stride)
+    position, vectors = raw.position, raw.vectors
+    if vectors is not None:
+        position = geometry.make_whole(position, topology.bonds, vectors)
+    n_molecules = int(geometry.molecules(topology.bonds, topology.n_atoms).max()) + 1
+    box = one_box(path, vectors, n_molecules).astype(position.dtype)
     if require_box and np.isinf(box).any():
         raise TrajectoryError(f"{path}: want a box in all three dimensions, got {box.tolist()} nm (inf: not periodic)")
-    return Frames(
-        position=_whole(raw.position, topology.bonds, box),
+    check_bonds(path, topology, position)
+    frames = Frames(
+        position=position,
         force=raw.force,
         box=box,
-        time=_times(path, raw.time, len(raw.position), stride, frame_ps),
+        time=_times(path, raw.time, len(position), stride, frame_ps),
         names=topology.names,
     )
+    if raw.force is not None:
+        check_forces(path, frames, topology.bonds, rigid(topology, frames, MOBILE), temperature_K)
+    return frames
+
+
+def load(
+    topology_file,
+    trajectories: Sequence,
+    *,
+    constraints: str | None = None,
+    temperature_K: float = 300.0,
+    **options,
+) -> tuple[Topology, Frames]:
+    """Read a topology and its frames, with the distances that the run held (see `held.with_constraints`).
+
+    Args:
+        trajectories: files, one for each replica; they follow one another, numbered where there are several.
+        constraints: "none", "h-bonds" or "all-bonds", what the run had where its frames cannot tell.
+        options: of `read`.
+    """
+    topology = read_topology(topology_file)
+    parts = [read(file, topology, temperature_K=temperature_K, **options) for file in trajectories]
+    frames = parts[0]
+    if len(parts) > 1:
+        position, time = (np.concatenate([getattr(p, name) for p in parts]) for name in ("position", "time"))
+        force = None if frames.force is None else np.concatenate([p.force for p in parts])
+        replica = np.repeat(np.arange(len(parts)), [p.n_frames for p in parts])
+        frames = replace(frames, position=position, force=force, time=time, replica=replica)
+    return with_constraints(topology_file, topology, frames, constraints, temperature_K), frames
 
 
 def _read_xtc(path: Path, n_atoms: int, stride: int) -> Raw:
     with damaged(path), XTCTrajectoryFile(str(path)) as file:
         position, time, _, vectors = file.read(stride=stride)
-    return Raw(position, None, time, one_box(path, vectors))
+    return Raw(position, None, time, vectors)
 
 
 def _read_pdb(path: Path, n_atoms: int, stride: int) -> Raw:
+    plain_text(path)
     with damaged(path):
         trajectory = mdtraj.load_pdb(path, stride=stride, standard_names=False)
-    return Raw(trajectory.xyz, None, None, one_box(path, trajectory.unitcell_vectors))
+    return Raw(trajectory.xyz, None, None, trajectory.unitcell_vectors)
 
 
 def _read_gro(path: Path, n_atoms: int, stride: int) -> Raw:
+    plain_text(path)
     with damaged(path), GroTrajectoryFile(str(path)) as file:
         position, time, vectors = file.read(stride=stride)
-    return Raw(position, None, time, one_box(path, vectors))
+    return Raw(position, None, time, vectors)
 
 
 READERS: dict[str, Callable[[Path, int, int], Raw]] = {
@@ -138,26 +128,15 @@ READERS: dict[str, Callable[[Path, int, int], Raw]] = {
 }
 
 
-def _existing(path, suffixes) -> Path:
-    path = Path(path)
-    if path.suffix not in suffixes:
-        raise TrajectoryError(
-            f"{path}: want a file that ends in one of {sorted(suffixes)}, got {path.suffix or 'no ending'!r}"
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    if not path.stat().st_size:
-        raise TrajectoryError(f"{path}: the file is empty")
-    return path
-
-
 def _times(path, time, n_frames: int, stride: int, frame_ps: float | None) -> np.ndarray:
+    if time is not None and n_frames > 1 and not np.any(time):
+        time = None  # some programs write zeros
     if time is not None:
         if frame_ps is not None:
             raise TrajectoryError(f"{path}: the file carries its own times; leave frame_ps out")
         time = np.asarray(time, dtype=np.float64)
     elif frame_ps is None and n_frames > 1:
-        raise TrajectoryError(f"{path}: {n_frames} frames without times; give their spacing as frame_ps")
+        raise TrajectoryError(f"{path}: {n_frames} frames without times; give their spacing as frame_ps (--frame-ps)")
     else:
         time = np.arange(n_frames) * stride * (frame_ps or 0.0)
     if (back := np.flatnonzero(np.diff(time) <= 0)).size:
@@ -167,13 +146,3 @@ def _times(path, time, n_frames: int, stride: int, frame_ps: float | None) -> np
             "were runs joined that overlap?"
         )
     return time
-
-
-def _whole(position: np.ndarray, bonds: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Make molecules whole in the frames where a bond is longer than half a box; leave the others as they are."""
-    i, j = bonds.T
-    split = (np.abs(position[:, i] - position[:, j]) > box / 2).any(axis=(1, 2))
-    if split.any():
-        position = position.copy()
-        position[split] = np.asarray(geometry.make_whole(jnp.asarray(position[split]), bonds, box))
-    return position

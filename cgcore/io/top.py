@@ -1,100 +1,166 @@
 """Atoms and bonds of a GROMACS topology (.top): what a GRO or TRR file does not hold."""
 
+import os
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import mdtraj
 import numpy as np
 
+from cgcore.errors import read_text
+
 from ..frames import Topology
+from .elements import element
 from .raw import TrajectoryError
 
-ELEMENTS = [e for e in vars(mdtraj.element).values() if isinstance(e, mdtraj.element.Element) and e.mass > 0]
-
-TOLERANCE = 0.2
-"""How far a mass may be from that of its element, g/mol."""
+PARAMETERS = (
+    "defaults bondtypes angletypes dihedraltypes pairtypes constrainttypes cmaptypes nonbond_params implicit_genborn_params "
+    "system pairs pairs_nb angles dihedrals exclusions cmap position_restraints distance_restraints dihedral_restraints "
+    "orientation_restraints angle_restraints angle_restraints_z"
+)
+"""Sections that say nothing of atoms, bonds and constraints."""
+UNBONDED = {"6", "9", "10"}
+"""Functions of [ bonds ] that are no chemical bonds for GROMACS either."""
 
 
 class _Molecule(NamedTuple):
-    atoms: list[tuple[str, tuple[str, str], float]]  # name, number and name of the residue, mass
+    atoms: list[tuple[str, tuple[str, str], float, str]]  # name, number and name of the residue, mass, element
     bonds: list[tuple[int, int]]  # from 0
+    constraints: list[tuple[int, int]]
+
+
+class _Parsed(NamedTuple):
+    """What a file and those that it includes define. unread: included files that were not found."""
+
+    types: dict[str, tuple[str, str]]  # type of atom -> atomic number or "", mass
+    molecules: dict[str, _Molecule]
+    counts: list[tuple[str, int]]
+    unread: list[str]
 
 
 def read_top(path: Path) -> Topology:
-    """Read the atoms of all molecules that [ molecules ] counts, in its order, with the bonds of [ bonds ].
+    """Read the atoms of all molecules that [ molecules ] counts, in its order, with their bonds and constraints.
 
-    Names, residues and masses are those of [ atoms ] (eight columns: masses written out), elements the ones of nearest
-    mass. Included files are not read, and conditional lines (#ifdef) are taken as they stand.
+    Masses are those of [ atoms ], or of [ atomtypes ]; elements those of the atomic numbers of [ atomtypes ], or what
+    residue, name and mass agree on. Conditions (#ifdef) hold for what the file itself defines. Included files are read
+    where they are found, beside the file and in $GMXLIB: a force field is often not needed.
 
-    Raises TrajectoryError for a molecule that is counted but not defined in this file, an atom
-    without a mass or with one that is no element's, or a bond to an atom that is not there.
+    Raises TrajectoryError for a section whose meaning is not known here, a molecule that is counted but not defined, an atom
+    without a mass or whose element is not clear, or a bond to an atom that is not there.
     """
-    molecules, counts = _parse(path)
-    if not counts:
+    parsed = _Parsed({}, {}, [], [])
+    section = ""
+    for where, text in _lines(path, set(), parsed.unread):
+        if text.startswith("["):
+            section = text.strip("[] ")
+            continue
+        try:
+            _add_line(parsed, section, text.split(), where)
+        except (ValueError, IndexError) as error:
+            if isinstance(error, TrajectoryError):
+                raise
+            raise TrajectoryError(f"{where}, [ {section} ]: {error}; found {text!r}") from error
+    if not parsed.counts:
         raise TrajectoryError(f"{path}: want a section [ molecules ], found none; is this an .itp file?")
-    atoms, residue_index, bonds = [], [], []
-    for kind, count in counts:
-        if kind not in molecules:
+    atoms, residue_index, bonds, constraints = [], [], [], []
+    for kind, count in parsed.counts:
+        if kind not in parsed.molecules:
             raise TrajectoryError(
-                f"{path}: [ molecules ] counts {count} {kind!r}, this file defines {sorted(molecules)}; included files "
-                "are not read: leave out the solvent, or write the molecule out here"
+                f"{path}: [ molecules ] counts {count} {kind!r}, this file defines {sorted(parsed.molecules)}; included "
+                f"files that were not found: {parsed.unread or 'none'}. Leave out the solvent, write the molecule out "
+                "here, or set GMXLIB"
             )
-        molecule = molecules[kind]
+        molecule = parsed.molecules[kind]
         residue = np.cumsum([1] + [a[1] != b[1] for a, b in pairwise(molecule.atoms)])[: len(molecule.atoms)]
         for _ in range(count):
-            bonds += [(i + len(atoms), j + len(atoms)) for i, j in molecule.bonds]
+            for pairs, all_pairs in ((molecule.bonds, bonds), (molecule.constraints, constraints)):
+                all_pairs += [(i + len(atoms), j + len(atoms)) for i, j in pairs]
             residue_index += (residue + (residue_index[-1] if residue_index else -1)).tolist()
             atoms += molecule.atoms
     return Topology(
-        names=tuple(name for name, _, _ in atoms),
-        residues=tuple(residue for _, (_, residue), _ in atoms),
+        names=tuple(name for name, *_ in atoms),
+        residues=tuple(residue for _, (_, residue), *_ in atoms),
         residue_index=tuple(residue_index),
-        elements=tuple(_element(path, name, mass) for name, _, mass in atoms),
-        mass=np.array([mass for _, _, mass in atoms]),
-        bonds=np.array(sorted(bonds), dtype=int).reshape(-1, 2),
+        residue_labels=tuple(number for _, (number, _), *_ in atoms),
+        elements=tuple(symbol for *_, symbol in atoms),
+        mass=np.array([mass for _, _, mass, _ in atoms]),
+        bonds=np.array(sorted(set(bonds)), dtype=int).reshape(-1, 2),
+        constraints=np.array(sorted(set(constraints)), dtype=int).reshape(-1, 2),
     )
 
 
-def _parse(path: Path) -> tuple[dict[str, _Molecule], list[tuple[str, int]]]:
-    """The molecules that the file defines, and how many there are of each."""
-    molecules, counts, section = {}, [], ""
-    for number, text in enumerate(path.read_text().splitlines(), start=1):
-        line = text.split(";")[0].strip()
-        if line.startswith("["):
-            section = line.strip("[] ")
-        elif line and not line.startswith("#"):
-            try:
-                _add_line(molecules, counts, section, line.split())
-            except (ValueError, IndexError) as error:
-                where = f"{path}, line {number}, [ {section} ]"
-                raise TrajectoryError(f"{where}: {error}; found {text.strip()!r}") from error
-    return molecules, counts
-
-
-def _add_line(molecules: dict[str, _Molecule], counts: list, section: str, words: list[str]):
-    """Add one line of a section to the molecule that was begun last, or to the counts."""
-    if section == "moleculetype":
-        molecules[words[0]] = _Molecule([], [])
-    elif section == "molecules":
-        counts.append((words[0], int(words[1])))
-    elif section in ("atoms", "bonds"):
-        if not molecules:
-            raise ValueError("want a [ moleculetype ] before it")
-        atoms, bonds = list(molecules.values())[-1]
-        if section == "atoms":
-            if len(words) < 8:
-                raise ValueError("want eight columns, the last of them the mass")
-            atoms.append((words[4], (words[2], words[3]), float(words[7])))
+def _lines(path: Path, defined: set[str], unread: list[str]) -> Iterator[tuple[str, str]]:
+    """(File and line number, text) of the lines that count, those of included files in their place."""
+    conditions: list[bool] = []
+    for number, text in enumerate(read_text(path).replace("\\\n", " ").splitlines(), start=1):
+        line, where = text.split(";")[0].strip(), f"{path}, line {number}"
+        command, _, rest = line.partition(" ")
+        if command in ("#ifdef", "#ifndef"):
+            conditions.append((rest.strip() in defined) == (command == "#ifdef"))
+        elif command in ("#else", "#endif"):
+            if not conditions:
+                raise TrajectoryError(f"{where}: {command} without an #ifdef before it")
+            last = conditions.pop()
+            conditions += [not last] if command == "#else" else []
+        elif not line or line.startswith("*") or not all(conditions):
+            continue
+        elif command == "#define":
+            defined.add(rest.split()[0])
+        elif command == "#include":
+            name = rest.strip(' "<>')
+            places = [path.parent, *map(Path, filter(None, [os.environ.get("GMXLIB")]))]
+            found = next((folder / name for folder in places if (folder / name).is_file()), None)
+            if found is None:
+                unread.append(name)
+            else:
+                yield from _lines(found, defined, unread)
+        elif line.startswith("#"):
+            raise TrajectoryError(f"{where}: {command} is not known here; want the file as `gmx grompp -pp` writes it")
         else:
-            i, j = sorted((int(words[0]) - 1, int(words[1]) - 1))
-            if not 0 <= i < j < len(atoms):
-                raise ValueError(f"want a bond between two of {len(atoms)} atoms")
-            bonds.append((i, j))
+            yield where, line
+    if conditions:
+        raise TrajectoryError(f"{path}: an #ifdef without #endif; was the file cut off?")
 
 
-def _element(path: Path, name: str, mass: float) -> str:
-    nearest = min(ELEMENTS, key=lambda e: abs(e.mass - mass))
-    if abs(nearest.mass - mass) > TOLERANCE:
-        raise TrajectoryError(f"{path}: atom {name} has mass {mass} g/mol, which is no element's; a united atom?")
-    return nearest.symbol
+def _add_line(parsed: _Parsed, section: str, words: list[str], where: str):
+    """Add one line of a section to the molecule that was begun last, to the types of atoms, or to the counts."""
+    if section == "moleculetype":
+        if words[0] in parsed.molecules:
+            raise ValueError("a molecule of this name is defined before")
+        parsed.molecules[words[0]] = _Molecule([], [], [])
+    elif section == "molecules":
+        parsed.counts.append((words[0], int(words[1])))
+    elif section == "atomtypes":
+        # name, type of bonds and atomic number, of which two may be missing, then mass, charge, and a letter
+        letter = next(k for k in range(len(words) - 1, 0, -1) if words[k] in "ASVD")
+        number = words[letter - 3] if letter > 3 and words[letter - 3].isdigit() else ""
+        parsed.types[words[0]] = (number if number != "0" else "", words[letter - 2])
+    elif section in ("atoms", "bonds", "constraints", "settles"):
+        if not parsed.molecules:
+            raise ValueError("want a [ moleculetype ] before it")
+        molecule = list(parsed.molecules.values())[-1]
+        if section == "atoms":
+            number, mass = parsed.types.get(words[1], ("", ""))
+            mass = words[7] if len(words) > 7 else mass
+            if not mass:
+                raise ValueError(
+                    "want eight columns, the last of them the mass, or [ atomtypes ] with it; included files that were not "
+                    f"found: {parsed.unread or 'none'}"
+                )
+            found = element(where, words[4], words[3], symbol=number, mass=float(mass))
+            molecule.atoms.append((words[4], (words[2], words[3]), float(mass), found.symbol))
+            return
+        first, second = int(words[0]) - 1, int(words[1]) - 1
+        pairs = [(first, second)]
+        if section == "settles":  # the oxygen of water, before its hydrogens
+            pairs = [(first, first + 1), (first, first + 2), (first + 1, first + 2)]
+        for i, j in map(sorted, pairs):
+            if not 0 <= i < j < len(molecule.atoms):
+                raise ValueError(f"want a bond between two of {len(molecule.atoms)} atoms")
+            if section != "bonds":
+                molecule.constraints.append((i, j))
+            if {"bonds": words[2] not in UNBONDED, "constraints": words[2] == "1", "settles": i == first}[section]:
+                molecule.bonds.append((i, j))
+    elif section not in PARAMETERS.split():
+        raise ValueError("this section may say what is bonded or held, and is not read here")

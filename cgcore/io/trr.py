@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .raw import Raw, TrajectoryError, TruncatedTrajectoryWarning, check_atoms, one_box
+from .raw import Raw, TrajectoryError, TruncatedTrajectoryWarning, check_atoms
 
 MAGIC, TAG = 1993, b"GMX_trn_file"
 BOX, POSITION, FORCE = 2, 7, 9  # of the ten blocks of a frame
@@ -52,7 +52,8 @@ def read_trr(path: Path, n_atoms: int, stride: int) -> Raw:
     with _mapped(path) as data:
         headers = _headers(path, data)
         check_atoms(path, headers[0].n_atoms, n_atoms)
-        for what, block, option in (("positions", POSITION, "nstxout"), ("forces", FORCE, "nstfout")):
+        blocks = (("positions", POSITION, "nstxout"), ("forces", FORCE, "nstfout"), ("a box", BOX, "pbc"))
+        for what, block, option in blocks:
             count = sum(header.sizes[block] > 0 for header in headers)
             if 0 < count < len(headers) or (what == "positions" and not count):
                 raise TrajectoryError(
@@ -67,8 +68,8 @@ def read_trr(path: Path, n_atoms: int, stride: int) -> Raw:
     if dropped:
         warnings.warn(TruncatedTrajectoryWarning(path, len(headers), dropped), stacklevel=4)
     shape = (len(kept), n_atoms, 3)
-    box = one_box(path, vectors.reshape(-1, 3, 3) if vectors.size else None)
-    return Raw(position.reshape(shape), force.reshape(shape) if force.size else None, time[:, 0], box)
+    force, vectors = (a.reshape(-1, *s) if a.size else None for a, s in ((force, shape[1:]), (vectors, (3, 3))))
+    return Raw(position.reshape(shape), force, time[:, 0], vectors)
 
 
 def trr_frame(position: np.ndarray, force: np.ndarray, box: np.ndarray, time: float, step: int) -> bytes:

@@ -1,14 +1,11 @@
 """Reference sets: those that travel with the project, and folders that `cgcore reference` made."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..config import ConfigError, did_you_mean
 from ..frames import Frames, Topology
-from ..io import read, read_topology
+from ..io import load as read_frames
 from ..store import data_file, read_json
 from ..store.bundled import data_roots
 from .output import CONFIG, TOPOLOGY
@@ -63,8 +60,7 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
         trajectories = read_json(data_file(f"{name}/{SET}"))["trajectories"]
         files = [data_file(f"{name}/{file}") for file in trajectories]
         topology_file = data_file(f"{name}/{TOPOLOGY}")
-    topology = read_topology(topology_file)
-    return topology, _joined([read(file, topology, require_forces=True, stride=stride) for file in files])
+    return read_frames(topology_file, files, require_forces=True, stride=stride)
 
 
 def _describe(folder: Path) -> Reference:
@@ -78,17 +74,4 @@ def _describe(folder: Path) -> Reference:
         spacing_ps=entry["spacing_ps"],
         good_for=entry["good_for"],
         size=sum(p.stat().st_size for p in folder.iterdir()),
-    )
-
-
-def _joined(parts: list[Frames]) -> Frames:
-    """Replicas one after another, numbered; one alone has no number."""
-    if len(parts) == 1:
-        return parts[0]
-    return replace(
-        parts[0],
-        position=np.concatenate([p.position for p in parts]),
-        force=np.concatenate([p.force for p in parts]),
-        time=np.concatenate([p.time for p in parts]),
-        replica=np.repeat(np.arange(len(parts)), [p.n_frames for p in parts]),
     )

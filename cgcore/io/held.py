@@ -1,0 +1,206 @@
+"""A topology held against frames: impossible bonds, forces of other positions, and distances that the run kept rigid.
+
+For every field of displacements g of the coordinates, <f . g> = -kT <div g> in the canonical ensemble, in a box as in vacuum.
+Moving all atoms of a free molecule away from its centre, g = r - r_mean, gives -3 (A - 1) kT for A atoms, with an error of
+hundreds of kJ/mol a frame. Here every bond of length r between i and j is stretched about its mean d by
+
+    g_i = (r - d) u / 2,   g_j = -(r - d) u / 2,   div g = 1 + 2 (r - d) / r,
+
+of which some ten frames already tell the sign and the unit. Atoms between which the run held distances move together, as
+one body, so that the forces of constraints, which no trajectory has, do no work.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from cgcore.units import kT
+
+from ..config import did_you_mean
+from ..frames import Frames, Topology
+from ..geometry import molecules, paths
+from .raw import TrajectoryError
+
+RADII_NM = {
+    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107, "S": 0.105,
+    "Cl": 0.102, "Se": 0.120, "Br": 0.120, "I": 0.139,
+}  # fmt: skip
+"""Covalent radii. Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j."""
+OTHER_NM = 0.15
+LONG = 1.5
+"""A bond is at most so many times the sum of radii long."""
+CHECKED, MOST = 20, 4_000_000
+"""Frames by which bonds are checked, and atoms in all frames by which forces and rigid distances are; evenly spread."""
+LEAST, BLOCKS, DEVIATIONS = 20, 20, 5.0
+"""Frames from which on forces and rigid distances are looked at, blocks of their error, and standard errors that decide."""
+WINDOW = 3.0
+"""Factor by which forces may miss what the temperature wants: that of the bonds depends on the time step, too."""
+RIGID, MOBILE = 2e-3, 1e-2
+"""Standard deviation over mean up to which a distance is rigid, and from which on, at 300 K, it is not: bonds have 0.02."""
+FORCE_UNITS = {
+    "kcal/mol/nm": 4.184, "kJ/mol/Å": 10.0, "kcal/mol/Å": 41.84, "eV/nm": 96.485, "eV/Å": 964.85, "Hartree/Bohr": 49614.8,
+}  # fmt: skip
+"""What one of each is in kJ/mol/nm."""
+CONSTRAINTS = ("none", "h-bonds", "all-bonds")
+
+
+class Virial(NamedTuple):
+    """<f . g> over -kT <div g>, 1 where forces belong to positions, and its standard error; frames and bonds that count."""
+
+    ratio: float
+    error: float
+    frames: int
+    bonds: int
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the forces can belong to the positions; None where that cannot be told."""
+        low, high = (self.ratio + sign * DEVIATIONS * self.error for sign in (-1, 1))
+        if not np.isfinite(self.error) or (low < 1 / WINDOW and high > WINDOW):
+            return None
+        return high >= 1 / WINDOW and low <= WINDOW
+
+
+def radii(topology: Topology) -> np.ndarray:
+    """(A,) covalent radii, nm."""
+    return np.array([RADII_NM.get(e, OTHER_NM) for e in topology.elements])
+
+
+def check_bonds(where, topology: Topology, position: np.ndarray):
+    """Raise TrajectoryError for a bond that is longer than LONG times its radii, on average over the frames (T, A, 3) nm."""
+    i, j = topology.bonds.T
+    some = position[:: max(1, len(position) // CHECKED)]
+    length = np.linalg.norm(some[:, i] - some[:, j], axis=-1).mean(0)
+    most = LONG * (radii(topology)[i] + radii(topology)[j])
+    if (length > most).any():
+        k = np.argmax(length / most)
+        raise TrajectoryError(
+            f"{where}: the bond {topology.atom(i[k])}–{topology.atom(j[k])} is {length[k]:.3f} nm long, at most {most[k]:.3f} nm "
+            "were wanted; the bonds contradict the distances. Are the atoms in the order of the topology, lengths in nm, "
+            "molecules whole or the box given, and chains ended by TER?"
+        )
+
+
+def virial(frames: Frames, bonds: np.ndarray, constraints: np.ndarray, temperature_K: float, shift: int = 0) -> Virial:
+    """Compare the work of forces on stretched bonds (P, 2) with kT.
+
+    Args:
+        frames: of atoms or beads, with forces.
+        constraints: (Q, 2) atoms that move as one.
+        shift: take the forces of so many frames later.
+    """
+    n = len(frames.names)
+    body = molecules(constraints, n)
+    i, j = bonds[body[bonds[:, 0]] != body[bonds[:, 1]]].T
+    at = np.arange(max(0, -shift), frames.n_frames - max(0, shift), _stride(frames))
+    if len(at) < LEAST or not len(i):
+        return Virial(np.nan, np.nan, len(at), len(i))
+    force = np.asarray(frames.force)[at + shift].swapaxes(0, 1).reshape(n, -1).astype(float)
+    of_body = csr_array((np.ones(n), (body, np.arange(n)))) @ force
+    x = np.asarray(frames.position)[at].swapaxes(0, 1).astype(float)
+    vector = x[i] - x[j]
+    r = np.linalg.norm(vector, axis=-1)
+    stretch = r - r.mean(1, keepdims=True)
+    pull = np.sum(vector / r[..., None] * (of_body[body[i]] - of_body[body[j]]).reshape(vector.shape), axis=-1) / 2
+    wanted = -kT(temperature_K) * (1 + 2 * stretch / r).sum(0).mean()
+    ratio = (pull * stretch).sum(0) / wanted
+    means = np.array([block.mean() for block in np.array_split(ratio, BLOCKS)])
+    return Virial(float(ratio.mean()), float(means.std(ddof=1) / np.sqrt(BLOCKS)), len(at), len(i))
+
+
+def check_forces(where, frames: Frames, bonds: np.ndarray, constraints: np.ndarray, temperature_K: float) -> Virial:
+    """Raise TrajectoryError where the forces do not belong to the positions, and say what they look like (see `virial`).
+
+    What is returned may not be able to tell: few frames, no bonds that change.
+    """
+    if not np.any(frames.force):
+        raise TrajectoryError(
+            f"{where}: all forces are zero; want those of the simulation, or frames without forces. Did the run write forces "
+            "(nstfout in GROMACS)?"
+        )
+    found = virial(frames, bonds, constraints, temperature_K)
+    if found.fits is not False:
+        return found
+    size, significant = abs(found.ratio), abs(found.ratio) > DEVIATIONS * found.error
+    unit = min(FORCE_UNITS, key=lambda u: abs(np.log(max(size, 1e-12) * FORCE_UNITS[u])))
+    later = [shift for shift in (1, -1) if virial(frames, bonds, constraints, temperature_K, shift).fits]
+    if later:
+        looks = f"those of the frame {'after' if later[0] > 0 else 'before'} do: shifted by one frame?"
+    elif significant and 1 / WINDOW < size < WINDOW:
+        looks = "the opposite sign would do: gradients of the energy?"
+    elif significant and 1 / WINDOW < size * FORCE_UNITS[unit] < WINDOW:
+        sign = ", with the opposite sign" if found.ratio < 0 else ""
+        looks = f"they look like {unit}{sign}, of which one is {FORCE_UNITS[unit]:g} kJ/mol/nm"
+    else:
+        looks = "no unit explains that: of another run, shifted by some frames, or of atoms in another order?"
+    raise TrajectoryError(
+        f"{where}: the forces do not belong to the positions. Stretching {found.bonds} bonds, they do {found.ratio:.3g} ± "
+        f"{found.error:.1g} of the work of -kT that {temperature_K:g} K want; {looks} Want kJ/mol/nm"
+    )
+
+
+def rigid(topology: Topology, frames: Frames, limit: float = RIGID) -> np.ndarray:
+    """(Q, 2) the topology's constraints, and bonds, and ends of two of them, whose lengths vary by less than a limit."""
+    found = [topology.constraints]
+    if frames.n_frames >= LEAST:
+        bonds = topology.bonds[spread(frames, topology.bonds) < limit]
+        ends = paths(bonds, topology.n_atoms, 3)[:, [0, 2]] if len(bonds) else bonds
+        found += [bonds, ends[spread(frames, ends) < limit]]
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def with_constraints(
+    where, topology: Topology, frames: Frames, stated: str | None = None, temperature_K: float = 300.0
+) -> Topology:
+    """The topology with all distances that the run held: those of its file, those that are stated, and those seen in frames.
+
+    Args:
+        stated: of CONSTRAINTS, what the run is known to have had; None for what the frames show.
+
+    Raises TrajectoryError where that contradicts the frames, and where frames with forces cannot tell and nothing is stated.
+    """
+    if stated not in (None, *CONSTRAINTS):
+        raise TrajectoryError(
+            f"constraints: want one of {CONSTRAINTS}, got {stated!r}{did_you_mean(stated, CONSTRAINTS)}"
+        )
+    bonds, least = topology.bonds, MOBILE * np.sqrt(temperature_K / 300.0)
+    hydrogen = np.array([e == "H" for e in topology.elements])[bonds].any(axis=1)
+    chosen = {"h-bonds": bonds[hydrogen], "all-bonds": bonds}.get(stated, bonds[:0])
+    said = np.unique(np.concatenate([topology.constraints, chosen]), axis=0)
+    held = rigid(replace(topology, constraints=said), frames)
+
+    def named(pairs: np.ndarray) -> str:
+        i, j = pairs[0]
+        vary = 100 * spread(frames, pairs).mean()
+        return f"{len(pairs)} distances such as {topology.atom(i)}–{topology.atom(j)}, which vary by {vary:.2g} %"
+
+    if frames.n_frames >= LEAST:
+        varies = spread(frames, bonds)
+        unclear = bonds[(varies >= RIGID) & (varies < least)]
+        if len(wrong := said[spread(frames, said) >= least]):
+            raise TrajectoryError(
+                f"{where}: held fixed by what was said: {named(wrong)} in the frames; was this run made without constraints?"
+            )
+        if stated == "none" and len(held):
+            raise TrajectoryError(f"{where}: constraints 'none', but {named(held)} in the frames")
+        if stated is None and frames.force is not None and len(unclear):
+            raise TrajectoryError(
+                f"{where}: {named(unclear)}: more than a constraint lets them, less than heat makes them. Are positions "
+                f"rounded, or colder than {temperature_K:g} K? Say what the run had, as constraints (--constraints): "
+                f"{', '.join(CONSTRAINTS)}"
+            )
+    return replace(topology, constraints=held)
+
+
+def spread(frames: Frames, pairs: np.ndarray) -> np.ndarray:
+    """(P,) standard deviation over mean of the distance of each pair of atoms."""
+    x = np.asarray(frames.position)[:: _stride(frames)].astype(float)
+    length = np.linalg.norm(x[:, pairs[:, 0]] - x[:, pairs[:, 1]], axis=-1)
+    return length.std(0) / np.maximum(length.mean(0), 1e-9)
+
+
+def _stride(frames: Frames) -> int:
+    """Every how many frames are looked at, of large systems or long runs."""
+    return max(1, min(frames.n_frames * len(frames.names) // MOST, frames.n_frames // LEAST))
