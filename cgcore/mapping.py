@@ -323,11 +323,11 @@ def _bonds(name: str, topology: Topology, beads, atoms, through_left_out: bool) 
 
 
 def _in_parts(group, part: np.ndarray) -> tuple[int, int, int]:
-    """The group that falls into most parts, into how many, and where it is first."""
+    """The first group that falls into several parts, or any, into how many, and where it begins."""
     belongs = np.unique(np.stack([group, part], axis=1), axis=0)[:, 0]
     numbers, n_parts = np.unique(belongs, return_counts=True)
-    worst = int(np.argmax(n_parts))
-    return int(numbers[worst]), int(n_parts[worst]), int(np.argmax(np.equal(group, numbers[worst])))
+    k = int(np.argmax(n_parts > 1))
+    return int(numbers[k]), int(n_parts[k]), int(np.argmax(np.equal(group, numbers[k])))
 
 
 def _through(bonds: np.ndarray, bead_of: np.ndarray) -> np.ndarray:

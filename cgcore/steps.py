@@ -101,6 +101,7 @@ def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
         knots = splines.for_frames(terms(beads), split.train, config.potential)
         trained = splines.build(knots, liquid=reference.liquid)
         report = train_splines.fit(knots, split, out_dir)
+        splines.check_ends(knots, report.params)
     else:
         data.check_cutoff(split.train, config.potential.cutoff_nm)
         module = NETWORKS[config.kind]

@@ -16,7 +16,7 @@ from cgcore.frames import Topology
 
 ALA2 = Path(__file__).parents[1] / "notebooks" / "data" / "ala2"
 FRAME_BYTES = 648
-HALF = np.array([0.2, 0.3, 0.1])
+HALF = np.array([0.08, 0.12, 0.04])  # 0.15 nm
 
 
 @pytest.fixture(scope="module")
@@ -296,5 +296,5 @@ def test_damaged_text_files(tmp_path, topology):
 def test_an_atom_without_an_element_is_refused(tmp_path):
     line = "ATOM      1  Q1  MOL A   1       1.000   2.000   3.000  1.00  0.00            \nEND\n"
     (tmp_path / "a.pdb").write_text(line)
-    with pytest.raises(io.TrajectoryError, match="no known element"):
+    with pytest.raises(io.TrajectoryError, match="a name for no element"):
         io.read_topology(tmp_path / "a.pdb")

@@ -153,7 +153,7 @@ def test_the_atomistic_map_changes_nothing(topology, frames):
 
 def test_weights_are_centre_of_mass_weights(topology):
     m = mapping.load("united_atom", topology)
-    row = m.weights[m.indices("CH3_nme")[0]]
+    row = m.weights.toarray()[m.indices("CH3_nme")[0]]
     assert_allclose(m.weights.sum(axis=1), 1.0, rtol=1e-14)
     assert_array_equal(np.flatnonzero(row), [18, 19, 20, 21])
     assert m.atoms[m.indices("CH3_nme")[0]] == (18, 19, 20, 21)
@@ -309,7 +309,7 @@ ALA = (
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('CA = ["CA"]', 'CA = ["CA1"]', r"bead CA: residue ALA \(2\) has no atom 'CA1'; .*did you mean 'CA'"),
+        ('CA = ["CA"]', 'CA = ["CA1"]', r"bead CA: residue ALA1 has no atom 'CA1'; .*did you mean 'CA'"),
         ('CA = ["CA"]', 'CA = ["CA", "CA"]', r"\[residues.ALA\]: atom 'CA' is named 2 times"),
         ('CA = ["CA"]', 'CA = ["CA", "N"]', r"\[residues.ALA\]: atom 'N' is named 2 times"),
         ('CA = ["CA"]', "CA = []", "bead CA: want a list of atom names"),
@@ -343,12 +343,12 @@ def test_topologies_that_do_not_fit(topology):
     with pytest.raises(MappingError, match="residue 'ala' is not in the topology, which holds .*'GLY'"):
         mapping.load("core", replace(topology, residues=("GLY",) * 22))
     twice = ("CH3",) + topology.names[:1] + topology.names[2:]
-    with pytest.raises(MappingError, match="atom 'CH3' occurs twice in the topology"):
+    with pytest.raises(MappingError, match="atom ACE0:CH3 occurs twice in the topology"):
         mapping.load("core", replace(topology, names=twice))
 
 
 def test_topologies_without_the_bonds(topology):
-    with pytest.raises(MappingError, match="residue 1 of the topology falls into 6 parts.*CONECT"):
+    with pytest.raises(MappingError, match="residue ACE0 of the topology falls into 6 parts.*CONECT"):
         mapping.load("core", replace(topology, bonds=np.zeros((0, 2), dtype=int)))
     peptide = [b for b in topology.bonds.tolist() if b not in ([4, 6], [14, 16])]
     with pytest.raises(MappingError, match="beads of phi are not connected by bonds; .*between residues"):

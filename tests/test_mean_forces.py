@@ -35,7 +35,7 @@ def pretended(monkeypatch):
         asked.append(frame)
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return frame + np.random.default_rng(frame).normal(size=(config.samples, len(weights), 3))
+        return frame + np.random.default_rng(frame).normal(size=(config.samples, weights.shape[0], 3))
 
     monkeypatch.setattr(mean_forces, "sample", pretend)
     monkeypatch.setattr(mean_forces, "_context", lambda n_atoms, box: None)

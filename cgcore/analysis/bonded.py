@@ -74,8 +74,8 @@ def edges_for(name: str, reference: list[np.ndarray]) -> np.ndarray:
 
 
 def histogram(blocks: list[np.ndarray], edges: np.ndarray) -> Density:
-    """The histogram of values in blocks."""
-    inside = np.array([np.histogram(b, edges)[0] for b in blocks])
+    """The histogram of values in blocks, in their precision: that of pi in half of it is beyond pi in the whole."""
+    inside = np.array([np.histogram(b, edges.astype(b.dtype))[0] for b in blocks])
     outside = np.array([b.size for b in blocks]) - inside.sum(1)
     return Density(edges, np.concatenate([inside, outside[:, None]], axis=1))
 

@@ -22,7 +22,7 @@ from ..frames import Frames
 from ..mapping import Mapping
 from ..units import kT
 from .base import Potential
-from .terms import KINDS, Term, coordinates, samples
+from .terms import Term, coordinates, samples
 
 PRIORS = {
     "bonds": ("bond", "bonds of beads"),
@@ -97,8 +97,14 @@ def build(*wells: Harmonic) -> Potential:
 
 
 def harmonic(term: Term, q: np.ndarray, temperature_K: float) -> Harmonic:
-    """One well for all members of a term from its samples q (X,). Raises PriorError where these do not spread."""
-    weight = 1 / KINDS[term.kind].jacobian(q)
+    """One well for all members of a term from its samples q (X,).
+
+    Raises PriorError where these do not spread, and for angles: near 180 degrees their density is cut off, and its moments
+    are no longer those of a spring.
+    """
+    if term.kind not in ("bond", "dihedral"):
+        raise PriorError(f"{term.name}: want a bond or a dihedral, got {term.kind}; splines hold angles")
+    weight = np.ones_like(q) if term.kind == "dihedral" else 1 / np.square(q)
     middle = np.angle(np.mean(np.exp(1j * q))) if term.kind == "dihedral" else np.average(q, weights=weight)
     d = np.asarray(_from(term.kind, q, middle))
     mean = np.average(d, weights=weight)

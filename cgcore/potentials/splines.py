@@ -184,6 +184,24 @@ def for_frames(
     return splines
 
 
+def check_ends(splines: tuple[Spline, ...], params: dict[str, np.ndarray]):
+    """Raise SplineError for bonds and angles that are pushed outwards where their samples end: nothing would hold them.
+
+    An angle needs no force at 0 and 180 degrees, where it turns back of itself.
+    """
+    for s in splines:
+        if s.term.kind in ("bond", "angle"):
+            ends = s.knots[[0, -1]]
+            held = (s.term.kind == "angle") & (np.minimum(ends, np.pi - ends) < s.step)
+            inwards = s.tabulate(params[s.term.name], ends)[1] * [1, -1]
+            if (out := np.flatnonzero((inwards <= 0) & ~held)).size:
+                raise SplineError(
+                    f"{s.term.name}: the fitted force pushes outwards at {ends[out[0]]:.4g}, an end of its samples, beyond "
+                    f"which nothing would hold it ({s.counts[-out[0]]} samples in that interval); want more frames, larger "
+                    "min_samples or longer steps"
+                )
+
+
 def _check(terms: tuple[Term, ...], frames: Frames, config: SplineConfig):
     n, box = len(frames.names), np.asarray(frames.box)
     if (largest := max(int(t.members.max()) for t in terms)) >= n:
@@ -215,6 +233,8 @@ def _grid(term: Term, frames: Frames, config: SplineConfig, given: tuple[float, 
     edges = first + step * np.arange(n + 1)
     counts, outside = np.zeros(n, int), 0
     for x in samples(term, frames):
+        if term.kind == "dihedral":  # of which pi in single precision is beyond the last edge
+            x = np.clip(x, edges[0], edges[-1])
         counts += np.histogram(x, edges)[0]
         outside += int(np.sum(x < edges[0]) + (0 if pair else np.sum(x > edges[-1])))
     keep = slice(0, n)

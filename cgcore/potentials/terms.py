@@ -20,18 +20,17 @@ CHUNK = 20_000
 
 
 class Kind(NamedTuple):
-    """coordinate(position (..., N, 3), members (M, k), box) -> (..., M); jacobian: its volume element, unnormalised."""
+    """coordinate(position (..., N, 3), members (M, k), box) -> (..., M)."""
 
     coordinate: Callable
-    jacobian: Callable
     unit: str
 
 
 KINDS = {
-    "bond": Kind(geometry.distances, np.square, "nm"),
-    "angle": Kind(geometry.angles, np.sin, "rad"),
-    "dihedral": Kind(geometry.dihedrals, np.ones_like, "rad"),
-    "pair": Kind(geometry.distances, np.square, "nm"),
+    "bond": Kind(geometry.distances, "nm"),
+    "angle": Kind(geometry.angles, "rad"),
+    "dihedral": Kind(geometry.dihedrals, "rad"),
+    "pair": Kind(geometry.distances, "nm"),
 }
 
 

@@ -23,6 +23,7 @@ from cgcore.doctor.molecule import kinds
 from cgcore.doctor.species import typing
 from cgcore.doctor.stereo import KEPT, LOST, PATH
 from cgcore.doctor.symmetry import floor, forced_free_energy, least_divergence
+from cgcore.io import TrajectoryError
 from cgcore.potentials import priors
 from cgcore.reference import sets
 from cgcore.units import kT
@@ -315,16 +316,16 @@ def test_bad_input_is_named(alanine):
     order = np.arange(topology.n_atoms)
     order[[4, 18]] = order[[18, 4]]
     wrong = replace(frames, position=np.asarray(frames.position)[:, order])
-    with pytest.raises(DoctorError, match="contradict the distances"):
+    with pytest.raises(TrajectoryError, match="contradict the distances"):
         examine(beads, topology, wrong)
     unbonded = replace(topology, bonds=topology.bonds[1:])
     with pytest.raises((DoctorError, mapping.MappingError), match="bond"):
         examine(mapping.load("core", unbonded), unbonded, frames)
     force = np.array(frames.force)
-    with pytest.raises(DoctorError, match="all forces are zero.*nstfout"):
+    with pytest.raises(TrajectoryError, match="all forces are zero.*nstfout"):
         examine(beads, topology, replace(frames, force=0 * force))
     force[3, 1] = np.nan
-    with pytest.raises(DoctorError, match=f"1 of {frames.n_frames} frames have forces that are not finite"):
+    with pytest.raises(TrajectoryError, match="forces of 1 frames are not finite, first in frame 3"):
         examine(beads, topology, replace(frames, force=force))
 
 

@@ -62,16 +62,19 @@ def kernel_call(threads: bool) -> Callable:
     # Numba keeps compiled functions by their own file and closure alone: the stamp stands for all that they call.
     stamp = digest(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
-    @numba.njit(cache=True, parallel=True)
     def by_threads(arguments, results):
         _ = stamp
         for b in numba.prange(dimension(arguments, 0, 0)):
             one_frame(arguments, results, np.int64(b))
 
-    @numba.njit(cache=True)
     def in_turn(arguments, results):
         _ = stamp
         for b in range(dimension(arguments, 0, 0)):
             one_frame(arguments, results, b)
 
-    return custom_call(f"cgcore_mace_{'threads' if threads else 'turn'}", by_threads if threads else in_turn)
+    function = by_threads if threads else in_turn
+    try:
+        compiled = numba.njit(cache=True, parallel=threads)(function)
+    except RuntimeError:  # no folder that can be written: compiled in each process
+        compiled = numba.njit(parallel=threads)(function)
+    return custom_call(f"cgcore_mace_{'threads' if threads else 'turn'}", compiled)
