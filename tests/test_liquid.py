@@ -96,6 +96,14 @@ def test_nearest_neighbours_are_mdtraj_s_smallest_distances(four):
     assert_allclose(np.concatenate(bonded.nearest(of_frames(frames))), square.min(2), atol=1e-5)
 
 
+def test_straight_angles_and_planar_dihedrals_are_counted_in_single_precision():
+    """np.float32(pi) is beyond the last edge, pi."""
+    for name in ("angle_AAA", "dihedral_AAAA"):
+        blocks = [np.full(50, np.pi, np.float32), np.linspace(0.1, 3, 50, dtype=np.float32)]
+        found = bonded.histogram(blocks, bonded.edges_for(name, blocks))
+        assert found.counts[:, :-1].sum(1).tolist() == [50, 50] and not found.counts[:, -1].any()
+
+
 def test_gauche_is_nearer_to_cis_than_to_trans_by_the_barrier():
     angles = np.radians([[65.0, -65.0, 180.0, 121.0], [0.0, 119.0, -119.0, -179.0]])
     assert bonded.gauche(list(angles[:, None])).value == 5 / 8

@@ -31,16 +31,14 @@ def element(where, name: str, residue: str, *, symbol: str = "", mass: float | N
 
     Raises TrajectoryError where residue, name and what else is known of an atom do not agree on one element.
     """
-    letters = re.match(r"\d*([A-Za-z]*)", name)[1].upper()
-    if residue in RESIDUES and not alone:
-        possible = {letters[:1]} & ORGANIC
-    else:
-        possible = {letters} if alone else {letters[:1], letters[:2]}
+    letters, standard = re.match(r"\d*([A-Za-z]*)", name)[1].upper(), residue in RESIDUES
+    possible = {letters} if alone else {letters[:1], letters[:2]}
+    possible = {letters[:1]} & ORGANIC if standard else possible
     possible = {e for e in ELEMENTS if e.symbol.upper() in possible and (alone or e.symbol not in NOBLE)}
     found = possible
     if symbol:
         found = {e for e in ELEMENTS if symbol.upper() in (e.symbol.upper(), str(e.atomic_number))}
-        found = found & possible if residue in RESIDUES and not alone else found
+        found = found & possible if standard else found
     elif mass is not None:
         found = {e for e in possible if abs(e.mass - mass) <= TOLERANCE}
     if len(found) == 1:

@@ -14,6 +14,7 @@ from ..frames import Topology
 from .elements import element
 from .raw import TrajectoryError
 
+READ = ("atomtypes", "moleculetype", "atoms", "bonds", "constraints", "settles", "molecules")
 PARAMETERS = (
     "defaults bondtypes angletypes dihedraltypes pairtypes constrainttypes cmaptypes nonbond_params implicit_genborn_params "
     "system pairs pairs_nb angles dihedrals exclusions cmap position_restraints distance_restraints dihedral_restraints "
@@ -54,6 +55,8 @@ def read_top(path: Path) -> Topology:
     for where, text in _lines(path, set(), parsed.unread):
         if text.startswith("["):
             section = text.strip("[] ")
+            if section not in (*READ, *PARAMETERS.split()):
+                raise TrajectoryError(f"{where}: [ {section} ] may say what is bonded or held, and is not read here")
             continue
         try:
             _add_line(parsed, section, text.split(), where)
@@ -136,7 +139,7 @@ def _add_line(parsed: _Parsed, section: str, words: list[str], where: str):
         letter = next(k for k in range(len(words) - 1, 0, -1) if words[k] in "ASVD")
         number = words[letter - 3] if letter > 3 and words[letter - 3].isdigit() else ""
         parsed.types[words[0]] = (number if number != "0" else "", words[letter - 2])
-    elif section in ("atoms", "bonds", "constraints", "settles"):
+    elif section in READ:
         if not parsed.molecules:
             raise ValueError("want a [ moleculetype ] before it")
         molecule = list(parsed.molecules.values())[-1]
@@ -162,5 +165,3 @@ def _add_line(parsed: _Parsed, section: str, words: list[str], where: str):
                 molecule.constraints.append((i, j))
             if {"bonds": words[2] not in UNBONDED, "constraints": words[2] == "1", "settles": i == first}[section]:
                 molecule.bonds.append((i, j))
-    elif section not in PARAMETERS.split():
-        raise ValueError("this section may say what is bonded or held, and is not read here")

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numba.core import caching
 from numpy.testing import assert_allclose
 
 from cgcore import io, mapping, store
@@ -13,7 +14,7 @@ from cgcore.geometry import displacement
 from cgcore.neighbors import closest
 from cgcore.potentials import barrier, compiled, mace
 from cgcore.potentials.base import PotentialError, add, force
-from cgcore.potentials.mace.native import PackError, pack
+from cgcore.potentials.mace.native import PackError, call, pack
 from cgcore.potentials.mace.native.kernel import harmonics, pull_harmonics
 
 HEXANE = store.data_file("hexane/topology.pdb")
@@ -149,3 +150,12 @@ def test_what_cannot_be_packed_is_refused(molecule):
     model, params = model_of(molecule, False)
     with pytest.raises(PotentialError, match="differ from the model's by .* with 4096 knots; want at most 1e-12"):
         pack(model, params, molecule[0].position, molecule[0].box, tolerance=1e-12)
+
+
+def test_without_a_folder_for_its_cache_the_kernel_is_compiled_all_the_same(monkeypatch):
+    """As in an installation that cannot be written, where a RuntimeError came after the training."""
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(call, "custom_call", lambda name, function: function)
+    for threads in (False, True):
+        found = call.kernel_call.__wrapped__(threads)
+        assert isinstance(found._cache, caching.NullCache) and found.targetoptions["parallel"] is threads

@@ -130,6 +130,12 @@ def test_copies_of_a_molecule_share_a_spring(tmp_path):
     assert [w["k"] for w in table["bonds"]] == pytest.approx(springs, rel=4 * np.sqrt(2 / 12_000))
 
 
+def test_a_spring_for_an_angle_is_refused():
+    """Near 180 degrees the density is cut off: 100 kJ/mol/rad^2 became 275 by its moments."""
+    with pytest.raises(PriorError, match="angle: want a bond or a dihedral, got angle; splines hold angles"):
+        fitted(Term("angle", "angle", ANGLE), chain(angle=np.linspace(2.8, 3.1, 50)))
+
+
 def test_samples_that_do_not_spread_are_refused():
     with pytest.raises(PriorError, match="bond: want samples that spread, found 3 all near 0.15"):
         fitted(BOND, chain(np.full(3, 0.15)))

@@ -14,7 +14,7 @@ from cgcore.config import ConfigError, SplineConfig
 from cgcore.data import DataError, Split, force_errors
 from cgcore.frames import Frames
 from cgcore.potentials.base import add
-from cgcore.potentials.splines import POINTS, EmptyKnotsWarning, SplineError, build, for_frames
+from cgcore.potentials.splines import POINTS, EmptyKnotsWarning, SplineError, build, check_ends, for_frames
 from cgcore.potentials.terms import Term, terms
 from cgcore.train_splines import design, fit, normal_equations, predict
 
@@ -317,3 +317,43 @@ def test_single_precision_and_sums(splines, truth, frames, evaluate):
     assert_allclose(gradient, -2 * wanted, rtol=0, atol=4e-4 * np.abs(wanted).max())
     none = potential.init(jax.random.key(0))
     assert evaluate(none, x[None])[0] == 0
+
+
+def test_dihedrals_of_pi_in_single_precision_are_counted(hexane):
+    """np.float32(pi) is more than pi: 400 of 4000 planar dihedrals fell out beyond the last edge."""
+    frames = liquid(hexane, 4, BOX)
+    term = next(t for t in terms(hexane) if t.kind == "dihedral")
+    with pytest.MonkeyPatch.context() as patch:
+        values = np.random.default_rng(0).uniform(-3, 3, 4000).astype(np.float32)
+        values[:400] = np.pi
+        patch.setattr("cgcore.potentials.splines.samples", lambda term, frames: iter([values.astype(float)]))
+        (s,) = for_frames((term,), frames, CONFIG)
+    assert s.outside == 0 and s.counts.sum() == 4000
+
+
+@pytest.mark.parametrize(
+    "name, end, slope",
+    [("bond_A-A", -1, -50.0), ("bond_A-A", 0, 50.0), ("angle_A-A-A", -1, -50.0), ("angle_A-A-A", 0, 50.0)],
+)
+def test_terms_that_nothing_holds_at_an_end_are_refused(splines, name, end, slope):
+    """Of a force that has the same sign at both ends, one lets the coordinate run away."""
+    s = one(splines, name)
+    x = s.table_points()
+    line = s.free @ np.linalg.lstsq(s.basis(x) @ s.free, slopes[0] * 50.0 * (x - x[0]), rcond=None)[0]
+    end = s.knots[0 if at == "lower" else -1]
+    with pytest.raises(
+        SplineError, match=f"{name}: the fitted force pushes outwards at {end:.4g}, an end of its samples"
+    ):
+        check_ends((s,), {name: line})
+    well = s.free @ np.linalg.lstsq(s.basis(x) @ s.free, 1e3 * (x - x[0]) * (x - x[-1]), rcond=None)[0]
+    check_ends((s,), {name: well})
+
+
+def test_a_straight_angle_turns_back_of_itself(splines):
+    s = one(splines, "angle_A-A-A")
+    s = replace(s, first=np.pi + 1e-3 - s.step * len(s.counts))
+    x = s.table_points()
+    slide = s.free @ np.linalg.lstsq(s.basis(x) @ s.free, -50.0 * (x - x[0]), rcond=None)[0]
+    check_ends((s,), {s.term.name: slide})
+    with pytest.raises(SplineError, match="pushes outwards"):
+        check_ends((s,), {s.term.name: -slide})
