@@ -6,7 +6,8 @@ hundreds of kJ/mol a frame. Here every bond of length r between i and j is stret
 
     g_i = (r - d) u / 2,   g_j = -(r - d) u / 2,   div g = 1 + 2 (r - d) / r,
 
-of which some ten frames already tell the sign and the unit. Atoms between which the run held distances move together, as
+of which some ten frames already tell the sign and the unit. The error is that over blocks and over bonds: in a short run a bond
+keeps what energy it happens to have. Atoms between which the run held distances move together, as
 one body, so that the forces of constraints, which no trajectory has, do no work.
 """
 
@@ -33,8 +34,10 @@ LONG = 1.5
 """A bond is at most so many times the sum of radii long."""
 CHECKED, MOST = 20, 4_000_000
 """Frames by which bonds are checked, and atoms in all frames by which forces and rigid distances are; evenly spread."""
-LEAST, BLOCKS, DEVIATIONS = 20, 20, 5.0
-"""Frames from which on forces and rigid distances are looked at, blocks of their error, and standard errors that decide."""
+LEAST, LEAST_PS = 20, 0.1
+"""Frames, and the time between the first and the last, from which on forces and rigid distances are looked at."""
+BLOCKS, DEVIATIONS = 20, 5.0
+"""Of the error of what forces do, and how many standard errors decide."""
 WINDOW = 3.0
 """Factor by which forces may miss what the temperature wants: that of the bonds depends on the time step, too."""
 RIGID, MOBILE = 2e-3, 1e-2
@@ -95,7 +98,7 @@ def virial(frames: Frames, bonds: np.ndarray, constraints: np.ndarray, temperatu
     body = molecules(constraints, n)
     i, j = bonds[body[bonds[:, 0]] != body[bonds[:, 1]]].T
     at = np.arange(max(0, -shift), frames.n_frames - max(0, shift), _stride(frames))
-    if len(at) < LEAST or not len(i):
+    if not _enough(frames) or len(i) < 2:
         return Virial(np.nan, np.nan, len(at), len(i))
     force = np.asarray(frames.force)[at + shift].swapaxes(0, 1).reshape(n, -1).astype(float)
     of_body = csr_array((np.ones(n), (body, np.arange(n)))) @ force
@@ -104,10 +107,11 @@ def virial(frames: Frames, bonds: np.ndarray, constraints: np.ndarray, temperatu
     r = np.linalg.norm(vector, axis=-1)
     stretch = r - r.mean(1, keepdims=True)
     pull = np.sum(vector / r[..., None] * (of_body[body[i]] - of_body[body[j]]).reshape(vector.shape), axis=-1) / 2
-    wanted = -kT(temperature_K) * (1 + 2 * stretch / r).sum(0).mean()
-    ratio = (pull * stretch).sum(0) / wanted
-    means = np.array([block.mean() for block in np.array_split(ratio, BLOCKS)])
-    return Virial(float(ratio.mean()), float(means.std(ddof=1) / np.sqrt(BLOCKS)), len(at), len(i))
+    work, wanted = pull * stretch, -kT(temperature_K) * (1 + 2 * stretch / r)
+    blocks = np.array([block.mean() for block in np.array_split(work.sum(0) / wanted.sum(0).mean(), BLOCKS)])
+    each = work.mean(1) / wanted.mean(1)
+    error = np.hypot(*(x.std(ddof=1) / np.sqrt(len(x)) for x in (blocks, each)))
+    return Virial(float(each.mean()), float(error), len(at), len(i))
 
 
 def check_forces(where, frames: Frames, bonds: np.ndarray, constraints: np.ndarray, temperature_K: float) -> Virial:
@@ -144,7 +148,7 @@ def check_forces(where, frames: Frames, bonds: np.ndarray, constraints: np.ndarr
 def rigid(topology: Topology, frames: Frames, limit: float = RIGID) -> np.ndarray:
     """(Q, 2) the topology's constraints, and bonds, and ends of two of them, whose lengths vary by less than a limit."""
     found = [topology.constraints]
-    if frames.n_frames >= LEAST:
+    if _enough(frames):
         bonds = topology.bonds[spread(frames, topology.bonds) < limit]
         ends = paths(bonds, topology.n_atoms, 3)[:, [0, 2]] if len(bonds) else bonds
         found += [bonds, ends[spread(frames, ends) < limit]]
@@ -169,27 +173,21 @@ def with_constraints(
     hydrogen = np.array([e == "H" for e in topology.elements])[bonds].any(axis=1)
     chosen = {"h-bonds": bonds[hydrogen], "all-bonds": bonds}.get(stated, bonds[:0])
     said = np.unique(np.concatenate([topology.constraints, chosen]), axis=0)
-    held = rigid(replace(topology, constraints=said), frames)
-
-    def named(pairs: np.ndarray) -> str:
-        i, j = pairs[0]
-        vary = 100 * spread(frames, pairs).mean()
-        return f"{len(pairs)} distances such as {topology.atom(i)}–{topology.atom(j)}, which vary by {vary:.2g} %"
-
-    if frames.n_frames >= LEAST:
-        varies = spread(frames, bonds)
-        unclear = bonds[(varies >= RIGID) & (varies < least)]
-        if len(wrong := said[spread(frames, said) >= least]):
+    held, varies = rigid(replace(topology, constraints=said), frames), spread(frames, bonds)
+    wrong = (
+        (said[spread(frames, said) >= least], "and are said to be held fixed; was this run made without constraints?"),
+        (held[: len(held) * (stated == "none")], "and constraints are said to be 'none'"),
+        (
+            bonds[(varies >= RIGID) & (varies < least) & (stated is None) & (frames.force is not None)],
+            "more than a constraint lets them and less than heat makes them. Are positions rounded, or colder than "
+            f"{temperature_K:g} K? Say what the run had (--constraints): {', '.join(CONSTRAINTS)}",
+        ),
+    )
+    for pairs, what in wrong:
+        if len(pairs) and _enough(frames):
             raise TrajectoryError(
-                f"{where}: held fixed by what was said: {named(wrong)} in the frames; was this run made without constraints?"
-            )
-        if stated == "none" and len(held):
-            raise TrajectoryError(f"{where}: constraints 'none', but {named(held)} in the frames")
-        if stated is None and frames.force is not None and len(unclear):
-            raise TrajectoryError(
-                f"{where}: {named(unclear)}: more than a constraint lets them, less than heat makes them. Are positions "
-                f"rounded, or colder than {temperature_K:g} K? Say what the run had, as constraints (--constraints): "
-                f"{', '.join(CONSTRAINTS)}"
+                f"{where}: {len(pairs)} distances such as {topology.atom(pairs[0, 0])}–{topology.atom(pairs[0, 1])} vary by "
+                f"{100 * spread(frames, pairs).mean():.2g} % in the frames, {what}"
             )
     return replace(topology, constraints=held)
 
@@ -199,6 +197,10 @@ def spread(frames: Frames, pairs: np.ndarray) -> np.ndarray:
     x = np.asarray(frames.position)[:: _stride(frames)].astype(float)
     length = np.linalg.norm(x[:, pairs[:, 0]] - x[:, pairs[:, 1]], axis=-1)
     return length.std(0) / np.maximum(length.mean(0), 1e-9)
+
+
+def _enough(frames: Frames) -> bool:
+    return frames.n_frames >= LEAST and np.ptp(frames.time) >= LEAST_PS
 
 
 def _stride(frames: Frames) -> int:

@@ -95,7 +95,15 @@ def load(
         position, time = (np.concatenate([getattr(p, name) for p in parts]) for name in ("position", "time"))
         force = None if frames.force is None else np.concatenate([p.force for p in parts])
         replica = np.repeat(np.arange(len(parts)), [p.n_frames for p in parts])
-        frames = replace(frames, position=position, force=force, time=time, replica=replica)
+        box = frames.box
+        if not all(np.allclose(p.box, box, atol=1e-4) for p in parts):
+            box = np.full(3, np.inf)
+            if geometry.molecules(topology.bonds, topology.n_atoms).any():
+                found = [p.box.tolist() for p in parts]
+                raise TrajectoryError(
+                    f"{topology_file}: want one box for all replicas of several molecules, got {found} nm"
+                )
+        frames = replace(frames, position=position, force=force, time=time, replica=replica, box=box)
     return with_constraints(topology_file, topology, frames, constraints, temperature_K), frames
 
 

@@ -339,11 +339,8 @@ def test_terms_that_nothing_holds_at_an_end_are_refused(splines, name, end, slop
     """Of a force that has the same sign at both ends, one lets the coordinate run away."""
     s = one(splines, name)
     x = s.table_points()
-    line = s.free @ np.linalg.lstsq(s.basis(x) @ s.free, slopes[0] * 50.0 * (x - x[0]), rcond=None)[0]
-    end = s.knots[0 if at == "lower" else -1]
-    with pytest.raises(
-        SplineError, match=f"{name}: the fitted force pushes outwards at {end:.4g}, an end of its samples"
-    ):
+    line = s.free @ np.linalg.lstsq(s.basis(x) @ s.free, slope * (x - x[0]), rcond=None)[0]
+    with pytest.raises(SplineError, match=f"{name}: the fitted force pushes outwards at {s.knots[end]:.4g}, an end of"):
         check_ends((s,), {name: line})
     well = s.free @ np.linalg.lstsq(s.basis(x) @ s.free, 1e3 * (x - x[0]) * (x - x[-1]), rcond=None)[0]
     check_ends((s,), {name: well})
