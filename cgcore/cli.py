@@ -189,9 +189,7 @@ def doctor(
     frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
     temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the reference.")] = 300.0,
-    constraints: Annotated[
-        str | None, typer.Option(help="Of TRAJECTORY's run, where its frames cannot tell: none, h-bonds or all-bonds.")
-    ] = None,
+    constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the page, doctor.json and the proposed map.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
 ):

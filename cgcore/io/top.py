@@ -60,9 +60,9 @@ def read_top(path: Path) -> Topology:
             continue
         try:
             _add_line(parsed, section, text.split(), where)
+        except TrajectoryError:
+            raise
         except (ValueError, IndexError) as error:
-            if isinstance(error, TrajectoryError):
-                raise
             raise TrajectoryError(f"{where}, [ {section} ]: {error}; found {text!r}") from error
     if not parsed.counts:
         raise TrajectoryError(f"{path}: want a section [ molecules ], found none; is this an .itp file?")
@@ -112,12 +112,11 @@ def _lines(path: Path, defined: set[str], unread: list[str]) -> Iterator[tuple[s
             defined.add(rest.split()[0])
         elif command == "#include":
             name = rest.strip(' "<>')
-            places = [path.parent, *map(Path, filter(None, [os.environ.get("GMXLIB")]))]
-            found = next((folder / name for folder in places if (folder / name).is_file()), None)
-            if found is None:
-                unread.append(name)
-            else:
-                yield from _lines(found, defined, unread)
+            places = (path.parent / name, Path(os.environ.get("GMXLIB", ".")) / name)
+            found = [place for place in places if place.is_file()]
+            unread += [] if found else [name]
+            for place in found[:1]:
+                yield from _lines(place, defined, unread)
         elif line.startswith("#"):
             raise TrajectoryError(f"{where}: {command} is not known here; want the file as `gmx grompp -pp` writes it")
         else:
@@ -136,7 +135,7 @@ def _add_line(parsed: _Parsed, section: str, words: list[str], where: str):
         parsed.counts.append((words[0], int(words[1])))
     elif section == "atomtypes":
         # name, type of bonds and atomic number, of which two may be missing, then mass, charge, and a letter
-        letter = next(k for k in range(len(words) - 1, 0, -1) if words[k] in "ASVD")
+        letter = max(k for k, word in enumerate(words) if k > 2 and word in "ASVD")
         number = words[letter - 3] if letter > 3 and words[letter - 3].isdigit() else ""
         parsed.types[words[0]] = (number if number != "0" else "", words[letter - 2])
     elif section in READ:
@@ -155,9 +154,8 @@ def _add_line(parsed: _Parsed, section: str, words: list[str], where: str):
             molecule.atoms.append((words[4], (words[2], words[3]), float(mass), found.symbol))
             return
         first, second = int(words[0]) - 1, int(words[1]) - 1
-        pairs = [(first, second)]
-        if section == "settles":  # the oxygen of water, before its hydrogens
-            pairs = [(first, first + 1), (first, first + 2), (first + 1, first + 2)]
+        water = [(first, first + 1), (first, first + 2), (first + 1, first + 2)]  # oxygen before its hydrogens
+        pairs = water if section == "settles" else [(first, second)]
         for i, j in map(sorted, pairs):
             if not 0 <= i < j < len(molecule.atoms):
                 raise ValueError(f"want a bond between two of {len(molecule.atoms)} atoms")

@@ -44,8 +44,9 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
     SHA-256. Raises ConfigError for an unknown name, StoreError for a damaged file, TrajectoryError for one that does
     not fit.
     """
-    folder = Path(name)
+    folder, known = Path(name), {}
     if (folder / CONFIG).is_file():
+        known = {k: v for k, v in read_json(folder / CONFIG).items() if k in ("constraints", "temperature_K")}
         files = sorted(folder.glob("replica_*.trr"))
         if not files:
             raise ConfigError(f"{folder}: a reference simulation without frames yet; let it run")
@@ -60,7 +61,7 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
         trajectories = read_json(data_file(f"{name}/{SET}"))["trajectories"]
         files = [data_file(f"{name}/{file}") for file in trajectories]
         topology_file = data_file(f"{name}/{TOPOLOGY}")
-    return read_frames(topology_file, files, require_forces=True, stride=stride)
+    return read_frames(topology_file, files, require_forces=True, stride=stride, **known)
 
 
 def _describe(folder: Path) -> Reference:
