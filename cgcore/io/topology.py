@@ -77,7 +77,7 @@ class _Row(NamedTuple):
 
 def _pdb_rows(path: Path, lines: list[str]) -> list[_Row]:
     """The atoms of the first model."""
-    first = lines[: next((k for k, line in enumerate(lines) if line.startswith("ENDMDL")), len(lines))]
+    first = lines[: next((k for k, line in enumerate(lines) if line.startswith("END")), len(lines))]
     atoms = [line for line in first if line.startswith(("ATOM  ", "HETATM"))]
     if len(atoms) > MOST_NUMBERED and any(line.startswith("CONECT") for line in lines):
         raise TrajectoryError(

@@ -87,6 +87,18 @@ def test_the_carbons_of_charmm_weigh_what_carbons_do(tmp_path):
     assert "".join(found.elements) == "CHHHCOHNCHCHHHCONHCHHH".replace("OHN", "ONH")
 
 
+@pytest.mark.parametrize(
+    "before, after", [("", "END\n"), ("MODEL 1\n", "ENDMDL\n"), ("", "TER\nEND\n"), ("", "TER\nENDMDL\n")]
+)
+def test_atoms_are_those_of_the_first_frame(tmp_path, topology, before, after):
+    """However programs part the frames of a PDB file."""
+    text = (ALA2 / "topology.pdb").read_text()
+    body = "\n".join(line for line in text.splitlines() if line.startswith(("ATOM", "CRYST1"))) + "\n"
+    path = write(tmp_path, "a.pdb", (before + body + after) * 2)
+    assert io.read_topology(path).names == topology.names
+    assert io.read(path, topology, frame_ps=1.0).n_frames in (1, 2)
+
+
 ELEMENTS = {
     "calcium or carbon": ("a.pdb", pdb(("CA  ", "LIG", 1, 0, ""), ("N1  ", "LIG", 1, 1.5, "")), "atom CA of residue LIG has no element, and a name for C or Ca"),
     "chlorine or carbon": ("a.pdb", pdb(("CL1 ", "LIG", 1, 0, ""), ("N1  ", "LIG", 1, 1.5, "")), "CL1 .* a name for C or Cl; .*element column \\(77-78\\)"),

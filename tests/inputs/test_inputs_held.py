@@ -1,6 +1,7 @@
 """Frames held against themselves: forces that are of other positions, units or signs, and distances that the run kept rigid."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import openmm
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from cgcore import force_maps, geometry, io, mapping, store
 from cgcore.cli import app
+from cgcore.doctor.findings import _forces
 from cgcore.frames import Frames, Topology
 from cgcore.io.held import LEAST, MOBILE, virial, with_constraints
 from cgcore.reference import sets
@@ -246,3 +248,40 @@ def test_rigid_water_is_rigid_in_all_three_distances():
     assert with_constraints("x", water, frames).constraints.tolist() == [[0, 1], [0, 2], [1, 2], [3, 4], [3, 5], [4, 5]]
     assert_allclose(io.rigid(water, frames, MOBILE), io.rigid(water, frames))
     assert geometry.molecules(io.rigid(water, frames), 6).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "found, temperature_K, level, says",
+    [
+        (io.Virial(1.01, 0.005, 500, 21), 300.0, "clear", "bonds pull back as at 303 ± 2 K"),
+        (io.Virial(0.75, 0.005, 500, 21), 400.0, "note", "bonds pull back as at 300 ± 2 K, not 400 K"),
+        (io.Virial(0.75, 0.2, 500, 21), 400.0, "clear", "they belong to the positions"),
+        (io.Virial(1.0, 3.0, 20, 2), 300.0, "note", "20 frames and 2 bonds that vary cannot tell"),
+        (io.Virial(np.nan, np.nan, 12, 0), 300.0, "note", "not held against the positions: 12 frames"),
+    ],
+)
+def test_the_doctor_says_what_forces_fit(found, temperature_K, level, says):
+    (said,) = _forces(SimpleNamespace(virial=found, temperature_K=temperature_K))
+    assert said.level == level and says in said.what
+
+
+def test_a_short_run_in_which_bonds_hardly_move_tells_nothing(alanine):
+    """Of frames a femtosecond apart, bonds seem rigid and their energies are what they happen to be."""
+    topology, frames = alanine
+    close = replace(frames[:40], time=np.arange(40) * 1e-3)
+    assert check(topology, close).fits is None and not len(io.rigid(topology, close))
+    assert not len(with_constraints("x", topology, close).constraints)
+
+
+def test_replicas_in_different_boxes(alanine, tmp_path):
+    """A molecule alone then has no box; several want one."""
+    _, frames = alanine
+    for k, edge in enumerate((3.0, 3.1)):
+        io.write_packed(tmp_path / f"{k}.h5", replace(frames[:30], box=np.full(3, edge)))
+    files = [tmp_path / "0.h5", tmp_path / "1.h5"]
+    assert np.isinf(io.load(store.data_file("ala2_obc2/topology.pdb"), files)[1].box).all()
+    lines = store.data_file("ala2_obc2/topology.pdb").read_text().splitlines()
+    ions = [line[:12] + " NA   NA" + line[20:76] + "NA" for line in lines if line.startswith("ATOM")]
+    (tmp_path / "ions.pdb").write_text("\n".join([f"{x[:22]}{k:4d}{x[26:]}" for k, x in enumerate(ions)] + ["END", ""]))
+    with pytest.raises(io.TrajectoryError, match="want one box for all replicas of several molecules, got .*3.0.*3.09"):
+        io.load(tmp_path / "ions.pdb", files)
