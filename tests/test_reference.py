@@ -257,7 +257,7 @@ def test_a_constraint_between_beads_is_refused(tmp_path):
     topology = io.read_topology(folder / "topology.pdb")
     assert len(topology.constraints) == 12
     assert mapping.load("united_atom", topology).mass.sum() == pytest.approx(topology.mass.sum())
-    with pytest.raises(mapping.MappingError, match=r"distance of ALA\\d:N and ALA\\d:H fixed.*without constraints"):
+    with pytest.raises(mapping.MappingError, match=r"distance of ALA\d:N and ALA\d:H fixed.*without constraints"):
         mapping.load("core", topology)
 
 

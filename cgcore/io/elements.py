@@ -1,6 +1,7 @@
 """The element of an atom: as the file has it, or told by residue, name and mass where these agree; never guessed."""
 
 import re
+from functools import lru_cache
 
 from mdtraj.core.element import Element
 from mdtraj.core.residue_names import _NUCLEIC_ACID_CODES, _WATER_RESIDUES
@@ -20,6 +21,7 @@ TOLERANCE = 0.2
 """How far a mass may be from that of its element, g/mol."""
 
 
+@lru_cache(maxsize=10_000)  # the molecules of a liquid are alike
 def element(where, name: str, residue: str, *, symbol: str = "", mass: float | None = None, alone: bool = False):
     """Find the element of an atom, as mdtraj has it.
 

@@ -32,7 +32,7 @@ RADII_NM = {
 OTHER_NM = 0.15
 LONG = 1.5
 """A bond is at most so many times the sum of radii long."""
-CHECKED, MOST = 20, 4_000_000
+CHECKED, MOST = 20, 400_000
 """Frames by which bonds are checked, and atoms in all frames by which forces and rigid distances are; evenly spread."""
 LEAST, LEAST_PS = 20, 0.1
 """Frames, and the time between the first and the last, from which on forces and rigid distances are looked at."""
