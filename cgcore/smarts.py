@@ -44,6 +44,10 @@ def find(patterns: dict[str, str], topology: Topology, *, with_hydrogens: bool) 
         SmartsError: without RDKit, for what is no pattern, a pattern that matches nothing, an atom that two matches
             claim, and a molecule for whose bonds no orders can be found.
     """
+    if not len(topology.bonds) and len(set(topology.residue_index)) < topology.n_atoms:
+        raise SmartsError(
+            "the topology holds no bonds, and patterns are found along bonds; want CONECT records, or a GROMACS .top"
+        )
     queries = {name: _query(name, pattern) for name, pattern in patterns.items()}
     matches, by_kind = [], {}
     for atoms, bonds in each_molecule(topology.bonds, topology.n_atoms):
@@ -116,7 +120,7 @@ def _molecule(elements: tuple[str, ...], bonds: tuple[tuple[int, int], ...], whe
         return molecule
     raise SmartsError(
         f"no bond orders fit the molecule of {len(elements)} atoms that begins with {where}; does the topology hold all its "
-        "hydrogens and bonds?"
+        "hydrogens and bonds? The search for a large molecule may also have been given up: name its beads by residue and atoms"
     )
 
 

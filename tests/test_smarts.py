@@ -154,6 +154,14 @@ def test_missing_hydrogens_are_named_as_the_slip():
         find({"X": "C"}, topology, with_hydrogens=False)
 
 
+def test_a_topology_without_bonds_is_named_as_the_slip():
+    """As of a GRO file: a pattern that matches no atoms would be the wrong thing to say."""
+    with pytest.raises(
+        SmartsError, match="the topology holds no bonds, and patterns are found along bonds; want CONECT"
+    ):
+        find({"X": "[CH3]"}, doctoring.topology("C C H", ""), with_hydrogens=False)
+
+
 def test_without_rdkit_the_error_says_what_to_install(tmp_path, liquid, monkeypatch):
     monkeypatch.setitem(sys.modules, "rdkit", None)
     with pytest.raises(MappingError, match=r"RDKit, which reads it, is not installed; `pip install cgcore\[smarts\]`"):
