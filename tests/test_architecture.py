@@ -56,7 +56,7 @@ BUDGET = {
     "force_maps": 66,
     "frames": 127,
     "geometry": 149,
-    "io": 1017,
+    "io": 1006,
     "map_files": 90,
     "mapping": 340,
     "mean_forces": 170,
@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15576
+TOTAL = 15565
 BOOK_LINES = 2840
 """Of all Python in cgcore, and below book/."""
 

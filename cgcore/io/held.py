@@ -43,7 +43,7 @@ WINDOW = 3.0
 RIGID, MOBILE = 2e-3, 1e-2
 """Standard deviation over mean up to which a distance is rigid, and from which on, at 300 K, it is not: bonds have 0.02."""
 FORCE_UNITS = {
-    "kcal/mol/nm": 4.184, "kJ/mol/Å": 10.0, "kcal/mol/Å": 41.84, "eV/nm": 96.485, "eV/Å": 964.85, "Hartree/Bohr": 49614.8,
+    "kJ/mol/nm": 1.0, "kcal/mol/nm": 4.184, "kJ/mol/Å": 10.0, "kcal/mol/Å": 41.84, "eV/nm": 96.485, "eV/Å": 964.85, "Hartree/Bohr": 49614.8,
 }  # fmt: skip
 """What one of each is in kJ/mol/nm."""
 CONSTRAINTS = ("none", "h-bonds", "all-bonds")
@@ -132,11 +132,9 @@ def check_forces(where, frames: Frames, bonds: np.ndarray, constraints: np.ndarr
     later = [shift for shift in (1, -1) if virial(frames, bonds, constraints, temperature_K, shift).fits]
     if later:
         looks = f"those of the frame {'after' if later[0] > 0 else 'before'} do: shifted by one frame?"
-    elif significant and 1 / WINDOW < size < WINDOW:
-        looks = "the opposite sign would do: gradients of the energy?"
     elif significant and 1 / WINDOW < size * FORCE_UNITS[unit] < WINDOW:
-        sign = ", with the opposite sign" if found.ratio < 0 else ""
-        looks = f"they look like {unit}{sign}, of which one is {FORCE_UNITS[unit]:g} kJ/mol/nm"
+        sign = " with the opposite sign, gradients of the energy" if found.ratio < 0 else ""
+        looks = f"they look like {unit}{sign}; one of these is {FORCE_UNITS[unit]:g} kJ/mol/nm."
     else:
         looks = "no unit explains that: of another run, shifted by some frames, or of atoms in another order?"
     raise TrajectoryError(

@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import mdtraj
 import numpy as np
@@ -45,17 +44,18 @@ def read_topology(path) -> Topology:
             f"{path}: {len(rows)} atoms in the file, of which {len(atoms)} could be told apart; does it hold alternate "
             "locations, or one name twice in a residue? Want each atom once"
         )
-    alone = [atom.residue.n_atoms == 1 for atom in atoms]
+    names, residues, numbers, symbols = zip(*rows, strict=True)
     elements = [
-        element(path, row.name, row.residue, symbol=row.symbol, alone=a) for row, a in zip(rows, alone, strict=True)
+        element(path, name, residue, symbol=symbol, alone=atom.residue.n_atoms == 1)
+        for atom, name, residue, symbol in zip(atoms, names, residues, symbols, strict=True)
     ]
     bonds = sorted({tuple(sorted((a.index, b.index))) for a, b in loaded.topology.bonds})
     constraints = [line.split()[-2:] for line in lines if line.startswith("REMARK   6 CONSTRAINT")]
     topology = Topology(
-        names=tuple(row.name for row in rows),
-        residues=tuple(row.residue for row in rows),
+        names=names,
+        residues=residues,
         residue_index=tuple(a.residue.index for a in atoms),
-        residue_labels=tuple(row.number for row in rows),
+        residue_labels=numbers,
         elements=tuple(e.symbol for e in elements),
         mass=np.array([e.mass for e in elements]),
         bonds=np.array(bonds, dtype=int).reshape(-1, 2),
@@ -66,27 +66,18 @@ def read_topology(path) -> Topology:
     return topology
 
 
-class _Row(NamedTuple):
-    """What the columns of one atom say; symbol: of its element, empty where the file has none."""
-
-    name: str
-    residue: str
-    number: str
-    symbol: str
-
-
-def _pdb_rows(path: Path, lines: list[str]) -> list[_Row]:
-    """The atoms of the first model."""
+def _pdb_rows(path: Path, lines: list[str]) -> list[tuple[str, str, str, str]]:
+    """Name, residue, its number, and element if there is one, of the atoms of the first model."""
     first = lines[: next((k for k, line in enumerate(lines) if line.startswith("END")), len(lines))]
     atoms = [line for line in first if line.startswith(("ATOM  ", "HETATM"))]
     if len(atoms) > MOST_NUMBERED and any(line.startswith("CONECT") for line in lines):
         raise TrajectoryError(
             f"{path}: {len(atoms)} atoms, and CONECT records, which number {MOST_NUMBERED} at most; want the bonds from a .top"
         )
-    return [_Row(x[12:16].strip(), x[17:21].strip(), x[22:27].strip(), x[76:78].strip()) for x in atoms]
+    return [(x[12:16].strip(), x[17:21].strip(), x[22:27].strip(), x[76:78].strip()) for x in atoms]
 
 
-def _gro_rows(lines: list[str]) -> list[_Row]:
-    """The atoms of the first frame; mdtraj renames them."""
+def _gro_rows(lines: list[str]) -> list[tuple[str, str, str, str]]:
+    """The same of the first frame, where mdtraj renames atoms, and without elements."""
     atoms = lines[2 : 2 + int(lines[1])] if len(lines) > 1 and lines[1].strip().isdigit() else []
-    return [_Row(x[10:15].strip(), x[5:10].strip(), x[:5].strip(), "") for x in atoms]
+    return [(x[10:15].strip(), x[5:10].strip(), x[:5].strip(), "") for x in atoms]
