@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15280
+TOTAL = 15420
 BOOK_LINES = 3650
 """Of all Python in cgcore, and below book/."""
 

@@ -155,7 +155,7 @@ def test_energy_is_constant_without_a_thermostat(tmp_path):
 
 
 def test_an_unknown_ensemble_is_refused():
-    with pytest.raises(ConfigError, match=r"MDConfig.ensemble: want 'nvt' \(Langevin\) or 'nve', got 'npt'"):
+    with pytest.raises(ConfigError, match=r"MDConfig.ensemble: want one of \['nve', 'nvt'\], got 'npt'"):
         config(ensemble="npt")
 
 

@@ -150,7 +150,7 @@ def test_priors_are_part_of_a_run_and_in_its_manifest(prior, out_dir):
 
 @pytest.mark.parametrize("protocol, runs", [("nve", 7), ("inversion", 1)])
 def test_other_protocols_name_their_runs(protocol, runs, out_dir):
-    given = TINY | dict(length_ps=0.6 if protocol == "nve" else 1.0, replicas=2)
+    given = TINY | dict(length_ps=0.5 if protocol == "nve" else 1.0, replicas=2)
     config = small("amino_acids", map="core_beta", protocol=protocol, **given)
     _, fitted, simulated, observed = end_to_end(config, out_dir)
     assert len(set(simulated.runs)) == len(simulated.runs) == runs

@@ -41,12 +41,12 @@ class ConstrainedConfig(Checked):
 class Beads:
     """Beads as linear functions of atoms, for atoms of given masses.
 
-    weights, force_weights: (N, A), the former with at most one bead an atom, rows that sum to 1; mass: (A,) g/mol.
+    weights, force_weights: (N, A), dense or sparse, the former with at most one bead an atom, rows that sum to 1; mass: (A,) g/mol.
     """
 
     def __init__(self, weights: np.ndarray, force_weights: np.ndarray, mass: np.ndarray):
         self.weights, self.force_weights = csr_array(weights), csr_array(force_weights)
-        self.back = csr_array(np.asarray(weights).T / mass[:, None])
+        self.back = csr_array(self.weights.T.multiply(1 / mass[:, None]))
         self.inverse_mass = self.weights.power(2) @ (1 / mass)
 
     def project(self, velocity: np.ndarray) -> np.ndarray:

@@ -76,7 +76,7 @@ def test_surfaces_have_labels_outside_alone():
     panels = [ax for ax in figure.axes[:-1] if ax.axison]
     assert len(panels) == 11 and sum(ax.yaxis.label.get_visible() for ax in panels) == 3
     assert sum(ax.xaxis.label.get_visible() for ax in panels) == 4
-    assert panels[0].get_title() == "Reference (5.01 ns)"
+    assert panels[0].get_title() == "Reference (5.01\u00a0ns)"
     plt.close(figure)
 
 

@@ -144,7 +144,11 @@ def end(process: subprocess.Popen, how: str, number: int = signal.SIGKILL) -> in
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
+    sys.path[:0] = [
+        str(HERE.parent),
+        str(HERE),
+        str(HERE.parents[1]),
+    ]  # the conftest of all tests before that beside this
     if sys.argv[1] not in ("reference", "sweep"):
         import conftest  # noqa: F401  the precision of the tests
 
