@@ -159,3 +159,12 @@ def test_without_a_folder_for_its_cache_the_kernel_is_compiled_all_the_same(monk
     for threads in (False, True):
         found = call.kernel_call.__wrapped__(threads)
         assert isinstance(found._cache, caching.NullCache) and found.targetoptions["parallel"] is threads
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_the_kernel_is_read_from_disk_by_the_process_that_compiled_it_too(threads, monkeypatch):
+    """Else a run would round otherwise in its first process than in those that go on with it."""
+    monkeypatch.setattr(call, "custom_call", lambda name, function: function)
+    found = call.kernel_call.__wrapped__(threads)
+    found.compile((call.BUFFERS, call.BUFFERS))
+    assert sum(found.stats.cache_hits.values()) == 1

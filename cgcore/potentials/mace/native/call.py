@@ -13,6 +13,9 @@ from .lanes import LANES
 from .xla import custom_call, dimension, floats, integers
 
 
+BUFFERS = numba.types.int64[::1]
+
+
 @numba.njit
 def one_frame(arguments, results, b):
     """Energy and forces of frame b: position (B, N, 3), box (3,), index (1 or B, N, K) and `Weights`."""
@@ -74,6 +77,8 @@ def kernel_call(threads: bool) -> Callable:
 
     function = by_threads if threads else in_turn
     try:
+        # What is compiled anew is inlined into its caller and rounds otherwise than what is read from disk: all read it.
+        numba.njit(cache=True, parallel=threads)(function).compile((BUFFERS, BUFFERS))
         compiled = numba.njit(cache=True, parallel=threads)(function)
     except RuntimeError:  # no folder that can be written: compiled in each process
         compiled = numba.njit(parallel=threads)(function)
