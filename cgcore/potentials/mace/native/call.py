@@ -12,7 +12,6 @@ from .kernel import SPHERICAL, evaluate
 from .lanes import LANES
 from .xla import custom_call, dimension, floats, integers
 
-
 BUFFERS = numba.types.int64[::1]
 
 
