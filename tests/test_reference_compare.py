@@ -1,12 +1,12 @@
 """OpenMM and GROMACS on the same frame: energies term by term, and forces."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import openmm as mm
 import pytest
 from engine_comparison import compare, openmm_terms
+from gmx import needs_gmx
 from numpy.testing import assert_allclose
 
 from cgcore.config import ConfigError
@@ -14,8 +14,6 @@ from cgcore.geometry import paths
 from cgcore.reference.build import hexane
 from cgcore.reference.protocol import protocol
 from cgcore.reference.system import prepare
-
-needs_gmx = pytest.mark.skipif(shutil.which("gmx") is None, reason="GROMACS is not installed (apt-get install gromacs)")
 
 
 def in_little_water(name):

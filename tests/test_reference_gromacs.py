@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chirality import handedness
+from gmx import needs_gmx
 from numpy.testing import assert_allclose
 
 from cgcore import io
 from cgcore.reference.build import HEXANE_TOP
 
 RECIPES = Path(__file__).parents[1] / "notebooks" / "data" / "gromacs"
-needs_gmx = pytest.mark.skipif(shutil.which("gmx") is None, reason="GROMACS is not installed (apt-get install gromacs)")
 
 
 def options(path):

@@ -13,6 +13,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from cgcore.analysis.blocks import Estimate, inefficiency, row
+from cgcore.errors import CgcoreError
 from cgcore.geometry import molecules
 from cgcore.potentials.base import Potential, force
 from cgcore.units import KB, kT
@@ -135,8 +136,12 @@ def on_frames(potential: Potential, params, box: np.ndarray) -> Callable:
 
 def _validation():
     logging.getLogger("pymbar").setLevel(logging.ERROR)  # it greets, and speaks of JAX, which is not used here
-    import physical_validation
-
+    try:
+        import physical_validation
+    except ImportError as error:
+        raise CgcoreError(
+            "the checks want physical-validation, which is not installed; `uv sync`, or pip install it"
+        ) from error
     return physical_validation
 
 

@@ -66,6 +66,7 @@ def main():
             lasts[kind] = time.monotonic() - clock
         print(f"{kind}: {lasts[kind]:.1f} s unbroken", flush=True)
         whole[kind] = jobs.left(kind, root / kind)
+    clock = time.monotonic()
     while done < given.moments:
         for kind in given.kinds:
             folder = root / f"{kind}_{done}"
@@ -82,10 +83,13 @@ def main():
                 counts = table.setdefault((kind, how), [0, 0, 0])
                 counts[0], counts[1], counts[2] = counts[0] + 1, counts[1] + ended, counts[2] + same
             done += len(tried)
+            became = (
+                "identical" if same else f"another end, kept in {folder}" if ended else f"did not end, see {folder}"
+            )
+            left = (time.monotonic() - clock) / max(done, 1) * max(given.moments - done, 0)
+            print(f"{done} of {given.moments}, {left / 60:.0f} min left: {kind} after {tried}: {became}", flush=True)
             if same:
                 shutil.rmtree(folder)
-            else:
-                print(f"{folder}: {'another end' if ended else 'did not end'} after {tried}", flush=True)
         show(table)
     shutil.rmtree(root / "programs", ignore_errors=True)
 

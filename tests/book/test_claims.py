@@ -1,0 +1,79 @@
+"""Sentences of the book that no number is inserted into, held against the rows they speak of."""
+
+import numpy as np
+import pytest
+
+from cgbook.results import BOOK, load
+
+
+@pytest.fixture(scope="module")
+def chapter():
+    kept = {}
+    return lambda name: kept.setdefault(name, load(BOOK / "results" / name))
+
+
+def beyond_sampling(chapter, label) -> tuple[float, float]:
+    """By how much a surface is further from its reference than sampling alone makes it, and the error of that, in bit."""
+    row = chapter.row(label, "js_reference")
+    return row.value - chapter.value(label, "js_reference_floor"), row.error
+
+
+def test_none_of_the_nine_models_of_alanine_has_the_populations_of_its_reference(chapter):
+    amino = chapter("amino_acids")
+    nine = [label for label in amino.table() if label != "reference_ala2"]
+    assert len(nine) == 9
+    assert all(beyond_sampling(amino, label)[0] > 0.02 for label in nine)
+
+
+@pytest.mark.parametrize(
+    "label, comes", [("core_beta_obc2_optimised_16_epochs", True), ("pro_core_beta", True), ("thr_core_beta", False)]
+)
+def test_which_models_come_to_their_reference_within_their_error(chapter, label, comes):
+    excess, error = beyond_sampling(chapter("amino_acids"), label)
+    assert (excess < 2 * error) == comes
+
+
+def test_what_the_run_with_bond_types_cannot_exclude(chapter):
+    hexane = chapter("hexane")
+    told, untold = (
+        "two_site_mace_nu2_l2_800pm_bond_types_barrier",
+        "two_site_mace_nu2_l2_800pm_barrier_hexane_3000_frames",
+    )
+    assert hexane.value(told, "rearrangement_rate_high") > hexane.value(untold, "rearrangement_rate")
+
+
+def test_the_helix_of_the_chains_does_not_grow_and_core_beta_has_none(chapter):
+    chain = chapter("polyalanine")
+    for label in ("chain_core", "chain_core_beta"):
+        early, late = (chain.row(label, f"alpha_{half}") for half in ("early", "late"))
+        assert late.value - early.value < np.hypot(early.error, late.error)
+    assert chain.value("chain_core_beta", "helical") == 0 < chain.value("chain_core", "helical")
+
+
+def test_a_network_as_trained_has_a_fifth_to_a_third_of_the_gain(chapter):
+    engine = chapter("engine")
+    parts = [
+        rows["plain_ratio"].value / rows["ours_ratio"].value for rows in engine.rows.values() if "plain_ratio" in rows
+    ]
+    assert len(parts) == 4 and all(0.17 < part < 0.34 for part in parts)
+
+
+def test_the_noise_of_half_the_time_is_that_of_all_of_it(chapter):
+    for rows in chapter("mean_forces").rows.values():
+        if "noise_half_rmse" in rows:
+            half, whole = rows["noise_half_rmse"], rows["noise_rmse"]
+            assert abs(whole.value - half.value) < np.hypot(half.error, whole.error)
+
+
+def test_the_two_maps_of_which_the_doctor_is_contradicted(chapter):
+    doctor = chapter("doctor")
+    agrees = {about["config"].get("case"): doctor.rows[run].get("agrees") for run, about in doctor.runs.items()}
+    wrong = {case: row.value for case, row in agrees.items() if row and str(row.value).startswith("no")}
+    assert wrong == {"ala15_obc2_chain_ca": "no: rearrangement", "ala15_obc2_chain_core": "no: mirror"}
+
+
+def test_the_networks_of_the_physics_report_pass(chapter):
+    for run, rows in chapter("physics").rows.items():
+        sigmas = [row.value for name, row in rows.items() if name.endswith("_sigma") and row.value is not None]
+        chances = [row.value for name, row in rows.items() if name.endswith("_p") and row.value is not None]
+        assert max(sigmas) < 3 and min(chances) > 0.003, run
