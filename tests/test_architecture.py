@@ -82,7 +82,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 15420
-BOOK_LINES = 3650
+BOOK_LINES = 3680
 """Of all Python in cgcore, and below book/."""
 
 
