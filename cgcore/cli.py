@@ -6,10 +6,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from cgcore import __version__
+from cgcore.errors import explained
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+
+class Commands(TyperGroup):
+    """The commands, whose errors that need no traceback become one message and exit status 1, 130 for an interrupt."""
+
+    def invoke(self, ctx):
+        # A scheduler's SIGTERM ends a command as Ctrl-C does: with its processes, and a checkpoint where there is one.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            if (words := explained(error)) is None:
+                raise
+            typer.secho(f"Error: {words}", err=True, fg=typer.colors.RED)
+            raise typer.Exit(130 if isinstance(error, KeyboardInterrupt) else 1) from error
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 Results = Annotated[Path, typer.Option(help="The folder of the chapters.")]
 Root = Annotated[Path, typer.Option(help="The checkout: the folder with _config.yml, book/ and notebooks/.")]
 Out = Annotated[Path, typer.Option(help="Where runs go, one folder each; finished ones are reused.")]
@@ -29,7 +47,7 @@ def book(
     out: Out = Path("runs"),
 ):
     """Run the book's notebooks, publish their pages and build the HTML."""
-    _run(lambda: _book("build").make_book(profile, root, out))
+    _book("build").make_book(profile, root, out)
 
 
 @app.command()
@@ -41,13 +59,10 @@ def run(
     out: Out = Path("runs"),
 ):
     """Run one notebook with parameters; unknown or mistyped ones are refused before anything runs."""
-
-    def execute():
-        pairs = [_pair(text) for text in parameter or []]
-        given = _book("parameters").typed_parameters(notebook, pairs)
-        return _book("run").run_notebook(notebook, given, out)
-
-    typer.echo(f"Done: {_run(execute)}")
+    pairs = [_pair(text) for text in parameter or []]
+    given = _book("parameters").typed_parameters(notebook, pairs)
+    executed = _book("run").run_notebook(notebook, given, out)
+    typer.echo(f"Done: {executed}")
 
 
 @app.command()
@@ -60,16 +75,13 @@ def sweep(
     out: Out = Path("runs"),
 ):
     """Run many settings of one notebook; finished ones are skipped, failed ones kept, and the rest goes on."""
-
-    def execute():
-        sweeps = _book("sweep")
-        if dry_run:
-            return typer.echo(sweeps.status_table(sweeps.plan(notebook, grid, out)))
-        if index is not None:
-            return typer.echo(f"Done: {sweeps.run_row(notebook, grid, out, index)}")
-        return sweeps.sweep(notebook, grid, out, jobs=jobs)
-
-    _run(execute)
+    sweeps = _book("sweep")
+    if dry_run:
+        typer.echo(sweeps.status_table(sweeps.plan(notebook, grid, out)))
+    elif index is not None:
+        typer.echo(f"Done: {sweeps.run_row(notebook, grid, out, index)}")
+    else:
+        sweeps.sweep(notebook, grid, out, jobs=jobs)
 
 
 @app.command()
@@ -81,14 +93,14 @@ def results(
     """Add what notebooks observed to the results that a chapter shows, and draw its figures."""
     system = observed[0].resolve().parent.name
     target = folder or Path("book/results") / system
-    for path in _run(lambda: _book("collect").collect(observed, target, replace=replace)):
+    for path in _book("collect").collect(observed, target, replace=replace):
         typer.echo(path)
 
 
 @app.command("observe-references")
 def observe_references(folder: Results = Path("book/results")):
     """Compute anew what the chapters say of their references alone, and draw their figures; it takes minutes."""
-    for path in _run(lambda: _book("reference_rows").observe(folder)):
+    for path in _book("reference_rows").observe(folder):
         typer.echo(path)
 
 
@@ -118,25 +130,21 @@ def reference(
     jobs: Annotated[int | None, typer.Option(help="Replicas at once; as many as cores by default.")] = None,
 ):
     """Simulate an atomistic reference with forces; a killed run goes on where it stopped, a longer one adds to it."""
+    from cgcore.reference.protocol import protocol
+    from cgcore.reference.run import simulate
 
-    def execute():
-        from cgcore.reference.protocol import protocol
-        from cgcore.reference.run import simulate
-
-        wanted = protocol(
-            system,
-            solvent=solvent,
-            every_ps=every_ps,
-            dt_fs=dt_fs,
-            replicas=replicas,
-            seed=seed,
-            chirality=chirality,
-            constraints=constraints,
-        )
-        folder = out or Path("reference") / f"{system}_{wanted.solvent}"
-        return simulate(wanted, length_ns, folder, device=device, jobs=jobs)
-
-    typer.echo(f"Done: {_run(execute)}")
+    wanted = protocol(
+        system,
+        solvent=solvent,
+        every_ps=every_ps,
+        dt_fs=dt_fs,
+        replicas=replicas,
+        seed=seed,
+        chirality=chirality,
+        constraints=constraints,
+    )
+    folder = out or Path("reference") / f"{system}_{wanted.solvent}"
+    typer.echo(f"Done: {simulate(wanted, length_ns, folder, device=device, jobs=jobs)}")
 
 
 @app.command()
@@ -160,7 +168,7 @@ def mean_forces(
     """Hold the beads of hexane still and average the forces on them: the noise floor, and what potentials miss."""
     from cgcore.mean_forces import beside_mean_forces
 
-    table = _run(lambda: beside_mean_forces(map, network or [], out, frames=frames, length_ps=length_ps))
+    table = beside_mean_forces(map, network or [], out, frames=frames, length_ps=length_ps)
     for name, numbers in table.items():
         typer.echo(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
 
@@ -183,33 +191,29 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
 ):
     """Say which artefacts a model trained with a mapping will have, from reference frames, before any training."""
+    from cgcore.doctor import as_json, diagnose, verdict, write
 
-    def execute():
-        from cgcore.doctor import as_json, diagnose, verdict, write
-
-        examination = diagnose(
-            mapping,
-            trajectory,
-            typing=typing,
-            residue=residue,
-            topology=topology,
-            frame_ps=frame_ps,
-            stride=stride,
-            temperature_K=temperature_k,
-            constraints=constraints,
-        )
-        typer.echo(as_json(examination) if json else verdict(examination))
-        if out is not None:
-            for path in (*write(examination, mapping, out), _book("doctor_page").write(examination, mapping, out)):
-                typer.echo(path, err=json)
-
-    _run(execute)
+    examination = diagnose(
+        mapping,
+        trajectory,
+        typing=typing,
+        residue=residue,
+        topology=topology,
+        frame_ps=frame_ps,
+        stride=stride,
+        temperature_K=temperature_k,
+        constraints=constraints,
+    )
+    typer.echo(as_json(examination) if json else verdict(examination))
+    if out is not None:
+        for path in (*write(examination, mapping, out), _book("doctor_page").write(examination, mapping, out)):
+            typer.echo(path, err=json)
 
 
 @app.command("doctor-table")
 def doctor_table(results: Results = Path("book/results")):
     """Examine every map and typing of the paper, and write what was said beside what was observed."""
-    _run(lambda: _book("doctor_table").make(results, say=typer.echo))
+    _book("doctor_table").make(results, say=typer.echo)
 
 
 @app.command()
@@ -218,26 +222,26 @@ def physics(
     results: Results = Path("book/results"),
 ):
     """Check published networks against statistical mechanics: ensembles, energy, equipartition, symmetries."""
-    _run(lambda: _book("physics").make(results, label or [], say=typer.echo))
+    _book("physics").make(results, label or [], say=typer.echo)
 
 
 @app.command()
 def convergence(results: Results = Path("book/results")):
     """Say how converged the reference sets that come with the package are, and draw them."""
-    for path in _run(lambda: _book("reference_tables").make(results / "reference")):
+    for path in _book("reference_tables").make(results / "reference"):
         typer.echo(path)
 
 
 @app.command()
 def comparisons(results: Results = Path("book/results")):
     """Put potentials beside each other on the same held-out frames, and table 1 of the paper beside ours."""
-    _run(lambda: _book("comparisons").make(results))
+    _book("comparisons").make(results)
 
 
 @app.command("learning-curves")
 def learning_curves(out: Out = Path("runs"), results: Results = Path("book/results")):
     """Fit potentials to ever more frames and say how much of the force is noise; half an hour."""
-    _run(lambda: _book("learning_curves").make(results, out))
+    _book("learning_curves").make(results, out)
 
 
 @app.command()
@@ -248,14 +252,11 @@ def kernels(
     """Say which versions the kernels have, by which results are named; record what a change of theirs is."""
     from cgcore.store import kernels as versions
 
-    def execute():
-        for action, rooms in (("same", same), ("bump", bump)):
-            if rooms:
-                versions.record(action, rooms)
-        for room in versions.ROOMS:
-            typer.echo(f"{room:14} {versions.version(room)}")
-
-    _run(execute)
+    for action, rooms in (("same", same), ("bump", bump)):
+        if rooms:
+            versions.record(action, rooms)
+    for room in versions.ROOMS:
+        typer.echo(f"{room:14} {versions.version(room)}")
 
 
 @app.command()
@@ -284,18 +285,3 @@ def _book(module: str):
             raise
         typer.secho("Error: this command needs the book's package cgbook, of book/ in a checkout", err=True)
         raise typer.Exit(1) from error
-
-
-def _run(function):
-    """Call, and turn the errors that need no traceback into one message and exit status 1, 130 for an interrupt."""
-    from cgcore.errors import explained
-
-    # A scheduler's SIGTERM ends a command as Ctrl-C does: with its processes, and a checkpoint where there is one.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return function()
-    except (Exception, KeyboardInterrupt) as error:
-        if (words := explained(error)) is None:
-            raise
-        typer.secho(f"Error: {words}", err=True, fg=typer.colors.RED)
-        raise typer.Exit(130 if isinstance(error, KeyboardInterrupt) else 1) from error

@@ -47,20 +47,20 @@ TOP = {"cli"}
 BUDGET = {
     "__init__": 10,
     "analysis": 2130,
-    "cli": 310,
+    "cli": 290,
     "compat": 30,
     "config": 300,
     "data": 190,
-    "doctor": 1660,
+    "doctor": 1640,
     "errors": 70,
     "force_maps": 70,
     "frames": 130,
     "geometry": 150,
-    "io": 1010,
+    "io": 1000,
     "map_files": 90,
     "mapping": 340,
     "mean_forces": 170,
-    "metadynamics": 590,
+    "metadynamics": 580,
     "neighbors": 310,
     "observables": 200,
     "plots": 280,
@@ -72,7 +72,7 @@ BUDGET = {
     "simulate": 1020,
     "smarts": 140,
     "steps": 220,
-    "store": 670,
+    "store": 650,
     "train": 340,
     "train_splines": 190,
     "trainer": 140,
@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15420
+TOTAL = 15340
 BOOK_LINES = 3680
 """Of all Python in cgcore, and below book/."""
 

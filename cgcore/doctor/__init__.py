@@ -5,19 +5,3 @@ from cgcore.doctor.findings import Finding, findings
 from cgcore.doctor.inputs import DoctorError
 from cgcore.doctor.report import as_json, diagnose, headline, to_dict, verdict, write
 from cgcore.doctor.species import map_text, proposal
-
-__all__ = [
-    "DoctorError",
-    "Examination",
-    "Finding",
-    "as_json",
-    "diagnose",
-    "examine",
-    "findings",
-    "headline",
-    "map_text",
-    "proposal",
-    "to_dict",
-    "verdict",
-    "write",
-]

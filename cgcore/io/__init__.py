@@ -6,18 +6,3 @@ from .raw import TrajectoryError, TruncatedTrajectoryWarning
 from .read import load, read
 from .topology import read_topology
 from .trr import index_trr, trr_frame
-
-__all__ = [
-    "TrajectoryError",
-    "TruncatedTrajectoryWarning",
-    "Virial",
-    "check_bonds",
-    "check_forces",
-    "index_trr",
-    "load",
-    "read",
-    "read_topology",
-    "rigid",
-    "trr_frame",
-    "write_packed",
-]

@@ -7,15 +7,3 @@ the paper's barrier of chiral inversion.
 
 from .bias import BiasedTrajectory, Variable, biased_trajectory, dihedral, final_bias, reweighting, well_tempered
 from .config import MetadynamicsConfig, MetadynamicsError
-
-__all__ = [
-    "BiasedTrajectory",
-    "MetadynamicsConfig",
-    "MetadynamicsError",
-    "Variable",
-    "biased_trajectory",
-    "dihedral",
-    "final_bias",
-    "reweighting",
-    "well_tempered",
-]

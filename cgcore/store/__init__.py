@@ -15,20 +15,3 @@ from cgcore.store.files import (
     write_npz,
 )
 from cgcore.store.runs import Run, open_run
-
-__all__ = [
-    "Run",
-    "StoreError",
-    "data_file",
-    "data_hash",
-    "load_tree",
-    "open_run",
-    "read_json",
-    "read_npz",
-    "read_toml",
-    "replacing",
-    "require_room",
-    "save_tree",
-    "write_json",
-    "write_npz",
-]
