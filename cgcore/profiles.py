@@ -28,13 +28,6 @@ from .store import read_toml
 from .store.bundled import profile_file, profile_roots
 
 POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
-RENAMED = {"study": "protocol", "learn_from": "reference"}
-NEW_WORDS = {
-    "typing": {"study": "published"},
-    "force_map": {"optimal": "optimised"},
-    "prior": {"unseen": "repulsion+barrier"},
-}
-"""Parameters and values of before, which are refused with the present ones."""
 
 
 def systems() -> list[str]:
@@ -81,11 +74,12 @@ def configure(
         nu, bond_types: of MACE only. layers, cutoff_nm, symmetry: of networks only.
 
     Raises:
-        ConfigError: an unknown word, a value of the wrong type or range, a setting of one potential given to another, or a
-            parameter that has another name now.
+        ConfigError: an unknown word, a value of the wrong type or range, a setting of one potential given to another, or an
+            unknown parameter.
     """
-    given = dict(typing=typing, force_map=force_map, prior=prior)
-    _refuse_old(unknown, given)
+    for name in unknown:
+        names = sorted(configure.__kwdefaults__)
+        raise ConfigError(f"unknown parameter {name!r}; known are {names}{did_you_mean(name, names)}")
     known = system_table(system)
     data = known["data"] | {} if residue is None else known["data"] | {"residue": residue}
     data |= {"map": data["map"] if map is None else map}
@@ -114,17 +108,6 @@ def configure(
     raw["md"] = _dynamics(protocol, of_map, numbers[protocol], replicas, length_ps, seed)
     settings = from_dict(POTENTIALS[potential], _settings(potential, of_map, **network))
     return replace(from_dict(RunConfig, raw), potential=settings)
-
-
-def _refuse_old(unknown: dict, given: dict):
-    for name in unknown:
-        if name in RENAMED:
-            raise ConfigError(f"{name!r} is called {RENAMED[name]!r} now")
-        known = [n for n in configure.__kwdefaults__ if n != "unknown"]
-        raise ConfigError(f"unknown parameter {name!r}; known are {sorted(known)}{did_you_mean(name, known)}")
-    for name, value in given.items():
-        if isinstance(value, str) and value in (words := NEW_WORDS[name]):
-            raise ConfigError(f"{name}: {value!r} is called {words[value]!r} now")
 
 
 def _check_map(name: str, typing: str, residue: str):

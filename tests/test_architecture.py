@@ -67,7 +67,7 @@ BUDGET = {
     "poster": 90,
     "potentials": 2660,
     "processes": 30,
-    "profiles": 200,
+    "profiles": 180,
     "reference": 1290,
     "simulate": 1020,
     "smarts": 140,
@@ -81,8 +81,8 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15340
-BOOK_LINES = 3680
+TOTAL = 15320
+BOOK_LINES = 3670
 """Of all Python in cgcore, and below book/."""
 
 

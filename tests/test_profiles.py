@@ -9,7 +9,7 @@ import pytest
 from cgcore import mapping
 from cgcore.config import ConfigError as Refused
 from cgcore.config import DataConfig, MACEConfig, MDConfig, NequIPConfig, SplineConfig, TrainConfig
-from cgcore.profiles import NEW_WORDS, RENAMED, configure, system_table, systems
+from cgcore.profiles import configure, system_table, systems
 from cgcore.reference import sets
 
 SMALL, TEN, ALL = ("core", "core_beta"), ("heavy_atom", "united_atom"), ("atomistic",)
@@ -149,19 +149,6 @@ def test_priors_are_a_sorted_list_of_words():
     assert configure("hexane", prior="none").prior == ()
     assert configure("amino_acids", prior="improper+bonds").prior == ("bonds", "improper")
     assert configure("hexane", potential="spline", prior="barrier").prior == ("barrier",)
-
-
-@pytest.mark.parametrize("name", RENAMED)
-def test_parameters_of_before_are_refused_with_their_present_names(name):
-    with refuses(f"'{name}' is called '{RENAMED[name]}' now"):
-        configure("hexane", **{name: "nvt"})
-
-
-@pytest.mark.parametrize(("name", "word"), [(name, word) for name in NEW_WORDS for word in NEW_WORDS[name]])
-def test_words_of_before_are_refused_with_their_present_names(name, word):
-    with refuses(f"{name}: '{word}' is called '{NEW_WORDS[name][word]}' now"):
-        configure("hexane", **{name: word})
-    configure("hexane", **{name: NEW_WORDS[name][word]})
 
 
 @pytest.mark.parametrize(

@@ -194,17 +194,9 @@ def cells(chapter: Chapter, labels: list[str], quantities: list[str]) -> list[li
 
 
 def load(folder: Path) -> Chapter:
-    """The results of a chapter; empty where it has none yet.
-
-    Raises StoreError for a folder in the layout of before, one JSON file a row.
-    """
+    """The results of a chapter; empty where it has none yet."""
     folder = Path(folder)
     if not (folder / RUNS).is_file():
-        if old := next(iter(sorted(folder.glob("*.json"))), None):
-            raise StoreError(
-                f"{folder}: {old.name} is a result in the layout of before, one file a row; want {RUNS} and {ROWS}. Take "
-                "the folder of a present checkout, or remove it and collect finished runs again"
-            )
         return Chapter(folder, {}, {})
     runs = read_json(folder / RUNS)
     rows: dict[str, dict[str, Row]] = {run: {} for run in runs}

@@ -28,9 +28,6 @@ from .protocol import Protocol
 
 CONFIG, TOPOLOGY, MANIFEST, LOCK = "config.json", "topology.pdb", "manifest.json", ".lock"
 ATOM_BYTES = 24  # of one frame: position and force in single precision
-FORMER = {"engine": "openmm", "tau_ps": None}
-"""What protocols of 0.1.0 also said."""
-
 LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K\n"
 
 
@@ -43,7 +40,7 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         if others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
             raise ReferenceRunError(f"{folder}: files without a {CONFIG}: {others[:5]}; want an empty or new folder")
         write_json(config, wanted)
-    stored = {key: value for key, value in read_json(config, "system").items() if (key, value) not in FORMER.items()}
+    stored = read_json(config, "system")
     if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
         changes = "; ".join(f"{k} was {stored.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
         raise ReferenceRunError(
@@ -158,21 +155,18 @@ class Recorder:
 def read_manifest(folder: Path) -> dict | None:
     """The manifest of a folder, None where it has none yet. Raises StoreError for one that is not whole."""
     path = folder / MANIFEST
-    return read_json(path, "protocol", "replicas", "frames", "sittings") if path.is_file() else None
+    return read_json(path, "protocol", "replicas", "frames", "sittings", "sha256") if path.is_file() else None
 
 
 def verify(folder: Path, manifest: dict):
     """Raise ReferenceRunError unless the files of a folder are those that its manifest was written for."""
-    for name, wanted in manifest.get("sha256", {TOPOLOGY: ""}).items():
+    for name, wanted in manifest["sha256"].items():
         if not (path := folder / name).is_file():
             raise ReferenceRunError(f"{path}: the manifest lists it, found none; was the folder copied in part?")
         if checksum(path) != wanted:
-            slip = (
-                "damaged, edited, or being lengthened" if wanted else "the manifest is of before and has no checksums"
-            )
             raise ReferenceRunError(
-                f"{path}: not the file that the manifest was written for: {slip}. Start the same `cgcore reference` again "
-                "(nothing is simulated twice), or copy the folder again"
+                f"{path}: not the file that the manifest was written for: damaged, edited, or being lengthened. Start the "
+                "same `cgcore reference` again (nothing is simulated twice), or copy the folder again"
             )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cgbook import results
 from cgbook.results import BOOK, Chapter, ResultError, Row
-from cgcore.store import StoreError, write_json
+from cgcore.store import StoreError
 
 CHAPTERS = sorted(path.parent.name for path in (BOOK / "results").glob("*/runs.json"))
 LABELS = tomllib.loads((BOOK / "labels.toml").read_text(encoding="utf-8"))
@@ -165,11 +165,3 @@ def test_published_errors_are_not_negative_and_units_are_those_of_the_quantities
 
 def test_labels_are_of_chapters_that_there_are():
     assert LABELS.keys() - {"units"} == set(CHAPTERS)
-
-
-def test_a_folder_in_the_layout_of_before_is_refused_by_name(tmp_path):
-    write_json(tmp_path / "core.json", {"label": "Core", "table": {"js": 0.3}})
-    with pytest.raises(
-        StoreError, match=r"core.json is a result in the layout of before, one file a row; want runs.json"
-    ):
-        results.load(tmp_path)

@@ -54,7 +54,7 @@ def test_parameters_that_the_template_does_not_have_are_refused_before_anything_
     "given, says",
     [
         ({"map": "thre_site"}, "did you mean 'three_site'"),
-        ({"prior": "unseen"}, r"prior: 'unseen' is called 'repulsion\+barrier' now"),
+        ({"prior": "unseen"}, r"prior: want one of .*got 'unseen'"),
         ({"potential": "spline", "nu": 3}, "nu is a setting of MACE alone"),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_configuration_built_in_python_is_held_to_what_one_that_is_read_is(kin
         ({"typing": "publshed"}, "typing of map core: want one of"),
         ({"map": ["core"]}, "map: want one of"),
         ({"seed": -1}, "seed: want at least 0"),
-        ({"learn_from": None}, "'learn_from' is called 'reference' now"),
+        ({"learn_from": None}, "unknown parameter 'learn_from'; known are"),
         ({"length_ps": 0.7}, "length_ps: want whole frames of 0.5, as 0.5, got 0.7"),
         ({"length_ps": 1e15}, "length_ps: want at least 0.5 and at most 50000000.0"),
         ({"replicas": 10**9}, "replicas: want at least 1 and at most 1000000"),

@@ -207,13 +207,6 @@ SPOILT = {
     ),
     "a flipped bit": (lambda f: flip(f / "replica_00.trr"), "not the file that the manifest was written for"),
     "an edited topology": (lambda f: flip(f / "topology.pdb"), "not the file that the manifest was written for"),
-    "a manifest of before": (
-        lambda f: store.write_json(
-            f / "manifest.json",
-            {k: v for k, v in store.read_json(f / "manifest.json").items() if k != "sha256"},
-        ),
-        "has no checksums. Start the same `cgcore reference` again",
-    ),
     "a manifest cut": (lambda f: cut(f / "manifest.json"), "is not whole JSON"),
     "a manifest without frames": (lambda f: (f / "manifest.json").write_text("{}"), "found no 'protocol'"),
 }
@@ -258,14 +251,6 @@ def test_a_shorter_length_leaves_a_longer_reference_as_it_is(reference):
     simulate(wanted, 0.001, folder, progress=False, jobs=1)
     assert (folder / "manifest.json").read_bytes() == before
     assert [Recorder(folder, k, 19).frames for k in range(2)] == [10, 10]
-
-
-def test_a_manifest_of_before_gets_its_checksums_without_a_simulation(reference, tmp_path):
-    wanted, folder = reference[0], tmp_path / "copy"
-    shutil.copytree(reference[1], folder)
-    SPOILT["a manifest of before"][0](folder)
-    simulate(wanted, 0.002, folder, progress=False, jobs=1)
-    assert sets.load(folder)[1].n_frames == 20
 
 
 # Bundled sets, and what belongs to the book
