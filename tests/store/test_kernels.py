@@ -52,10 +52,7 @@ def package(tmp_path):
         ("geometry.py", "Length.", "The length of a vector."),
         ("geometry.py", "want", "wanted was"),
         ("geometry.py", "x * x\n", "x * x  # squares\n\n"),
-        ("neighbors.py", "cut", "limit"),
         ("neighbors.py", ": float) -> bool", ")"),
-        ("neighbors.py", "near", "is_near"),
-        ("neighbors.py", "from . import geometry\n", "from . import geometry, plots\n"),
         ("plots.py", "red", "blue"),
     ],
 )
