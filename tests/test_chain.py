@@ -14,7 +14,7 @@ from cgcore.analysis.chain_series import backbone, ca_beads, least_helical, of_r
 from cgcore.analysis.surface import asymmetry, jensen_shannon
 from cgcore.frames import Ensemble, Frames
 from cgcore.reference import sets
-from cgcore.reference.build import CONFORMATIONS, peptide
+from cgcore.reference.build import peptide
 
 RUNS = 20
 
@@ -60,7 +60,7 @@ def ensemble(position, names, first_bad=None) -> Ensemble:
 def test_a_built_helix_is_alpha_of_its_hand_and_a_stretched_chain_is_neither(reference):
     beads, _ = reference
     for name, hand in (("helix", "L"), ("helix", "D"), ("extended", "L")):
-        built = peptide(("ALA",) * 15, CONFORMATIONS[name], chirality=hand)
+        built = peptide("ala15", name, chirality=hand)
         x = mapping.apply(
             mapping.load("chain_core_beta", built.topology), frames(built.position[None], built.topology.names)
         )

@@ -1,29 +1,19 @@
-"""Molecules from nothing: capped peptides from a sequence, and a box of hexane. Names are those of GROMACS.
+"""Where atoms begin: capped peptides as recipes/starts has them, and a box of hexane. Names are those of GROMACS.
 
 Starting structures only: bonds and angles are ideal, clashes are left to a minimisation.
 """
 
-import re
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import mdtraj
 import numpy as np
 
-from ..config import ConfigError, did_you_mean
+from ..config import ConfigError
 from ..frames import Topology
-from ..io import read_topology
+from ..io import read, read_topology
 from ..store import read_toml
-from .protocol import RECIPES
-
-CONFORMATIONS = {
-    "extended": (-135.0, 135.0),
-    "ppii": (-75.0, 145.0),
-    "helix": (-60.0, -45.0),
-}
-"""phi and psi in degrees of an L-peptide; a D-peptide has the opposite signs."""
+from .protocol import RECIPES, system
 
 HEXANE_BOX_NM = 2.79573
 HEXANE_TOP = RECIPES / "hexane.top"
@@ -38,33 +28,18 @@ class Structure(NamedTuple):
     box: np.ndarray
 
 
-def peptide(residues: tuple[str, ...], phi_psi, *, chirality: str = "L") -> Structure:
-    """Build a peptide between the caps ACE and NME, its omega angles trans.
+def peptide(name: str, start: str, *, chirality: str = "L") -> Structure:
+    """Read one of the starts of a peptide between the caps ACE and NME, its omega angles trans.
 
-    residues: three-letter codes without the caps; phi_psi: degrees, one pair or a pair for each residue, those of the
-    L-peptide, of which chirality "D" gives the mirror image. Raises ConfigError for a residue without a table.
+    name: of a system; start: one of its conformations, a model of its PDB file, of which chirality "D" gives the mirror
+    image. Raises ConfigError for an unknown system.
     """
     if chirality not in ("L", "D"):
         raise ConfigError(f"chirality: want L or D, got {chirality!r}")
-    angles = np.broadcast_to(np.asarray(phi_psi, dtype=float), (len(residues), 2))
-    codes = ("ACE", *residues, "NME")
-    rows = {code: _residue(code) for code in codes}
-    placed: list[dict[str, np.ndarray]] = []
-    before = {"psi": 180.0}  # of ACE, whose oxygen stands in for the nitrogen before it
-    for code, (phi, psi) in zip(codes, [(0, 0), *angles, (0, 0)], strict=True):
-        here = {"phi": phi, "psi": psi}
-        if code == "ACE":
-            placed.append(_cap(rows[code]))
-        else:
-            previous = placed[-1]
-            named = {"-C": previous["C"], "-CA": previous["CA" if "CA" in previous else "CH3"]}
-            named["-N"] = previous["N" if "N" in previous else "O"]
-            placed.append(_place(rows[code], named, here | {"-psi": before["psi"]}))
-            before = here
-    position = np.array([at[name] for code, at in zip(codes, placed, strict=True) for name in rows[code]])
-    if chirality == "D":
-        position = position * [1.0, 1.0, -1.0]
-    return Structure(_topology(codes, rows), position - position.mean(axis=0), np.full(3, np.inf))
+    model, path = system(name).starts.index(start), RECIPES / "starts" / f"{name}.pdb"
+    topology = read_topology(path)
+    position = np.asarray(read(path, topology, frame_ps=1.0).position[model], dtype=float)
+    return Structure(topology, position * [1.0, 1.0, -1.0 if chirality == "D" else 1.0], np.full(3, np.inf))
 
 
 def hexane(seed: int = 0) -> Structure:
@@ -73,7 +48,7 @@ def hexane(seed: int = 0) -> Structure:
     Each is turned about its axis and perhaps upside down at random; a run melts this crystal before it counts.
     """
     random = np.random.default_rng(seed)
-    molecule = np.array(_table("recipes/hexane.toml")["position"])
+    molecule = np.array(read_toml(RECIPES / "hexane.toml")["position"])
     topology = read_topology(HEXANE_TOP)
     count = topology.n_atoms // len(molecule)
     per_side, layers = 6, 3
@@ -86,89 +61,5 @@ def hexane(seed: int = 0) -> Structure:
         c, s = np.cos(turn), np.sin(turn)
         # Two axes change sign together: a proper rotation.
         position.append(molecule @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]]) * [1, flip, flip] + site)
-    topology = replace(topology, mass=_masses(topology.elements))
-    return Structure(topology, np.concatenate(position), np.full(3, HEXANE_BOX_NM))
-
-
-@cache
-def _table(name: str) -> dict:
-    return read_toml(Path(__file__).parent / name)
-
-
-def _residue(code: str) -> dict[str, list]:
-    table = _table("residues.toml")
-    if code not in table:
-        residues = sorted(table.keys() - {"ACE", "NME"})
-        raise ConfigError(f"unknown residue {code!r}; there are {residues}{did_you_mean(code, residues)}")
-    return table[code]
-
-
-def _cap(rows: dict[str, list]) -> dict[str, np.ndarray]:
-    """ACE: its first three atoms fix the frame of reference."""
-    (_, _, carbon), (_, _, _, oxygen, angle) = rows["C"], rows["O"]
-    turn = np.radians(180 - angle)
-    c = np.array([carbon, 0.0, 0.0])
-    at = {"CH3": np.zeros(3), "C": c, "O": c + oxygen * np.array([np.cos(turn), np.sin(turn), 0.0])}
-    return _place({k: v for k, v in rows.items() if k not in at}, at, {}) | at
-
-
-def _place(rows: dict[str, list], at: dict[str, np.ndarray], angles: dict[str, float]) -> dict[str, np.ndarray]:
-    """Positions of a residue's atoms; those in `at` are there already."""
-    at, waiting = dict(at), dict(rows)
-    while waiting:
-        ready = [name for name, row in waiting.items() if all(other in at for other in row[1:4])]
-        if not ready:
-            raise ConfigError(f"residues.toml: nothing to place {sorted(waiting)} by")
-        for name in ready:
-            _, bonded, angle_with, dihedral_with, length, angle, dihedral = waiting.pop(name)
-            at[name] = place(at[dihedral_with], at[angle_with], at[bonded], length, angle, _degrees(dihedral, angles))
-    return {name: at[name] for name in rows}
-
-
-def _degrees(value: float | str, angles: dict[str, float]) -> float:
-    if not isinstance(value, str):
-        return value
-    name, offset = re.fullmatch(r"(-?[a-z]+)([+-][\d.]+)?", value).groups()
-    return angles[name] + float(offset or 0.0)
-
-
-def place(a, b, c, length: float, angle: float, dihedral: float) -> np.ndarray:
-    """The point d with |cd| = length nm, angle bcd and dihedral abcd in degrees (IUPAC sign): (3,) nm."""
-    angle, dihedral = np.radians(angle), np.radians(dihedral)
-    along = (c - b) / np.linalg.norm(c - b)
-    normal = np.cross(b - a, along)
-    normal /= np.linalg.norm(normal)
-    across = np.cross(normal, along)
-    local = np.array([-np.cos(angle), np.sin(angle) * np.cos(dihedral), np.sin(angle) * np.sin(dihedral)])
-    return c + length * (local[0] * along + local[1] * across + local[2] * normal)
-
-
-def _topology(codes: tuple[str, ...], rows: dict[str, dict]) -> Topology:
-    names, residues, numbers, elements, bonds = [], [], [], [], []
-    index: dict[tuple[int, str], int] = {}
-    for number, code in enumerate(codes):
-        for name in rows[code]:
-            index[number, name] = len(names)
-            names.append(name)
-            residues.append(code)
-            numbers.append(number)
-            elements.append(rows[code][name][0])
-        for name, (_, *others) in rows[code].items():
-            if others:
-                bonded = others[0]
-                there = (number - 1, bonded[1:]) if bonded.startswith("-") else (number, bonded)
-                bonds.append(sorted((index[number, name], index[there])))
-        if code == "PRO":
-            bonds.append(sorted((index[number, "N"], index[number, "CD"])))
-    return Topology(
-        names=tuple(names),
-        residues=tuple(residues),
-        residue_index=tuple(numbers),
-        elements=tuple(elements),
-        mass=_masses(elements),
-        bonds=np.array(sorted(bonds), dtype=int),
-    )
-
-
-def _masses(elements) -> np.ndarray:
-    return np.array([mdtraj.element.Element.getBySymbol(symbol).mass for symbol in elements])
+    mass = np.array([mdtraj.element.Element.getBySymbol(symbol).mass for symbol in topology.elements])
+    return Structure(replace(topology, mass=mass), np.concatenate(position), np.full(3, HEXANE_BOX_NM))

@@ -9,7 +9,7 @@ from openmm import app, unit
 from scipy.special import erfcinv
 
 from ..config import ConfigError
-from .build import CONFORMATIONS, HEXANE_TOP, Structure, hexane, peptide
+from .build import HEXANE_TOP, Structure, hexane, peptide
 from .output import mdtraj_topology
 from .protocol import Protocol, system
 
@@ -40,9 +40,8 @@ def start(protocol: Protocol, replica: int) -> Structure:
     """Build the solute that a replica starts from; replicas take the system's conformations in turn."""
     if protocol.is_liquid:
         return hexane(protocol.seed + replica)
-    molecule = system(protocol.system)
-    phi_psi = CONFORMATIONS[molecule.starts[replica % len(molecule.starts)]]
-    return peptide(molecule.residues, phi_psi, chirality=protocol.chirality)
+    starts = system(protocol.system).starts
+    return peptide(protocol.system, starts[replica % len(starts)], chirality=protocol.chirality)
 
 
 def prepare(protocol: Protocol, replica: int) -> Prepared:

@@ -13,7 +13,7 @@ from cgcore import plots
 from cgcore.analysis import helix
 from cgcore.frames import Frames
 from cgcore.reference import sets
-from cgcore.reference.build import CONFORMATIONS, peptide
+from cgcore.reference.build import peptide
 
 CHAPTER = load(BOOK / "results" / "reference")
 
@@ -38,7 +38,7 @@ def test_every_set_is_in_the_chapter():
 
 def test_a_helix_and_its_mirror_image_are_told_apart(tmp_path):
     """Twenty blocks: half right-handed helices, half left-handed ones, by the chirality of what they are built from."""
-    made = [peptide(("ALA",) * 15, CONFORMATIONS["helix"], chirality=hand) for hand in "LD"]
+    made = [peptide("ala15", "helix", chirality=hand) for hand in "LD"]
     random = np.random.default_rng(0)
     position = np.concatenate([np.tile(m.position, (200, 1, 1)) for m in made])
     position = position + random.normal(size=position.shape) * 0.003
