@@ -8,13 +8,9 @@ import numpy as np
 
 from cgcore.errors import CgcoreError
 
-from . import geometry
+from . import geometry, neighbors
 from .frames import Frames
 from .store import data_hash
-from .units import MEV_PER_ANGSTROM
-
-CHUNK = 2_000_000
-"""Distances that are in memory at once."""
 
 
 class DataError(CgcoreError, ValueError):
@@ -97,23 +93,7 @@ def frames_hash(frames: Frames) -> str:
 
 def force_rms(frames: Frames) -> float:
     """Root mean square of the force components, kJ/mol/nm: the error of a model that predicts zero."""
-    return float(np.sqrt(np.mean(np.square(_forces(frames)))))
-
-
-class ForceErrors(NamedTuple):
-    """Errors per Cartesian component, meV/Å. The study's "Force" is the mean absolute error."""
-
-    mae: float
-    rmse: float
-
-
-def force_errors(predicted, frames: Frames) -> ForceErrors:
-    """Mean absolute and root mean square error of predicted forces (T, N, 3) kJ/mol/nm against those of the frames."""
-    reference, predicted = _forces(frames), np.asarray(predicted, dtype=np.float64)
-    if predicted.shape != reference.shape:
-        raise DataError(f"want predicted forces of shape {reference.shape}, got {predicted.shape}")
-    error = (predicted - reference) / MEV_PER_ANGSTROM
-    return ForceErrors(mae=float(np.mean(np.abs(error))), rmse=float(np.sqrt(np.mean(np.square(error)))))
+    return float(np.sqrt(np.mean(np.square(forces(frames)))))
 
 
 def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
@@ -136,7 +116,8 @@ def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
 
 def bond_lengths(frames: Frames, bonds) -> np.ndarray:
     """Mean length over the frames of each of P bonds, (P,) nm: the equilibrium lengths of the stability criterion."""
-    return _distances(frames, bonds).mean(axis=0)
+    box = np.asarray(frames.box, dtype=frames.position.dtype)
+    return np.asarray(geometry.distances(frames.position, np.asarray(bonds), box), dtype=np.float64).mean(axis=0)
 
 
 def check_cutoff(frames: Frames, cutoff_nm: float):
@@ -148,34 +129,19 @@ def check_cutoff(frames: Frames, cutoff_nm: float):
         raise DataError(f"want at least two beads for a cut-off to act between, got {n}")
     if cutoff_nm > (half := float(np.min(frames.box)) / 2):
         raise DataError(f"want a cut-off of at most half the box, {half:.3f} nm, got {cutoff_nm} nm")
-    i, j = np.triu_indices(n, k=1)
-    pairs = np.stack([i, j], axis=1)
-    nearest, where = np.zeros(n), np.zeros(n, dtype=int)  # of each bead in the frame where it is loneliest
-    size = max(1, CHUNK // len(pairs))
-    for start in range(0, frames.n_frames, size):
-        square = np.full((min(size, frames.n_frames - start), n, n), np.inf)
-        square[:, i, j] = square[:, j, i] = _distances(frames[start : start + size], pairs)
-        of_bead = square.min(axis=2)
-        worst = of_bead.argmax(axis=0)
-        farther = of_bead.max(axis=0) > nearest
-        nearest, where = np.maximum(nearest, of_bead.max(axis=0)), np.where(farther, start + worst, where)
-    lonely = nearest.argmax()
-    if nearest[lonely] >= cutoff_nm:
-        enough = np.ceil(nearest[lonely] * 1e3 + 1e-6) / 1e3
+    nearest = neighbors.nearest(np.asarray(frames.position), np.asarray(frames.box))
+    frame, lonely = np.unravel_index(nearest.argmax(), nearest.shape)
+    if (distance := nearest[frame, lonely]) >= cutoff_nm:
+        enough = np.ceil(distance * 1e3 + 1e-6) / 1e3
         raise DataError(
             f"a cut-off of {cutoff_nm} nm leaves bead {frames.names[lonely]} without neighbours in frame "
-            f"{where[lonely]}: the nearest is {nearest[lonely]:.4f} nm away; the smallest cut-off that gives every "
+            f"{frame}: the nearest is {distance:.4f} nm away; the smallest cut-off that gives every "
             f"bead one is {enough:.3f} nm"
         )
 
 
-def _forces(frames: Frames) -> np.ndarray:
+def forces(frames: Frames) -> np.ndarray:
+    """(T, N, 3) kJ/mol/nm in double precision. Raises DataError where there are none."""
     if frames.force is None:
         raise DataError("want frames with forces, these have none")
     return np.asarray(frames.force, dtype=np.float64)
-
-
-def _distances(frames: Frames, pairs) -> np.ndarray:
-    """(T, P) nm."""
-    box = np.asarray(frames.box, dtype=frames.position.dtype)
-    return np.asarray(geometry.distances(frames.position, np.asarray(pairs), box), dtype=np.float64)

@@ -224,8 +224,13 @@ def fullest_row(position: np.ndarray, box: np.ndarray, cutoff: float) -> int:
 
 def closest(position: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Shortest distance of two beads in each of the frames (C, N, 3) nm: (C,) nm."""
+    return nearest(position, box).min(axis=1)
+
+
+def nearest(position: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Distance of each bead to its nearest other in frames (C, N, 3) nm: (C, N) nm."""
     trees = (_tree(frame, box) for frame in position)
-    return np.array([tree.query(tree.data, k=2)[0][:, 1].min() for tree in trees])
+    return np.array([tree.query(tree.data, k=2)[0][:, 1] for tree in trees]).reshape(position.shape[:2])
 
 
 def _tree(frame: np.ndarray, box: np.ndarray) -> KDTree:

@@ -46,11 +46,11 @@ TOP = {"cli"}
 
 BUDGET = {
     "__init__": 10,
-    "analysis": 2130,
+    "analysis": 2140,
     "cli": 290,
     "compat": 30,
     "config": 300,
-    "data": 190,
+    "data": 150,
     "doctor": 1640,
     "errors": 70,
     "force_maps": 70,
@@ -68,7 +68,7 @@ BUDGET = {
     "potentials": 2660,
     "processes": 30,
     "profiles": 180,
-    "reference": 1290,
+    "reference": 1180,
     "simulate": 1020,
     "smarts": 140,
     "steps": 220,
@@ -81,7 +81,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 15240
+TOTAL = 15100
 BOOK_LINES = 3670
 """Of all Python in cgcore, and below book/."""
 

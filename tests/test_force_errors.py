@@ -1,5 +1,7 @@
 """Error bars of held-out force errors, and of differences on the same frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,17 @@ def test_gaussian_noise_has_the_errors_of_its_distribution(frames):
     assert abs(rmse.value - SIGMA) < 4 * rmse.error
     assert rmse.error == pytest.approx(SIGMA / np.sqrt(2 * n), rel=0.6)
     assert loss.value == pytest.approx(np.mean(np.square(frames.force)))
+
+
+def test_errors_by_hand(frames):
+    off = frames.force[:1].copy()
+    off[0, 0, 0] += 24 * MEV_PER_ANGSTROM  # one of 24 components by 24 meV/Å
+    held_out = force_errors.HeldOut(held_out=force_errors.by_frame(off, frames[:1]))
+    assert held_out.errors == pytest.approx((1.0, np.sqrt(24)), rel=1e-12)
+    with pytest.raises(DataError, match=r"want predicted forces of shape \(1, 8, 3\), got \(8, 3\)"):
+        force_errors.by_frame(off[0], frames[:1])
+    with pytest.raises(DataError, match="want frames with forces"):
+        force_errors.by_frame(off, replace(frames[:1], force=None))
 
 
 def test_the_noise_cancels_in_a_difference_on_the_same_frames(frames):

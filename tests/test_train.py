@@ -10,9 +10,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cgcore import train
+from cgcore.analysis.force_errors import HeldOut, by_frame
 from cgcore.compat import chemtrain_learn
 from cgcore.config import TrainConfig
-from cgcore.data import DataError, Split, force_errors, frames_hash
+from cgcore.data import DataError, Split, frames_hash
 from cgcore.frames import Frames, Status
 from cgcore.geometry import distances
 from cgcore.potentials.base import Potential, force
@@ -115,7 +116,9 @@ def test_history_table_and_errors(unbroken, split):
     assert len(unbroken.train_loss) == len(unbroken.valid_loss) == len(unbroken.epoch_s) == 4
     assert unbroken.updates_per_epoch == N_TRAIN // 16
     assert_allclose(
-        unbroken.errors, force_errors(predict(SPRINGS, unbroken.params, split.valid), split.valid), rtol=1e-12
+        unbroken.errors,
+        HeldOut(held_out=by_frame(predict(SPRINGS, unbroken.params, split.valid), split.valid)).errors,
+        rtol=1e-12,
     )
     table = unbroken.table()
     assert (table["epochs"], table["updates"]) == (4, 16)

@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from cgcore import geometry
+from cgcore import geometry, neighbors
 from cgcore.analysis.blocks import Estimate, filled, jackknife, ratio
-from cgcore.analysis.sample import Sample, wrapped
+from cgcore.analysis.sample import Sample
 from cgcore.analysis.surface import normalised
 
 GAUCHE_DEG = 120.0
@@ -55,11 +54,7 @@ def values(sample: Sample, paths: np.ndarray) -> list[np.ndarray]:
 
 def nearest(sample: Sample) -> list[np.ndarray]:
     """Distance of each bead to the nearest other, whichever it is, as blocks (t, N) nm."""
-
-    def distance(x):
-        return cKDTree(wrapped(x, sample.box), boxsize=sample.box).query(wrapped(x, sample.box), k=2)[0][:, 1]
-
-    return sample.per_frame(lambda frames: np.array([distance(x) for x in frames]))
+    return sample.per_frame(lambda frames: neighbors.nearest(frames, sample.box))
 
 
 def edges_for(name: str, reference: list[np.ndarray]) -> np.ndarray:

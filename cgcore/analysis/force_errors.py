@@ -5,11 +5,12 @@ of two models on the same frames, whose error bar is far below that of either.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from cgcore.analysis.blocks import Estimate, ratio, row
-from cgcore.data import DataError, ForceErrors, force_errors
+from cgcore.data import DataError, forces
 from cgcore.frames import Frames
 from cgcore.units import MEV_PER_ANGSTROM
 
@@ -17,13 +18,23 @@ BLOCKS = 10
 """Contiguous blocks of held-out frames, fewer where there are fewer frames."""
 
 
+class ForceErrors(NamedTuple):
+    """Errors per Cartesian component, meV/Å. The study's "Force" is the mean absolute error."""
+
+    mae: float
+    rmse: float
+
+
 def by_frame(predicted: np.ndarray, frames: Frames) -> np.ndarray:
     """(T, 2) mean absolute (meV/Å) and mean square error ((meV/Å)^2) of each frame's force components.
 
-    predicted: (T, N, 3) kJ/mol/nm.
+    predicted: (T, N, 3) kJ/mol/nm. Raises DataError for another shape, and for frames without forces.
     """
-    pairs = [force_errors(p[None], frames[k : k + 1]) for k, p in enumerate(np.asarray(predicted))]
-    return np.array([(e.mae, e.rmse**2) for e in pairs])
+    reference, predicted = forces(frames), np.asarray(predicted, dtype=np.float64)
+    if predicted.shape != reference.shape:
+        raise DataError(f"want predicted forces of shape {reference.shape}, got {predicted.shape}")
+    error = (predicted - reference) / MEV_PER_ANGSTROM
+    return np.stack([np.abs(error).mean((1, 2)), np.square(error).mean((1, 2))], axis=1)
 
 
 def mae(errors: np.ndarray) -> Estimate:

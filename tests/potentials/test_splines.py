@@ -10,8 +10,9 @@ from hexane import liquid, top
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cgcore import geometry, io, mapping
+from cgcore.analysis.force_errors import HeldOut, by_frame
 from cgcore.config import ConfigError, SplineConfig
-from cgcore.data import DataError, Split, force_errors
+from cgcore.data import DataError, Split
 from cgcore.frames import Frames
 from cgcore.potentials.base import add
 from cgcore.potentials.splines import POINTS, EmptyKnotsWarning, SplineError, build, check_ends, for_frames
@@ -113,7 +114,9 @@ def test_a_known_potential_is_recovered_exactly(splines, truth, exact, tmp_path)
         table = result.tables[name]
         assert np.abs(table.force_error).max() < 1e-4 * np.abs(table.force).max()
     np.testing.assert_allclose(
-        result.errors, force_errors(predict(splines, result.params, exact[30:]), exact[30:]), rtol=1e-9
+        result.errors,
+        HeldOut(held_out=by_frame(predict(splines, result.params, exact[30:]), exact[30:])).errors,
+        rtol=1e-9,
     )
     assert result.errors.rmse < 1e-5 * np.sqrt(np.mean(exact.force**2))
     assert result.train_rmse < 1e-5 * np.sqrt(np.mean(exact.force**2))
