@@ -1,10 +1,15 @@
-"""Workers that end with the process they work for: one that is killed cannot tell them to."""
+"""The cores there are, and workers that end with the process they work for: one that is killed cannot tell them to."""
 
 import multiprocessing
 import os
 import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def end_with_parent(busy: AbstractContextManager | None = None) -> None:

@@ -82,7 +82,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 15100
-BOOK_LINES = 3670
+BOOK_LINES = 3640
 """Of all Python in cgcore, and below book/."""
 
 

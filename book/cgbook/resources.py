@@ -5,9 +5,11 @@ import os
 import platform
 from pathlib import Path
 
+from cgcore.processes import cores
+
 GPU_SHARE = 0.9
 """Of a card's memory, what JAX may take in all."""
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC")
 """NPROC sizes XLA's own pool on the processor."""
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"
@@ -17,13 +19,13 @@ DEVICES = "CUDA_VISIBLE_DEVICES"
 def environment(slot: int, jobs: int) -> dict[str, str]:
     """The environment of the run in one of `jobs` slots; what the caller has set stays, but for threads and cards.
 
-    Threads are the slot's cores; with more than one card listed in CUDA_VISIBLE_DEVICES each slot has one, and a card's
-    memory is divided among its slots.
+    Threads are as many as the slot's part of the cores; with more than one card listed in CUDA_VISIBLE_DEVICES each slot
+    has one, and a card's memory is divided among its slots.
     """
     environ = dict(os.environ)
     cards = [card for card in environ.get(DEVICES, "").split(",") if card]
     if jobs > 1:
-        environ |= dict.fromkeys(THREADS, str(len(cores(slot, jobs))))
+        environ |= dict.fromkeys(THREADS, str(max(1, cores() // jobs)))
         if len(cards) > 1:
             environ[DEVICES] = cards[slot % len(cards)]
         sharing = -(-jobs // max(1, len(cards)))
@@ -40,17 +42,3 @@ def share_programs(out: Path):
     # a program for another processor may crash
     processor = f"{platform.machine()}_{hashlib.sha256(flags.encode()).hexdigest()[:8]}"
     os.environ.setdefault(CACHE, str((Path(out) / ".jax_cache" / processor).resolve()))
-
-
-def cores(slot: int, jobs: int) -> list[int]:
-    """The cores of one of `jobs` slots: equal parts, or one core for several where there are more jobs than cores."""
-    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    each = max(1, len(available) // jobs)
-    first = slot * each % len(available)
-    return list(available[first : first + each])
-
-
-def pin(slot: int, jobs: int):
-    """Hold this process, and those it starts, to its slot's cores; where the system cannot, threads alone must do."""
-    if jobs > 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores(slot, jobs))

@@ -28,15 +28,17 @@ from cgbook.run import (
     version_of,
 )
 from cgcore.config import ConfigError, check_range, check_type
-from cgcore.errors import CgcoreError, explained
-from cgcore.processes import end_with_parent
+from cgcore.errors import CgcoreError
 from cgcore.store import read_json, replacing, write_json
 from cgcore.store.files import is_held
 
 SWEEP = "sweep.json"
 VERSION = ("template", "source", "kernels")
 """Of a run's record, what must be one and the same in a sweep."""
-ERROR = "\nThe run failed: "
+ERROR = "\nError: "
+"""How the command that makes a row begins the words for what ended it."""
+ONE_ROW = "from cgcore.processes import end_with_parent; end_with_parent(); from cgcore.cli import app; app()"
+"""The command `cgcore`, which ends with the sweep, so that none goes on unwatched; what it had reached is gone on with."""
 DONE, FAILURE, RUNNING, UNFINISHED, NEW = "done", "failed", "running", "unfinished", "new"
 POLL_S = 0.5
 
@@ -107,7 +109,7 @@ def sweep(template: Path, grid: Path, out: Path, *, jobs: int = 1) -> list[Row]:
     todo = [row for row in rows if row.state != DONE]
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     print(f"{len(rows)} runs: {counts}; {len(todo)} to do, {min(jobs, len(todo))} at a time", flush=True)
-    _run_all(todo, [str(Path(template).resolve()), str(Path(grid).resolve()), str(out)], jobs)
+    _run_all(todo, ["sweep", str(Path(template).resolve()), str(Path(grid).resolve()), "--out", str(out)], jobs)
     print(status_table(rows), flush=True)
     print(f"Summary: {write_summary(folder, rows, out)}", flush=True)
     if failed := [row for row in todo if row.state != DONE]:
@@ -155,23 +157,6 @@ def write_summary(folder: Path, rows: list[Row], out: Path) -> Path:
     return folder / "summary.csv"
 
 
-def main():
-    """A row in a process of its own: template, grid, folder of runs, slot, jobs and number, checked by who calls.
-
-    It ends with the sweep, so that none goes on unwatched; what it had reached is gone on with.
-    """
-    end_with_parent()
-    template, grid, out, *numbers = sys.argv[1:]
-    slot, jobs, index = map(int, numbers)
-    resources.pin(slot, jobs)
-    try:
-        run_row(Path(template), Path(grid), Path(out), index)
-    except Exception as error:
-        if (words := explained(error)) is None:
-            raise
-        sys.exit(f"{ERROR}{words}")
-
-
 def _begin(template: Path, grid: Path, out: Path) -> tuple[list[Row], Path]:
     """The rows and the folder of a sweep, which from now on belongs to this version."""
     rows, folder = plan(template, grid, out), sweep_folder(template, grid, out)
@@ -185,18 +170,17 @@ def _begin(template: Path, grid: Path, out: Path) -> tuple[list[Row], Path]:
 
 def _run_all(todo: list[Row], arguments: list[str], jobs: int):
     """Run rows in their order, each in a process of its own in one of `jobs` slots, and print how it goes."""
-    command = [sys.executable, "-c", "from cgbook.sweep import main; main()", *arguments]
+    command = [sys.executable, "-c", ONE_ROW, *arguments, "--index"]
     clock, waiting, running = time.perf_counter(), list(todo), {}
     try:
         while waiting or running:
             for slot in sorted(set(range(jobs)) - running.keys())[: len(waiting)]:
                 row = waiting.pop(0)
-                numbers = [str(number) for number in (slot, jobs, row.index)]
                 # In a session of its own, so that Ctrl-C reaches this process alone, which then ends the others.
                 streams = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True}
                 with open(row.log, "w") as log:
                     environ = resources.environment(slot, jobs)
-                    process = subprocess.Popen([*command, *numbers], stdout=log, env=environ, **streams)
+                    process = subprocess.Popen([*command, str(row.index)], stdout=log, env=environ, **streams)
                 running[slot] = row, process, time.perf_counter()
                 print(f"{'started':10} {row.index:4}  {row.label}", flush=True)
             time.sleep(POLL_S)
@@ -219,5 +203,5 @@ def _run_all(todo: list[Row], arguments: list[str], jobs: int):
 
 def _why(row: Row) -> str:
     """What ended a run: its own words, or where to look."""
-    _, ended, words = row.log.read_text(errors="replace").rpartition(ERROR)
+    _, ended, words = ("\n" + row.log.read_text(errors="replace")).rpartition(ERROR)
     return words.strip() if ended else f"it ended without a word, see {row.log}; out of memory?"

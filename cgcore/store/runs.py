@@ -11,6 +11,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import cgcore
+from cgcore.processes import cores
 from cgcore.store import kernels
 from cgcore.store.files import StoreError, digest, held, plain, read_json, write_json
 
@@ -132,6 +133,5 @@ def device() -> dict:
     import jax  # late: reading results must not start a device
 
     first = jax.devices()[0]
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     flags = os.environ.get("XLA_FLAGS", "")
-    return {"platform": first.platform, "kind": first.device_kind, "cpus": cpus, "xla_flags": flags}
+    return {"platform": first.platform, "kind": first.device_kind, "cpus": cores(), "xla_flags": flags}
