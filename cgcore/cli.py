@@ -187,7 +187,7 @@ def doctor(
     stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
     temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the reference.")] = 300.0,
     constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the page, doctor.json and the proposed map.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the verdict, every number and the proposed map.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
 ):
     """Say which artefacts a model trained with a mapping will have, from reference frames, before any training."""
@@ -206,7 +206,7 @@ def doctor(
     )
     typer.echo(as_json(examination) if json else verdict(examination))
     if out is not None:
-        for path in (*write(examination, mapping, out), _book("doctor_page").write(examination, mapping, out)):
+        for path in write(examination, mapping, out):
             typer.echo(path, err=json)
 
 

@@ -11,7 +11,7 @@ from cgcore.doctor.stereo import KEPT, LOST, PATH
 from cgcore.units import kT
 
 TEXTS = tomllib.loads(resources.files(__package__).joinpath("findings.toml").read_text(encoding="utf-8"))
-"""kind -> case -> level, what, sure, do, with the kind's title beside its cases."""
+"""kind -> case -> level, what, sure, do."""
 
 LIMITS, LEVELS = TEXTS.pop("limits"), TEXTS.pop("levels")
 """Where a number becomes a verdict, and how bad one can be: level -> mark, headline, the worst first."""

@@ -107,16 +107,20 @@ def as_json(examination: Examination) -> str:
 
 
 def write(examination: Examination, name: str, folder: Path) -> list[Path]:
-    """Write every number as JSON, and for one kind of molecule the map file with proposed typings; name: of the map."""
+    """Write the verdict, every number as JSON, and for one kind of molecule the map file with proposed typings.
+
+    name: of the map. Returns the files.
+    """
     stem = Path(folder) / Path(name).stem
     stem.parent.mkdir(parents=True, exist_ok=True)
-    numbers, proposed = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}_doctor.toml")
+    words, numbers, proposed = (stem.with_name(stem.name + end) for end in (".txt", ".json", "_doctor.toml"))
+    words.write_text(f"{verdict(examination)}\n", encoding="utf-8")
     store.write_json(numbers, to_dict(examination))
     if len(examination.molecules) > 1:
-        return [numbers]
+        return [words, numbers]
     (m,) = examination.molecules
     proposed.write_text(proposal(map_text(name), examination.mapping, m.molecule, m.typing), encoding="utf-8")
-    return [numbers, proposed]
+    return [words, numbers, proposed]
 
 
 def _molecule(m: OfMolecule) -> dict:

@@ -108,16 +108,14 @@ def bound_of(
 
     blocks: nearly independent sets of frames (t, n, 3) nm; inefficiency: frames that are worth one.
     """
-    counts, _ = histograms(observable, blocks, element)
+    counts = histograms(observable, blocks, element)
     counts = counts[:, :, counts.any((0, 1))]
     free_energy, at_least = forced_free_energy(counts, temperature_K, inefficiency)
     return Bound(observable.name, jackknife(least_divergence, counts), floor(counts), free_energy, at_least)
 
 
-def histograms(
-    observable: Observable, blocks: list[np.ndarray], element: Element
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Count the observable of x, and of g x, in blocks of frames (t, n, 3) nm: (B, 2, M), and the edges of its M bins.
+def histograms(observable: Observable, blocks: list[np.ndarray], element: Element) -> np.ndarray:
+    """Count the observable of x, and of g x, in blocks of frames (t, n, 3) nm: (B, 2, M).
 
     An internal coordinate of g x is that of x at the permuted beads, a dihedral with the sign of the parity.
     """
@@ -133,7 +131,7 @@ def histograms(
         modes = ["wrap" if len(beads) == 4 else "clip" for beads in observable.coordinates]
         place = np.ravel_multi_index(index, shape, mode=tuple(modes))
         counts.append([np.bincount(part, minlength=np.prod(shape)) for part in np.split(place, ends)])
-    return np.stack(counts, axis=1), bins
+    return np.stack(counts, axis=1)
 
 
 def least_divergence(rows: np.ndarray) -> float:
