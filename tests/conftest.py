@@ -2,7 +2,9 @@
 
 import ctypes
 import gc
+import os
 import sys
+from pathlib import Path
 
 import jax
 import matplotlib as mpl
@@ -16,13 +18,41 @@ jax.config.update("jax_debug_nans", True)
 np.seterr(divide="raise", invalid="raise", over="raise")
 
 
+MOST = 1_200_000_000
+"""Bytes by which programs may let this process grow until they are released before their file is done."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiled_programs_are_released():
     """Each file compiles what it needs: kept to the end, the programs of all files take gigabytes."""
     yield
+    release()
+
+
+@pytest.fixture(autouse=True)
+def compiled_programs_stay_below_a_limit():
+    """Files that compile many large programs need some of them again, and one process must not take gigabytes."""
+    yield
+    if resident() > MOST + left["bytes"]:
+        release()
+
+
+def release():
     if engine := sys.modules.get("cgcore.simulate.engine"):  # it keeps whole frames of dynamics
         engine._compiled.cache_clear()
     jax.clear_caches()
     gc.collect()
     if sys.platform == "linux":  # else what was freed stays with the process
         ctypes.CDLL(None).malloc_trim(0)
+    left["bytes"] = resident()
+
+
+def resident() -> int:
+    """Bytes of this process in memory, 0 where that cannot be told."""
+    if sys.platform != "linux":
+        return 0
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+left = {"bytes": resident()}
+"""In memory after the last release."""

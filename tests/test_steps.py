@@ -1,8 +1,6 @@
 """The steps of every template from end to end on tiny runs: what they make, by which name, and that nothing is made twice."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import jax
@@ -120,10 +118,8 @@ def test_packed_or_as_trained_a_run_has_one_name(paper, tmp_path, monkeypatch):
 
 PRIORS = {
     "none": {},
-    "barrier": {"ranges", "stiffness", "species"},
     "repulsion+barrier": {"ranges", "stiffness", "species"},
-    "improper": None,
-    "bonds": None,
+    "improper+bonds": None,
 }
 
 
@@ -179,39 +175,12 @@ def test_a_liquid_by_splines(tmp_path):
 
 def test_a_chain(tmp_path):
     """Of its mirror images as well, which is another reference and another fit."""
-    runs = {}
-    for mirror in (False, True):
-        config = small("polyalanine", mirror=mirror, prior="bonds", frames=120, epochs=3, replicas=2, length_ps=1.0)
-        reference, fitted, simulated, observed = end_to_end(config, tmp_path)
-        assert np.unique(reference.atom_split.valid.replica).tolist() == [10, 11], "one from either start is held out"
-        runs[mirror] = fitted.run.id, observed.run.id, reference
-        assert simulated.ensemble.position.shape == (2, 2, len(reference.beads.beads), 3)
-    assert runs[False][0] != runs[True][0] and runs[False][1] != runs[True][1]
-    plain, reflected = (np.asarray(runs[m][2].frames.position[0]) for m in (False, True))
+    given = dict(prior="bonds", frames=120, epochs=3, replicas=2, length_ps=1.0)
+    reference, fitted, simulated, _ = end_to_end(small("polyalanine", **given), tmp_path)
+    assert np.unique(reference.atom_split.valid.replica).tolist() == [10, 11], "one from either start is held out"
+    assert simulated.ensemble.position.shape == (2, 2, len(reference.beads.beads), 3)
+    mirrored = small("polyalanine", mirror=True, **given)
+    image = steps.load(mirrored)
+    assert steps.fit(mirrored, image, tmp_path).run.id != fitted.run.id
+    plain, reflected = (np.asarray(r.frames.position[0]) for r in (reference, image))
     assert_allclose(np.linalg.norm(np.diff(plain, axis=0), axis=1), np.linalg.norm(np.diff(reflected, axis=0), axis=1), rtol=1e-5)  # fmt: skip
-
-
-TWICE = """
-import sys
-from dataclasses import replace
-from test_steps import TINY, small
-from cgcore import steps
-config = small("amino_acids", **TINY)
-fitted = steps.fit(config, steps.load(config), sys.argv[1])
-print(f"RESULT {fitted.run.id} {fitted.report.loss} {fitted.report.train_loss.tolist()} {fitted.report.epoch_s.tolist()}")
-"""
-
-
-def test_two_processes_at_one_fit_give_one_result(tmp_path, request):
-    """The second waits for the first and reads what it made, times of the epochs included."""
-    command = [sys.executable, "-W", "ignore", "-c", TWICE, str(tmp_path)]
-    started = [
-        subprocess.Popen(command, cwd=request.path.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for _ in range(2)
-    ]
-    printed = [process.communicate()[0] for process in started]
-    assert [process.returncode for process in started] == [0, 0]
-    results = [text.partition("RESULT ")[2] for text in printed]
-    assert results[0] == results[1] and results[0]
-    assert sum(": done" in text for text in printed) == 1
-    assert len(list((tmp_path / "fit").iterdir())) == 1

@@ -141,3 +141,27 @@ def test_the_snakefile_quotes_what_it_puts_into_a_shell():
     command = re.search(r'"(cgcore sweep .*)"', (ROOT / "notebooks" / "sweeps" / "Snakefile").read_text())[1]
     specs = {name: spec for _, name, spec, _ in Formatter().parse(command) if name}
     assert specs == {"NOTEBOOK": "q", "GRID": "q", "OUT": "q", "params.index": ""}
+
+
+TWICE = """
+import sys
+import test_train as t
+split = t.Split(t.frames(t.N_TRAIN, 1), 0, t.frames(t.N_VALID, 2), (0,))
+fitted = t.fit(t.SPRINGS, split, t.config(epochs=40), sys.argv[1])
+print(f"RESULT {fitted.run.id} {fitted.loss} {fitted.train_loss.tolist()} {fitted.epoch_s.tolist()}")
+"""
+
+
+def test_two_processes_at_one_fit_give_one_result(tmp_path):
+    """The second waits for the first and reads what it made, times of the epochs included."""
+    command = [sys.executable, "-W", "ignore", "-c", TWICE, str(tmp_path)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(2)
+    ]
+    printed = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    results = [text.partition("RESULT ")[2] for text in printed]
+    assert results[0] == results[1] and results[0]
+    assert sum(": done" in text for text in printed) == 1
+    assert len(list((tmp_path / "fit").iterdir())) == 1
