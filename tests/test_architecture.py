@@ -82,7 +82,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 15110
-BOOK_LINES = 3500
+BOOK_LINES = 3490
 """Of all Python in cgcore, and below book/."""
 
 

@@ -57,38 +57,31 @@ class ResultTable(SphinxDirective):
 
 
 class OfFile(SphinxDirective):
-    """Base of directives that show a file below `folder` of the book, as soon as it is there."""
+    """Base of directives that show a file of the results by their `shown`, as soon as it is there."""
 
     required_arguments = 1
-    folder, kind, alt = "results", "", ""
-    """Where the file is, what it is called where it is missing, and what an alternative text has to say, if one is wanted."""
+    kind, alt = "", ""
+    """What the file is called where it is missing, and what an alternative text has to say, if one is wanted."""
 
     def run(self):
         name = self.arguments[0]
-        path = Path(self.env.srcdir) / self.folder / name
+        path = Path(self.env.srcdir) / "results" / name
         if self.alt and "alt" not in self.options:
             raise self.error(f"{{{self.name}}}: want :alt:, {self.alt}, for those who cannot see it")
-        if self.kind and not path.is_file():
+        if not path.is_file():
             return self.parse_text_to_nodes(f"*The {self.kind} {name} is {MISSING}.*")
         self.env.note_dependency(str(path))
         return self.shown(path)
-
-    def shown(self, path: Path) -> list[nodes.Node]:
-        """The file as it is."""
-        text = path.read_text(encoding="utf-8")
-        return [nodes.literal_block(text, text, language=path.suffix.removeprefix(".").replace("txt", "text"))]
-
-
-class BookFile(OfFile):
-    """`{book-file} doctor_maps/thr_phe.toml`: a file of the book's folder."""
-
-    folder = ""
 
 
 class ResultText(OfFile):
     """`{result-text} <system>/<file>.txt`: what a command printed."""
 
     kind = "output"
+
+    def shown(self, path: Path) -> list[nodes.Node]:
+        text = path.read_text(encoding="utf-8")
+        return [nodes.literal_block(text, text, language="text")]
 
 
 class ResultFigure(OfFile):
@@ -147,7 +140,6 @@ def _row(texts: list[str]) -> nodes.row:
 
 def setup(app):
     app.add_directive("results", ResultTable)
-    app.add_directive("book-file", BookFile)
     for kind in (ResultText, ResultFigure, ResultTrajectory):
         app.add_directive(f"result-{kind.__name__.removeprefix('Result').lower()}", kind)
     app.add_role("result", ResultNumber())

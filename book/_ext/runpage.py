@@ -61,16 +61,6 @@ class Runs(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-class Address(SphinxRole):
-    """`` {address}`Its address is <>.` ``: the sentence with the address of the project; nothing where that is empty."""
-
-    def run(self):
-        address = self.config.html_theme_options["repository_url"]
-        before, after = self.text.split("<>")
-        link = nodes.reference("", address, refuri=address, internal=False)
-        return [nodes.Text(before), link, nodes.Text(after)] if address else [], []
-
-
 class ColabBadge(SphinxRole):
     """`` {colab}`amino_acids` ``: the badge that opens a template in Colab, as a local picture.
 
@@ -117,7 +107,6 @@ def _field(name: str, value: str) -> nodes.field:
 def setup(app):
     app.add_directive("provenance", Provenance)
     app.add_directive("runs", Runs)
-    app.add_role("address", Address())
     app.add_role("colab", ColabBadge())
     app.connect("config-inited", follow_address)
     app.connect("html-page-context", open_template, priority=900)
