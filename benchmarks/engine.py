@@ -1,5 +1,6 @@
 """How fast the simulation engine is, beside a textbook MACE in JAX-MD's loop and the strongest peers, for the chapter on speed.
 
+    python benchmarks/engine.py all                     # EVERYTHING below: the next three for two systems
     python benchmarks/engine.py peers three_site        # Symmetrix-XL and mace-torch, in an environment that uv makes
     python benchmarks/engine.py speed three_site four_site two_site heavy_atom
     python benchmarks/engine.py training three_site heavy_atom
@@ -31,6 +32,13 @@ from cgbook.collect import draw
 from cgbook.results import add, load, made_here
 from cgcore.config import MDConfig
 from cgcore.potentials.mace.native.weights import Weights
+
+EVERYTHING = {
+    "peers": ("three_site",),
+    "speed": ("three_site", "heavy_atom"),
+    "training": ("three_site", "heavy_atom"),
+}
+"""What `all` measures, of which systems: ten minutes on two idle cores."""
 
 
 def cost(small: System, tiles: int, replicas: int, steps: int) -> dict:
@@ -68,10 +76,19 @@ def write(folder: Path, kind: str, case: str, table: dict):
     print(kind, case, json.dumps(table), sep="\n", flush=True)
 
 
+def tables(what: str, s: System, given: argparse.Namespace) -> dict[str, dict]:
+    """The rows of one kind for one system, by what their names end with."""
+    if what == "speed":
+        return {"": speed(s, given.replicas or (1 if s.liquid else 100), given.steps, given.repeats)}
+    if what == "training":
+        return {"": training(s, given.repeats, given.batch)}
+    return {f"_{row}": table for row, table in peers(s, given.repeats).items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("peers", "speed", "training", "beads", "replicas", "one", "draw"))
-    parser.add_argument("systems", nargs="*", choices=(*PUBLISHED, []), default=[])
+    parser.add_argument("what", choices=("all", *EVERYTHING, "beads", "replicas", "one", "draw"))
+    parser.add_argument("systems", nargs="*", help=f"of {', '.join(PUBLISHED)}")
     parser.add_argument("--network", choices=("mace", "nequip"), default="mace")
     parser.add_argument("--replicas", type=int, help="1 of a liquid, 100 of a molecule by default")
     parser.add_argument("--steps", type=int, default=50, help="in one call")
@@ -82,6 +99,7 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path("book/results/engine"))
     given = parser.parse_args()
     suffix = "" if given.network == "mace" else f"_{given.network}"
+    chosen = EVERYTHING if given.what == "all" else {given.what: given.systems}
     if given.what == "draw":
         draw(load(given.folder))
     elif given.what == "one":
@@ -92,19 +110,14 @@ def main():
         for n in [1, 2, 3, 5, 7] if beads else [1, 10, 100, 1000]:
             if (300 * n**3 if beads else n) > (given.most or 10**6):
                 break
-            chosen = ["three_site", "--tiles", str(n)] if beads else ["heavy_atom", "--replicas", str(n)]
-            table = in_a_process("one", *chosen, "--steps", str(given.steps))
+            words = ["three_site", "--tiles", str(n)] if beads else ["heavy_atom", "--replicas", str(n)]
+            table = in_a_process("one", *words, "--steps", str(given.steps))
             write(given.folder, given.what, f"{n:04}", table)
-    for name in given.systems if given.what in ("peers", "speed", "training") else []:
-        s = system(name, network=given.network)
-        if given.what == "speed":
-            tables = {"": speed(s, given.replicas or (1 if s.liquid else 100), given.steps, given.repeats)}
-        elif given.what == "training":
-            tables = {"": training(s, given.repeats, given.batch)}
-        else:
-            tables = {f"_{row}": table for row, table in peers(s, given.repeats).items()}
-        for end, table in tables.items():
-            write(given.folder, given.what, f"{name}{suffix}{end}", table)
+    else:
+        for what, names in chosen.items():
+            for name in names:
+                for end, table in tables(what, system(name, network=given.network), given).items():
+                    write(given.folder, what, f"{name}{suffix}{end}", table)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ ROWS = {
     "symmetrix": ("symmetrix", "force"),
     "mace_torch": ("mace_torch", "force"),
 }
-"""Row of the table -> program, and the call of it that is timed."""
+"""Row of the table -> program, and the call of it that is timed; energies and forces are in PROGRAM_CALL.npz."""
 
 
 def peers(s: System, repeats: int) -> dict[str, dict]:
@@ -62,9 +62,10 @@ def peers(s: System, repeats: int) -> dict[str, dict]:
             for label, n in cores.items():
                 programs[name, label] = program = running.enter_context(Program([*command, name, scratch], n))
                 ready_s.setdefault(name, program.answer()["ready_s"])
-                found = np.load(Path(scratch) / f"{name}.npz")
-                apart[name] = dict(zip(("energy_apart", "force_apart"), differences(found, wanted), strict=True))
-                refuse(f"{s.label}, {name}", apart[name], TOLERANCE)
+                for row in (row for row, (program_of, _) in ROWS.items() if program_of == name):
+                    found = np.load(Path(scratch) / f"{name}_{ROWS[row][1]}.npz")
+                    apart[row] = dict(zip(("energy_apart", "force_apart"), differences(found, wanted), strict=True))
+                    refuse(f"{s.label}, {row}", apart[row], TOLERANCE)
         turns = {
             (row, label): partial(programs[name, label].turn, call)
             for row, (name, call) in ROWS.items()
@@ -73,7 +74,7 @@ def peers(s: System, repeats: int) -> dict[str, dict]:
         seconds = interleaved(turns, repeats)
     tables = {}
     for row, (name, call) in ROWS.items():
-        tables[row] = {"beads": len(s.beads.beads), "cores": cores["all_cores"], "ready_s": ready_s[name]} | apart[name]
+        tables[row] = {"beads": len(s.beads.beads), "cores": cores["all_cores"], "ready_s": ready_s[name]} | apart[row]
         for label in cores:
             t = seconds[row, label] / (FRAME.steps_per_frame if call == "step" else 1)
             tables[row] |= told(label, t) | told_ratio(f"{label}_ratio", t / seconds["ours", label])
@@ -131,16 +132,19 @@ def main(folder: Path):
     started = time.perf_counter()
     frames = np.load(folder / "frames.npz")
     s = system(str(frames["name"]))
-    call = caller(*fastest(s), frames["box"])
-    call(frames["apart"][0])
+    potential, weights = fastest(s)
+    calls = {"force": caller(potential, weights, frames["box"])}
+    calls["force"](frames["apart"][0])
     ready_s = time.perf_counter() - started
-    energy, force = zip(*map(call, frames["apart"]), strict=True)
-    np.savez(folder / "ours.npz", energy=energy, force=force)
     model, params = of_third_order(s.model, s.params)
-    call_nu3 = caller(*fastest(replace(s, model=model, params=params)), frames["box"])
+    calls["force_nu3"] = caller(*fastest(replace(s, model=model, params=params)), frames["box"])
     following = itertools.cycle(frames["following"].astype(np.float32))
-    calls = {"force": lambda: call(next(following)), "force_nu3": lambda: call_nu3(next(following))}
-    serve({"ready_s": ready_s}, calls | {"step": Ours(*fastest(s), s, FRAME).run})
+    timed = {"step": Ours(potential, weights, s, FRAME).run}
+    for name, call in ({"step": calls["force"]} | calls).items():
+        energy, force = zip(*map(call, frames["apart"]), strict=True)
+        np.savez(folder / f"ours_{name}.npz", energy=energy, force=force)
+        timed.setdefault(name, lambda call=call: call(next(following)))
+    serve({"ready_s": ready_s}, timed)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
-from e3nn import o3
 from mace import modules
 from mace.calculators import MACECalculator
 from symmetrix import Symmetrix
@@ -35,6 +34,8 @@ EV, ANGSTROM = 96.48533212, 0.1
 
 def network(path: Path) -> torch.nn.Module:
     """mace-torch's network from arrays in its layout (`cgcore.potentials.mace.to_mace_torch`), in double precision."""
+    from e3nn import o3  # after mace, which lets a present torch read e3nn's constants
+
     torch.set_default_dtype(torch.float64)
     arrays = dict(np.load(path))
     c = json.loads(str(arrays["config"]))
@@ -92,7 +93,7 @@ def main(peer: str, folder: Path):
     call(frames["apart"][0])
     ready_s = time.perf_counter() - started
     energy, force = zip(*map(call, frames["apart"]), strict=True)
-    np.savez(folder / f"{peer}.npz", energy=energy, force=force)
+    np.savez(folder / f"{peer}_force.npz", energy=energy, force=force)
     following = itertools.cycle(frames["following"])
     serve({"ready_s": ready_s}, {"force": lambda: call(next(following))})
 
