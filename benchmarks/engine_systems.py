@@ -1,22 +1,26 @@
 """What the engine's benchmark simulates: liquid hexane, tiled at will, and capped alanine."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cgbook.results import BOOK, load
 from cgcore import data, mapping
-from cgcore.config import MACEConfig, NequIPConfig
+from cgcore.config import NequIPConfig, TrainConfig, from_dict
 from cgcore.frames import Frames
-from cgcore.potentials import mace, nequip
+from cgcore.potentials import mace, nequip, saved
 from cgcore.reference import sets
 from cgcore.simulate import Molecule
-from cgcore.store import load_tree
 
-CUTOFF_NM = {"three_site": 0.7, "four_site": 0.65, "two_site": 0.8}
-"""About twenty neighbours, the larger cut-off of the study for each map."""
+PUBLISHED = {
+    "three_site": ("hexane", "three_site_mace_nu2_l2_700pm_barrier_hexane_3000_frames"),
+    "four_site": ("hexane", "four_site_mace_nu2_l2_650pm_barrier_hexane_3000_frames"),
+    "two_site": ("hexane", "two_site_mace_nu2_l2_800pm_barrier_hexane_3000_frames"),
+    "heavy_atom": ("amino_acids", "heavy_atom"),
+}
+"""Map -> chapter and label of the run whose MACE is taken; its cut-off, about twenty neighbours, is the study's larger."""
 
 WEAK = 1e-3
 """kJ/mol: energy scale of random parameters, with which beads hardly feel each other."""
@@ -24,7 +28,7 @@ WEAK = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """Reference frames of beads, a network for them, and its parameters in single precision."""
+    """Reference frames of beads, a network for them, its parameters in single precision, and how these were trained."""
 
     name: str
     label: str
@@ -33,6 +37,7 @@ class System:
     model: mace.Model | nequip.Model
     params: dict
     trained: bool
+    training: TrainConfig
 
     @property
     def liquid(self) -> bool:
@@ -52,29 +57,24 @@ class System:
         return np.asarray(self.frames.position, np.float32)[chosen]
 
 
-def system(
-    name: str, *, network: str = "mace", nu: int = 2, layers: int | None = None, trained: Path | None = None
-) -> System:
-    """A system by the name of its map: three_site, four_site, two_site (hexane) or heavy_atom (alanine).
+def system(name: str, *, network: str = "mace") -> System:
+    """A system by the name of its map, one of PUBLISHED: hexane, or capped alanine.
 
-    trained: a folder with NAME.npz as `store.save_tree` writes parameters; random ones of a weak network otherwise.
+    network: "mace" with the published parameters, "nequip" with random ones of a weak network.
     """
-    liquid = name in CUTOFF_NM
+    where, label = PUBLISHED[name]
+    chapter = load(BOOK / "results" / where)
+    published, _, params = saved.read(chapter.model(label))
+    liquid = published.capacity is not None
     topology, atoms = sets.load("hexane" if liquid else "ala2", stride=4)
     beads = mapping.load(name, topology, residue="hex" if liquid else "ala")
     frames = mapping.apply(beads, atoms, require_forces=True)
-    chosen = dict(cutoff_nm=CUTOFF_NM.get(name, 0.5)) | ({} if layers is None else dict(layers=layers))
-    if network == "mace":
-        model = mace.for_frames(MACEConfig(**chosen, correlation=nu), beads.species, frames, liquid=liquid)
-        potential = mace.build(model)
-    else:
-        model = nequip.for_frames(NequIPConfig(**chosen), beads.species, frames, liquid=liquid)
-        potential = nequip.build(model)
-    file = trained and trained / f"{name}_{network}.npz"
-    if found := bool(file and file.is_file()):
-        params = load_tree(file)
-    else:
-        params, model = potential.init(jax.random.key(0)), replace(model, energy_scale=WEAK)
+    model, trained = published, network == "mace"
+    if not trained:
+        config = NequIPConfig(cutoff_nm=published.config.cutoff_nm)
+        model = nequip.for_frames(config, beads.species, frames, liquid=liquid)
+        params, model = nequip.build(model).init(jax.random.key(0)), replace(model, energy_scale=WEAK)
+    settings = chapter.runs[chapter.run(label)]["config"].items()
     return System(
         name=name,
         label=f"{'hexane' if liquid else 'alanine'}, {name.replace('_', ' ')}",
@@ -82,7 +82,8 @@ def system(
         frames=frames,
         model=model,
         params=jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), params),
-        trained=found,
+        trained=trained,
+        training=from_dict(TrainConfig, {k.removeprefix("train."): v for k, v in settings if k.startswith("train.")}),
     )
 
 

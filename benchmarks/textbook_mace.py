@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax_md import partition, simulate, space
 
+from cgcore.neighbors import row_index
 from cgcore.potentials.base import ListEnergy, Potential
 from cgcore.potentials.mace.couplings import contraction_basis
 from cgcore.potentials.mace.network import RADIAL_DEPTH, Model, radial_basis, radial_net, readout
@@ -123,10 +124,15 @@ def change_of_basis(max_ell: int, order: int, ell: int) -> np.ndarray:
 
 def reduced_weights(model: Model, params: dict, layer: int, ell: int, order: int):
     """(species, paths, K) of mace-torch's parameters in e3nn-jax's basis."""
-    suffix = "_max" if order == model.config.correlation else f".{model.config.correlation - 1 - order}"
-    w = params[f"products.{layer}.symmetric_contractions.contractions.{ell}.weights{suffix}"]
+    w = params[weight_name(model, layer, ell, order)]
     change = change_of_basis(model.config.max_ell, order, ell)
     return jnp.einsum("qp,spk->sqk", change.astype(w.dtype), w)
+
+
+def weight_name(model: Model, layer: int, ell: int, order: int) -> str:
+    """mace-torch's name for the contraction weights of one order, which it counts down from the highest."""
+    suffix = "_max" if order == model.config.correlation else f".{model.config.correlation - 1 - order}"
+    return f"products.{layer}.symmetric_contractions.contractions.{ell}.weights{suffix}"
 
 
 def of_pairs(model: Model, displacement, params, position, senders, receivers):
@@ -149,7 +155,11 @@ def potential(model: Model) -> Potential:
         receivers = jnp.where(index < n, jnp.arange(n)[:, None], n)
         return of_pairs(model, space.periodic(box)[0], params, position, index.ravel(), receivers.ravel())
 
-    return Potential(None, None, True, listed=ListEnergy(model.config.cutoff_nm, of_list))
+    def of_frame(params, position, box):
+        index, _ = row_index(position, box, model.config.cutoff_nm, model.capacity)
+        return of_list(params, position, box, index)
+
+    return Potential(None, of_frame, True, listed=ListEnergy(model.config.cutoff_nm, of_list))
 
 
 class Loop:
