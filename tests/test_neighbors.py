@@ -158,9 +158,20 @@ def test_short_rows_hold_the_same_neighbours(liquid, spare):
     edges, full = short_rows(jnp.asarray(x), box, index, needed + spare)
     assert not full and edges.vector.shape == (needed + spare, SHORT, 3)
     met = np.asarray(edges.expand(jnp.ones(edges.distance.shape))) > 0
-    pairs = sorted(zip(*(np.asarray(end)[met.ravel()] for end in edges.ends), strict=True))
-    there = np.asarray(long.expand(jnp.ones(long.distance.shape))).ravel() > 0
-    assert pairs == sorted(zip(*(np.asarray(end)[there] for end in long.ends), strict=True))
+    there = np.asarray(long.expand(jnp.ones(long.distance.shape))) > 0
+    bead = np.broadcast_to(np.asarray(edges.receiver)[:, None], met.shape)
+    pairs = sorted(zip(bead[met], np.asarray(edges.index)[met], strict=True))
+    assert pairs == sorted(zip(*(np.asarray(end)[there.ravel()] for end in long.ends), strict=True))
+    for e, filled in ((edges, met), (long, there), (all_pairs(jnp.asarray(x), box), ~np.eye(41, dtype=bool))):
+        backwards = np.asarray(e.length) < 0
+        number = np.where(backwards, -1 - np.asarray(e.length), e.length)
+        assert (number[~filled] == len(e.distance)).all()
+        bead = np.arange(len(filled)) if e.receiver is None else np.asarray(e.receiver)
+        ends = np.stack([np.broadcast_to(bead[:, None], filled.shape), e.index], axis=-1)
+        ends = np.where(backwards[..., None], ends[..., ::-1], ends)
+        assert_array_equal(ends[filled], np.stack(e.ends, axis=-1)[number[filled]])
+        sign = np.where(backwards, -1, 1)[..., None]
+        assert_array_equal((sign * e.apart[np.minimum(number, len(e.apart) - 1)])[filled], e.vector[filled])
     assert_array_equal(edges.vector[~met], np.tile([1.0, 0, 0], (int((~met).sum()), 1)))
     q = np.random.default_rng(1).normal(size=(41, 2))
     wanted, sums = (e.receive((e.expand(e.distance)[..., None] * e.sender(q)).sum(axis=1), 41) for e in (long, edges))

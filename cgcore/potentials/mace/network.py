@@ -19,7 +19,8 @@ from ...config import MACEConfig
 from ...frames import Frames
 from ...neighbors import REACH, Edges, bond_graph, bond_kind
 from ..base import Potential, PotentialError, check_species, neighbour_statistics, with_neighbours
-from .couplings import clebsch_gordan, component_slice, contraction_monomials, convolution_paths
+from .convolution import convolve
+from .couplings import contraction_monomials, convolution_paths
 
 SILU_GAIN = 1.6791767923989418
 """1 / rms of silu(x) for x ~ N(0, 1), as e3nn (torch) sampled it; models carry it implicitly."""
@@ -163,7 +164,7 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
     Layer: A = sum_j R(r_ij) CG (h_j, Y(r_ij)) / mean_neighbours, B = sum_nu w_nu U_nu A^nu, h = W B + skip.
     """
     c, species = model.config, np.asarray(model.species)
-    harmonics = spherical_harmonics(c.max_ell, edges.vector)
+    harmonics = spherical_harmonics(c.max_ell, edges.apart)
     basis = radial_basis(c, edges.distance)
     if c.bond_types:
         kind = bond_kind(bond_graph(model.bonds, len(species)), edges.ends)
@@ -174,11 +175,9 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
     for i in range(c.layers):
         weight = {n.split(".", 2)[2]: p for n, p in params.items() if n.split(".")[:2] == ["interactions", str(i)]}
         kept = range(len(model.out_ells(i)))
-        hidden = edges.expand(radial_net(weight, basis))
+        hidden = radial_net(weight, basis)
         last = weight[f"conv_tp_weights.layer{RADIAL_DEPTH}.weight"] / math.sqrt(c.radial_width)
-        # Path by path: one wide product would be cut apart, and its pieces joined in the gradient.
-        radial = [hidden @ w for w in jnp.split(last, len(model.paths(i)), axis=1)]
-        a = convolve(model.paths(i), edges, harmonics, radial, linear(weight["linear_up.weight"], h))
+        a = convolve(tuple(model.paths(i)), edges, harmonics, hidden, last, linear(weight["linear_up.weight"], h))
         a = [block / model.mean_neighbours for block in linear(weight["linear.weight"], a)]
         if i == 0:
             a = species_linear(weight["skip_tp.weight"], a, model.n_species, species)
@@ -219,21 +218,6 @@ def radial_net(weight: dict, x: Array) -> Array:
         w = weight[f"conv_tp_weights.layer{d}.weight"]
         x = SILU_GAIN * jax.nn.silu(x @ (w / math.sqrt(w.shape[0])))
     return x
-
-
-def convolve(paths: list, edges: Edges, harmonics: Array, radial: list[Array], h: list[Array]) -> list[Array]:
-    """Messages summed over neighbours: for each path R_p * sum_(m1 m2) CG h_(j m1) Y_(m2), paths side by side.
-
-    harmonics (R, J, S), radial a (R, J, K) for each path, h[l] (N, 2 l + 1, K) -> for each l_out
-    (N, 2 l_out + 1, paths_l K).
-    """
-    out: dict[int, list[Array]] = {}
-    for (l1, l2, l3), r in zip(paths, radial, strict=True):
-        coupling = (np.sqrt(2 * l3 + 1) * clebsch_gordan(l1, l2, l3)).astype(harmonics.dtype)
-        angular = jnp.einsum("abc,njb->njac", coupling, harmonics[..., component_slice(l2)])
-        sent = edges.sender(h[l1]) * r[:, :, None, :]
-        out.setdefault(l3, []).append(jnp.einsum("njac,njak->nck", angular, sent))
-    return [edges.receive(jnp.concatenate(out[ell], axis=-1), len(h[0])) for ell in sorted(out)]
 
 
 def linear(weight: Array, blocks: list[Array]) -> list[Array]:

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 EXTENSION, STAGE, ARGUMENTS, RESULTS = 1, 4, 9, 14  # words of the call frame
-DATA, DIMENSIONS = 3, 5  # words of a buffer
+DATA, RANK, DIMENSIONS = 3, 4, 5  # words of a buffer
 METADATA, EXECUTE = 1, 3
 VERSION = 3 << 32  # 0.3
 
@@ -52,6 +52,12 @@ def dimension(buffers, number, axis):
 
 
 @numba.njit
+def rank(buffers, number):
+    """Number of axes of an argument or result."""
+    return _words(buffers[number])[RANK]
+
+
+@numba.njit
 def floats(buffers, number, shape):
     """An argument or result as an array of 32-bit floats of a known shape."""
     return numba.carray(_pointer(_words(buffers[number])[DATA]), shape, np.float32)
@@ -63,7 +69,7 @@ def integers(buffers, number, shape):
     return numba.carray(_pointer(_words(buffers[number])[DATA]), shape, np.int32)
 
 
-def custom_call(name: str, function: Callable) -> Callable:
+def custom_call(name: str, function: Callable, vmap_method: str | None = None) -> Callable:
     """Register function(arguments, results), compiled by Numba, with JAX; call it with result shapes and arrays.
 
     The function gets two arrays of buffers, of which `dimension`, `floats` and `integers` make arrays.
@@ -88,7 +94,7 @@ def custom_call(name: str, function: Callable) -> Callable:
     jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(handler.ctypes), platform="cpu")
 
     def call(results, *arguments):
-        return jax.ffi.ffi_call(name, results)(*arguments)
+        return jax.ffi.ffi_call(name, results, vmap_method=vmap_method)(*arguments)
 
     call.handler = handler  # XLA keeps its address, so it must live
     return call
