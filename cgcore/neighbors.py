@@ -106,6 +106,37 @@ def all_pairs(position: Array, box: Array) -> Edges:
     )
 
 
+def pairs_of_frames(position: Array, box: Array) -> Edges:
+    """All pairs of each of the frames (B, N, 3) as the edges of one of B N beads, of which those of a frame see each other."""
+    n_frames, n, _ = position.shape
+    one = all_pairs(jnp.zeros((n, 3), position.dtype), box)
+    first, second = one.ends
+    n_lengths = len(first)
+    apart = displacement(position[:, second], position[:, first], box).reshape(-1, 3)
+    frame = np.arange(n_frames)[:, None]
+    number = np.where(one.length < 0, -1 - one.length, one.length) + n_lengths * frame[..., None]
+    length = np.where(one.length < 0, -1 - number, number)
+    length[:, np.arange(n), np.arange(n)] = n_frames * n_lengths
+    index, length = (np.asarray(one.index) + n * frame[..., None]).reshape(-1, n), length.reshape(-1, n)
+    there = length < n_frames * n_lengths
+    number = np.where(there, number.reshape(-1, n), 0)
+
+    def expand(values):
+        return values[number] * there.astype(values.dtype).reshape(*there.shape, *(1,) * (values.ndim - 1))
+
+    vector = apart[number] * np.where(length < 0, -1, 1).astype(position.dtype)[..., None]
+    return Edges(
+        vector=jnp.where(there[..., None], vector, np.array([1.0, 0.0, 0.0], position.dtype)),
+        distance=jnp.linalg.norm(apart, axis=-1),
+        ends=tuple((end + n * frame).reshape(-1) for end in (first, second)),
+        expand=expand,
+        sender=lambda features: features[index],
+        apart=apart,
+        index=index,
+        length=length,
+    )
+
+
 def rows(position: Array, box: Array, index: Array) -> Edges:
     """The listed neighbours, J = K: `index` (N, K) holds the senders of each receiver and N in empty slots."""
     n, k = index.shape

@@ -2,7 +2,7 @@
 
     A_(i p c) = sum over j, a, b of R_(ij p) CG^p_abc h_(j a) Y_(ij b)
 
-A training differentiates it twice. It is the derivative of a four-linear form (`native.convolution`) by one of its four
+A training differentiates it twice. It is the derivative of a four-linear form (`convolution_loops`) by one of its four
 factors, and all its derivatives are derivatives of the same form by another factor: four kernels, each the pull-back of
 the others, serve energies, forces and the gradient of a loss of forces.
 """
@@ -15,7 +15,9 @@ import numpy as np
 from jax import Array
 
 from ...neighbors import Edges
+from .convolution_loops import derivative_call
 from .couplings import clebsch_gordan, component_slice
+from .native.lanes import LANES
 
 FACTORS = ("radial", "harmonics", "sent", "received")
 
@@ -27,7 +29,7 @@ def convolve(paths: tuple, edges: Edges, harmonics: Array, hidden: Array, last: 
     (N, 2 l + 1, K) -> for each l_out (N, 2 l_out + 1, paths_l K).
     """
     channels = h[0].shape[-1]
-    by_loops = jax.default_backend() == "cpu" and harmonics.dtype == jnp.float32 and channels % _width() == 0
+    by_loops = jax.default_backend() == "cpu" and harmonics.dtype == jnp.float32 and channels % LANES == 0
     return (_by_loops if by_loops else plain)(paths, edges, harmonics, hidden, last, h)
 
 
@@ -48,23 +50,16 @@ def plain(paths: tuple, edges: Edges, harmonics: Array, hidden: Array, last: Arr
 
 
 def _by_loops(paths: tuple, edges: Edges, harmonics: Array, hidden: Array, last: Array, h: list[Array]) -> list[Array]:
-    n, channels = len(h[0]), h[0].shape[-1]
-    width = _width()
+    n, channels = h[0].shape[0], h[0].shape[-1]
     receiver = jnp.arange(n) if edges.receiver is None else edges.receiver
     topology = tuple(jnp.asarray(x, jnp.int32) for x in (receiver, edges.index, edges.length))
-    sent, last = jnp.concatenate(h, axis=1), last.reshape(len(last), len(paths), channels)
-    # Blocks of channels do not meet: they are calls of their own, which XLA runs side by side.
-    blocks = []
-    for first in range(0, channels, width):
-        part = slice(first, first + width)
-        radial = (hidden @ last[..., part].reshape(len(last), -1)).reshape(len(hidden), len(paths), width)
-        blocks.append(form("received", paths, (radial, harmonics, sent[..., part]), topology))
+    radial = (hidden @ last).reshape(-1, len(paths), channels)
+    received = form("received", paths, (radial, harmonics[..., None], jnp.concatenate(h, axis=1)), topology)
     out, first = [], 0
     for ell in sorted({path[2] for path in paths}):
         n_paths = sum(path[2] == ell for path in paths)
         rows = (2 * ell + 1) * n_paths
-        block = jnp.concatenate([b[:, first : first + rows] for b in blocks], axis=-1)
-        out.append(block.reshape(n, 2 * ell + 1, n_paths * channels))
+        out.append(received[:, first : first + rows].reshape(n, 2 * ell + 1, n_paths * channels))
         first += rows
     return out
 
@@ -73,27 +68,20 @@ def _by_loops(paths: tuple, edges: Edges, harmonics: Array, hidden: Array, last:
 def form(wanted: str, paths: tuple, factors: tuple[Array, Array, Array], topology: tuple[Array, Array, Array]) -> Array:
     """The derivative of the four-linear form by the factor `wanted`, of which `factors` are the others in order.
 
-    radial (D, P, WIDTH), harmonics (D, S), sent (N, A, WIDTH), received (N, C, WIDTH); topology: receiver (R,), index (R, J)
+    radial (D, P, K), harmonics (D, S, 1), sent (N, A, K), received (N, C, K); topology: receiver (R,), index (R, J)
     and length (R, J) of `Edges`.
     """
-    from .native.call import convolution_call
-
     own = dict(zip((name for name in FACTORS if name != wanted), factors, strict=True))
-    tables = _tables(paths)
-    width = _width()
-    n_lengths = len(own["radial" if wanted == "harmonics" else "harmonics"])
-    n = len(own["received" if wanted == "sent" else "sent"])
+    channels = own["received" if wanted == "sent" else "sent"].shape[-1]
+    n, n_lengths = (len(own[b if wanted == a else a]) for a, b in (("sent", "received"), ("radial", "harmonics")))
     shape = {
-        "radial": (n_lengths, len(paths), width),
-        "harmonics": (n_lengths, (max(path[1] for path in paths) + 1) ** 2),
-        "sent": (n, (max(path[0] for path in paths) + 1) ** 2, width),
-        "received": (n, sum(2 * path[2] + 1 for path in paths), width),
+        "radial": (n_lengths, len(paths), channels),
+        "harmonics": (n_lengths, (max(path[1] for path in paths) + 1) ** 2, 1),
+        "sent": (n, (max(path[0] for path in paths) + 1) ** 2, channels),
+        "received": (n, sum(2 * path[2] + 1 for path in paths), channels),
     }[wanted]
-    # To the loops all factors have three axes.
-    factors = tuple(x[..., None] if name == "harmonics" else x for name, x in own.items())
-    shape = (*shape, 1)[:3]
-    out = convolution_call(wanted)(jax.ShapeDtypeStruct(shape, jnp.float32), *factors, *topology, *tables)
-    return out[..., 0] if wanted == "harmonics" else out
+    result = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return derivative_call(wanted)(result, *factors, *topology, *_tables(paths))
 
 
 def _forward(wanted, paths, factors, topology):
@@ -131,9 +119,3 @@ def _tables(paths: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         table.append((l1, l2, l3, row))
         row += (2 * l1 + 1) * (2 * l2 + 1)
     return np.array(table, np.int32), np.array(couplings, np.int32), np.array(strengths, np.float32)
-
-
-def _width() -> int:
-    from .native.convolution import WIDTH
-
-    return WIDTH

@@ -108,6 +108,7 @@ def build(model: Model) -> Potential:
         model.capacity,
         model.short_rows,
         model=model,
+        several=True,
     )
 
 
@@ -159,15 +160,16 @@ def init(key: Array, model: Model) -> dict[str, Array]:
 
 
 def energy(model: Model, params: dict, edges: Edges) -> Array:
-    """Energy of one frame: `energy_scale` times the sum over beads and layers of the readouts.
+    """Energy of one frame, or of several in one graph: `energy_scale` times the sum over beads and layers of the readouts.
 
     Layer: A = sum_j R(r_ij) CG (h_j, Y(r_ij)) / mean_neighbours, B = sum_nu w_nu U_nu A^nu, h = W B + skip.
     """
-    c, species = model.config, np.asarray(model.species)
+    c, n = model.config, len(model.species)
+    species = np.resize(model.species, n if edges.receiver is not None else len(edges.index))
     harmonics = spherical_harmonics(c.max_ell, edges.apart)
     basis = radial_basis(c, edges.distance)
     if c.bond_types:
-        kind = bond_kind(bond_graph(model.bonds, len(species)), edges.ends)
+        kind = bond_kind(bond_graph(model.bonds, n), tuple(end % n for end in edges.ends))
         # Times a Bessel function, for the network has no biases: what is zero at the cut-off stays smooth there.
         basis = jnp.concatenate([basis, basis[:, :1] * jax.nn.one_hot(kind, REACH + 1, dtype=basis.dtype)], axis=1)
     h = [params["node_embedding.linear.weight"].reshape(model.n_species, 1, -1)[species] / math.sqrt(model.n_species)]
@@ -184,7 +186,7 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
             skip = [0.0 for _ in kept]
         else:
             skip = species_linear(weight["skip_tp.weight"], [h[ell] for ell in kept], model.n_species, species)
-        b = linear(params[f"products.{i}.linear.weight"], symmetric_contraction(model, params, i, a))
+        b = linear(params[f"products.{i}.linear.weight"], symmetric_contraction(model, params, i, a, species))
         h = [new + old for new, old in zip(b, skip, strict=True)]
         total += jnp.sum(readout(params, i, h[0][:, 0]))
     return model.energy_scale * total
@@ -232,16 +234,26 @@ def species_linear(weight: Array, blocks: list[Array], n_species: int, species: 
     """One matrix for each degree and species, normalised by sqrt(inputs * n_species)."""
     channels = blocks[0].shape[-1]
     matrices = weight.reshape(len(blocks), channels, n_species, -1) / math.sqrt(channels * n_species)
-    return [jnp.einsum("nmk,nkq->nmq", b, m.swapaxes(0, 1)[species]) for b, m in zip(blocks, matrices, strict=True)]
+    # The beads of a species together, with one product for all of them: no bead gets a copy of its matrix.
+    beads = [np.flatnonzero(species == s) for s in range(n_species)]
+    place = np.argsort(np.concatenate(beads))
+
+    def product(block, matrix):
+        parts = [block[of] @ matrix[:, s] for s, of in enumerate(beads) if len(of)]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)[place]
+
+    return [product(b, m) for b, m in zip(blocks, matrices, strict=True)]
 
 
-def symmetric_contraction(model: Model, params: dict, layer: int, blocks: list[Array]) -> list[Array]:
+def symmetric_contraction(
+    model: Model, params: dict, layer: int, blocks: list[Array], species: np.ndarray
+) -> list[Array]:
     """B_l = sum_nu w_nu(species) U_nu A ... A (nu factors), as a sparse polynomial in the components of A.
 
     The products of components first, then one matrix over them: their derivatives stay as small as they are, while those
     of a nested polynomial do not, and a step of training with nu = 3 takes several times as long.
     """
-    c, species, ells = model.config, np.asarray(model.species), model.out_ells(layer)
+    c, ells = model.config, model.out_ells(layer)
     a = [block[:, m] for block in blocks for m in range(block.shape[1])]
     total = dict.fromkeys(ells, 0.0)
     for degree in range(1, c.correlation + 1):

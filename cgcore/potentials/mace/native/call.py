@@ -7,13 +7,9 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from ....store.files import digest
-from . import convolution
 from .kernel import SPHERICAL, evaluate
 from .lanes import LANES
-from .xla import custom_call, dimension, floats, integers, rank
-
-BUFFERS = numba.types.int64[::1]
+from .xla import compiled, custom_call, dimension, floats, integers
 
 
 @numba.njit
@@ -62,73 +58,19 @@ def kernel_call(threads: bool) -> Callable:
 
     threads: whether the frames of a batch are shared out among Numba's threads, or come one after the other.
     """
-    stamp = _stamp()
 
-    def by_threads(arguments, results):
-        _ = stamp
-        for b in numba.prange(dimension(arguments, 0, 0)):
-            one_frame(arguments, results, np.int64(b))
+    def frames(stamp):
+        def by_threads(arguments, results):
+            _ = stamp
+            for b in numba.prange(dimension(arguments, 0, 0)):
+                one_frame(arguments, results, np.int64(b))
 
-    def in_turn(arguments, results):
-        _ = stamp
-        for b in range(dimension(arguments, 0, 0)):
-            one_frame(arguments, results, b)
+        def in_turn(arguments, results):
+            _ = stamp
+            for b in range(dimension(arguments, 0, 0)):
+                one_frame(arguments, results, b)
 
-    function = by_threads if threads else in_turn
-    compiled = _compiled(function, parallel=threads)
-    return custom_call(f"cgcore_mace_{'threads' if threads else 'turn'}", compiled)
+        return by_threads if threads else in_turn
 
-
-@lru_cache
-def _stamp() -> str:
-    """Numba keeps compiled functions by their own file and closure alone: the stamp stands for all that they call."""
-    return digest(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
-
-
-def _compiled(function: Callable, *, parallel: bool) -> Callable:
-    try:
-        # What is compiled anew is inlined into its caller and rounds otherwise than what is read from disk: all read it.
-        numba.njit(cache=True, parallel=parallel)(function).compile((BUFFERS, BUFFERS))
-        return numba.njit(cache=True, parallel=parallel)(function)
-    except RuntimeError:  # no folder that can be written: compiled in each process
-        return numba.njit(parallel=parallel)(function)
-
-
-@numba.njit
-def _of_frames(buffers, number, n_frames, lead):
-    """An argument or result of three axes, behind those of frames."""
-    a, b, c = (dimension(buffers, number, lead), dimension(buffers, number, lead + 1), dimension(buffers, number, lead + 2))
-    return floats(buffers, number, (n_frames, a, b, c))
-
-
-@lru_cache
-def convolution_call(wanted: str) -> Callable:
-    """call(result shape, *three factors, receiver, index, length, paths, couplings, strengths): see `convolution`."""
-    stamp = _stamp()
-    kernel = {
-        "radial": convolution.by_radial,
-        "harmonics": convolution.by_harmonics,
-        "sent": convolution.by_sent,
-        "received": convolution.by_received,
-    }[wanted]
-
-    def frames(a, results):
-        _ = stamp
-        lead = rank(a, 3) - 1  # frames come first, of all arrays alike
-        n_frames = 1
-        for axis in range(lead):
-            n_frames *= dimension(a, 3, axis)
-        rows, slots = dimension(a, 4, lead), dimension(a, 4, lead + 1)
-        n_paths, couplings = dimension(a, 6, lead), dimension(a, 7, lead)
-        paths = integers(a, 6, (n_paths, 4))
-        table = integers(a, 7, (couplings, 2))
-        strengths = floats(a, 8, (couplings,))
-        receiver = integers(a, 3, (n_frames, rows))
-        index = integers(a, 4, (n_frames, rows, slots))
-        length = integers(a, 5, (n_frames, rows, slots))
-        first, second, third = _of_frames(a, 0, n_frames, lead), _of_frames(a, 1, n_frames, lead), _of_frames(a, 2, n_frames, lead)
-        out = _of_frames(results, 0, n_frames, lead)
-        for b in range(n_frames):
-            kernel(paths, table, strengths, receiver[b], index[b], length[b], first[b], second[b], third[b], out[b])
-
-    return custom_call(f"cgcore_convolution_{wanted}", _compiled(frames, parallel=False), vmap_method="broadcast_all")
+    code = compiled(frames, *sorted(Path(__file__).parent.glob("*.py")), parallel=threads)
+    return custom_call(f"cgcore_mace_{'threads' if threads else 'turn'}", code)

@@ -5,6 +5,7 @@ read as 64-bit words. What a handler is asked first is its version.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numba
@@ -14,10 +15,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ....store.files import digest
+
 EXTENSION, STAGE, ARGUMENTS, RESULTS = 1, 4, 9, 14  # words of the call frame
 DATA, RANK, DIMENSIONS = 3, 4, 5  # words of a buffer
 METADATA, EXECUTE = 1, 3
 VERSION = 3 << 32  # 0.3
+BUFFERS = types.int64[::1]
 
 
 @intrinsic
@@ -67,6 +71,21 @@ def floats(buffers, number, shape):
 def integers(buffers, number, shape):
     """An argument or result as an array of 32-bit integers of a known shape."""
     return numba.carray(_pointer(_words(buffers[number])[DATA]), shape, np.int32)
+
+
+def compiled(make: Callable, *files: Path, parallel: bool = False) -> Callable:
+    """Machine code of the function(arguments, results) that make(stamp) returns, kept on disk as long as `files` stay.
+
+    Numba keeps compiled functions by their own file and closure alone: a function that mentions the stamp is kept by all that
+    it calls, too.
+    """
+    function = make(digest(b"".join(path.read_bytes() for path in files)))
+    try:
+        # What is compiled anew is inlined into its caller and rounds otherwise than what is read from disk: all read it.
+        numba.njit(cache=True, parallel=parallel)(function).compile((BUFFERS, BUFFERS))
+        return numba.njit(cache=True, parallel=parallel)(function)
+    except RuntimeError:  # no folder that can be written: compiled in each process
+        return numba.njit(parallel=parallel)(function)
 
 
 def custom_call(name: str, function: Callable, vmap_method: str | None = None) -> Callable:
