@@ -16,6 +16,7 @@ from cgcore.neighbors import (
     closest,
     mean_neighbours,
     neighbour_counts,
+    pairs_of_frames,
     row_index,
     rows,
     short_rows,
@@ -178,6 +179,24 @@ def test_short_rows_hold_the_same_neighbours(liquid, spare):
     assert_allclose(sums, wanted, rtol=1e-12, atol=1e-14)
     assert short_rows(jnp.asarray(x), box, index, needed - 1)[1]
     assert short_rows_for(x[None], np.asarray(box), CUTOFF) == int(np.ceil(1.05 * needed))
+
+
+def test_several_frames_are_one_graph_of_which_none_sees_another(position):
+    box = jnp.asarray(BOXES["vacuum"])
+    x = jnp.stack([jnp.asarray(position), 1.1 * jnp.asarray(position)])
+    n = x.shape[1]
+    together = pairs_of_frames(x, box)
+    q = np.random.default_rng(2).normal(size=(2 * n, 3))
+    for frame, part in enumerate((slice(0, n), slice(n, 2 * n))):
+        edges, met = all_pairs(x[frame], box), ~np.eye(n, dtype=bool)
+        assert_allclose(together.vector[part][met], edges.vector[met], rtol=1e-13, atol=1e-15)
+        assert_allclose(together.expand(together.distance)[part], edges.expand(edges.distance), rtol=1e-13)
+        sent = jnp.broadcast_to(edges.sender(q[part]), (n, n, 3))
+        assert_array_equal(together.sender(q)[part][met], sent[met])
+        lengths = slice(frame * len(edges.distance), (frame + 1) * len(edges.distance))
+        assert_allclose(together.apart[lengths], edges.apart, rtol=1e-13, atol=1e-15)
+        for end, of_one in zip(together.ends, edges.ends, strict=True):
+            assert_array_equal(end[lengths], of_one + frame * n)
 
 
 def test_an_overflow_is_flagged(liquid):
