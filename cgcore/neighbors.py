@@ -51,6 +51,10 @@ class Edges(NamedTuple):
     distance: (D,) nm, 1 in empty slots; ends: the two beads of each length, integers (D,) and (D,);
     expand: (D, ...) -> (R, J, ...), zero in empty slots; sender: (N, ...) -> values of the senders, broadcastable to
     (R, J, ...), some bead's in empty slots; receiver: (R,) the bead of each row, rising; None for one row a bead.
+
+    The same as numbers, for loops: apart (D, 3) nm, the vector of each length from its second end to its first; index
+    (R, J), the senders; length (R, J), which of the lengths: l where the receiver is its first end, -1 - l where it is its
+    second, D in empty slots.
     """
 
     vector: Array
@@ -58,6 +62,9 @@ class Edges(NamedTuple):
     ends: tuple[Array, Array]
     expand: Callable
     sender: Callable
+    apart: Array
+    index: Array
+    length: Array
     receiver: Array | None = None
 
     def receive(self, sums: Array, n: int) -> Array:
@@ -85,57 +92,142 @@ def all_pairs(position: Array, box: Array) -> Edges:
     def expand(values):
         return values[index] * mask.reshape(n, n, *(1,) * (values.ndim - 1))
 
+    length = np.where(sign < 0, index, -1 - index)
+    np.fill_diagonal(length, len(first))
     return Edges(
         vector=upper[index] * sign[..., None] + unit,
         distance=jnp.linalg.norm(upper, axis=-1),
         ends=(first, second),
         expand=expand,
         sender=lambda features: features[None],
+        apart=-upper,
+        index=np.broadcast_to(np.arange(n), (n, n)),
+        length=length,
+    )
+
+
+def pairs_of_frames(position: Array, box: Array) -> Edges:
+    """All pairs of each of the frames (B, N, 3) as the edges of one of B N beads, of which those of a frame see each other."""
+    n_frames, n, _ = position.shape
+    one = all_pairs(jnp.zeros((n, 3), position.dtype), box)
+    first, second = one.ends
+    n_lengths = len(first)
+    apart = displacement(position[:, second], position[:, first], box).reshape(-1, 3)
+    frame = np.arange(n_frames)[:, None]
+    number = np.where(one.length < 0, -1 - one.length, one.length) + n_lengths * frame[..., None]
+    length = np.where(one.length < 0, -1 - number, number)
+    length[:, np.arange(n), np.arange(n)] = n_frames * n_lengths
+    index, length = (np.asarray(one.index) + n * frame[..., None]).reshape(-1, n), length.reshape(-1, n)
+    there = length < n_frames * n_lengths
+    number = np.where(there, number.reshape(-1, n), 0)
+
+    def expand(values):
+        return values[number] * there.astype(values.dtype).reshape(*there.shape, *(1,) * (values.ndim - 1))
+
+    vector = apart[number] * np.where(length < 0, -1, 1).astype(position.dtype)[..., None]
+    return Edges(
+        vector=jnp.where(there[..., None], vector, np.array([1.0, 0.0, 0.0], position.dtype)),
+        distance=jnp.linalg.norm(apart, axis=-1),
+        ends=tuple((end + n * frame).reshape(-1) for end in (first, second)),
+        expand=expand,
+        sender=lambda features: features[index],
+        apart=apart,
+        index=index,
+        length=length,
     )
 
 
 def rows(position: Array, box: Array, index: Array) -> Edges:
     """The listed neighbours, J = K: `index` (N, K) holds the senders of each receiver and N in empty slots."""
-    return _listed(position, box, index, jnp.arange(len(index)))._replace(receiver=None)
+    n, k = index.shape
+    there = index < n
+    receiver = jnp.arange(n)[:, None]
+    index = jnp.where(there, index, receiver)
+    ends = (jnp.broadcast_to(receiver, index.shape).reshape(-1), index.reshape(-1))
+
+    def expand(values):
+        values = values.reshape(n, k, *values.shape[1:])
+        return values * there.astype(values.dtype).reshape(n, k, *(1,) * (values.ndim - 2))
+
+    vector = _vector(position, box, *ends, there.reshape(-1))
+    return Edges(
+        vector=vector.reshape(n, k, 3),
+        distance=jnp.linalg.norm(vector, axis=-1),
+        ends=ends,
+        expand=expand,
+        sender=lambda features: features[index],
+        apart=vector,
+        index=index,
+        length=jnp.where(there, jnp.arange(n * k).reshape(n, k), n * k),
+    )
 
 
 def short_rows(position: Array, box: Array, index: Array, count: int) -> tuple[Edges, Array]:
     """The same neighbours, each bead's in as many rows of SHORT slots as they fill, `count` in all; the overflow flag.
 
-    `index` has its empty slots at the end of each row. The flag is true where there are more rows than `count`: those of
-    the last beads are then missing.
+    `index` has its senders in rising order and its empty slots at the end of each row. The flag is true where there are
+    more rows than `count`: those of the last beads are then missing. Lengths are evaluated once for both directions.
     """
     n, k = index.shape
     filled = jnp.sum(index < n, axis=1)
     needed = -(-filled // SHORT)
-    ends = jnp.cumsum(needed)
+    row_ends = jnp.cumsum(needed)
     row = jnp.arange(count)
-    receiver = jnp.minimum(jnp.searchsorted(ends, row, side="right"), n - 1)
-    slot = (row - (ends - needed)[receiver])[:, None] * SHORT + jnp.arange(SHORT)[None]
-    there = (row < ends[-1])[:, None] & (slot < filled[receiver][:, None])
-    sender = jnp.where(there, index[receiver[:, None], jnp.minimum(slot, k - 1)], n)
-    return _listed(position, box, sender, receiver), ends[-1] > count
-
-
-def _listed(position: Array, box: Array, index: Array, receiver: Array) -> Edges:
-    """index: (R, J) the senders of each row, and the number of beads in empty slots; receiver: (R,)."""
-    shape, there = index.shape, index < len(position)
-    index = jnp.where(there, index, receiver[:, None])
-    vector = displacement(position[index], position[receiver][:, None], box)
-    vector = jnp.where(there[..., None], vector, np.array([1.0, 0.0, 0.0], position.dtype))
+    receiver = jnp.minimum(jnp.searchsorted(row_ends, row, side="right"), n - 1)
+    slot = (row - (row_ends - needed)[receiver])[:, None] * SHORT + jnp.arange(SHORT)[None]
+    there = (row < row_ends[-1])[:, None] & (slot < filled[receiver][:, None])
+    cell = receiver[:, None], jnp.minimum(slot, k - 1)
+    length, ends, pairs = _lengths(index, count * SHORT // 2)
+    apart = _vector(position, box, *ends, pairs)
+    length = jnp.where(there, length[cell], len(apart))
+    number = jnp.clip(jnp.where(length < 0, -1 - length, length), 0, len(apart) - 1)
+    sender = jnp.where(there, jnp.minimum(index[cell], n - 1), receiver[:, None])
 
     def expand(values):
-        values = values.reshape(*shape, *values.shape[1:])
-        return values * there.astype(values.dtype).reshape(*shape, *(1,) * (values.ndim - 2))
+        return values[number] * there.astype(values.dtype).reshape(*there.shape, *(1,) * (values.ndim - 1))
 
-    return Edges(
-        vector=vector,
-        distance=jnp.linalg.norm(vector, axis=-1).reshape(-1),
-        ends=(jnp.broadcast_to(receiver[:, None], shape).reshape(-1), index.reshape(-1)),
+    vector = jnp.where(length[..., None] < 0, -apart[number], apart[number])
+    edges = Edges(
+        vector=jnp.where(there[..., None], vector, np.array([1.0, 0.0, 0.0], position.dtype)),
+        distance=jnp.linalg.norm(apart, axis=-1),
+        ends=ends,
         expand=expand,
-        sender=lambda features: features[index],
+        sender=lambda features: features[sender],
+        apart=apart,
+        index=sender,
+        length=length,
         receiver=receiver,
     )
+    return edges, row_ends[-1] > count
+
+
+def _lengths(index: Array, most: int) -> tuple[Array, tuple[Array, Array], Array]:
+    """The distinct lengths of rows (N, K) of senders in rising order, N in empty slots; at most `most` of them.
+
+    Returns which length each slot has (N, K), as `Edges.length`; the beads of each, (most,) and (most,); and which of these
+    there are.
+    """
+    n, k = index.shape
+    bead = jnp.arange(n)[:, None]
+    before = jnp.sum(index < bead, axis=1)
+    own = jnp.sum(index < n, axis=1) - before  # lengths are numbered by their first bead, the one of lower number
+    start = jnp.cumsum(own) - own
+    sender = jnp.minimum(index, n - 1)
+    place = jnp.sum(index[sender] < bead[..., None], axis=-1)  # of the receiver in the sender's own row
+    length = start[:, None] + jnp.arange(k) - before[:, None]
+    length = jnp.where(index > bead, length, -1 - (start - before)[sender] - place)
+    number = jnp.where((index > bead) & (index < n), length, most)
+    first, second = (
+        jnp.zeros(most, index.dtype).at[number].set(value, mode="drop", unique_indices=False)
+        for value in (jnp.broadcast_to(bead, index.shape).astype(index.dtype), index)
+    )
+    return length, (first, second), jnp.arange(most) < jnp.sum(own)
+
+
+def _vector(position: Array, box: Array, first: Array, second: Array, there: Array) -> Array:
+    """(D, 3) nm from the second to the first bead of each pair, a constant unit vector where there is none."""
+    vector = displacement(position[second], position[first], box)
+    return jnp.where(there[:, None], vector, np.array([1.0, 0.0, 0.0], position.dtype))
 
 
 def row_index(position: Array, box: Array, cutoff: float, capacity: int) -> tuple[Array, Array]:

@@ -131,7 +131,9 @@ def test_contraction_as_a_polynomial_is_the_dense_contraction(correlation, layer
     params = init(jax.random.key(1), model)
     a = np.random.default_rng(2).normal(size=(len(species), (c.max_ell + 1) ** 2, c.channels))
     blocks = [jnp.asarray(a[:, ell**2 : (ell + 1) ** 2]) for ell in range(c.max_ell + 1)]
-    contraction = compiled(lambda params, blocks: symmetric_contraction(model, params, layer, blocks))
+    contraction = compiled(
+        lambda params, blocks: symmetric_contraction(model, params, layer, blocks, np.asarray(model.species))
+    )
     for ell, got in zip(model.out_ells(layer), contraction(params, blocks), strict=True):
         wanted = 0.0
         for degree in range(1, correlation + 1):

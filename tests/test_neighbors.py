@@ -16,6 +16,7 @@ from cgcore.neighbors import (
     closest,
     mean_neighbours,
     neighbour_counts,
+    pairs_of_frames,
     row_index,
     rows,
     short_rows,
@@ -158,15 +159,44 @@ def test_short_rows_hold_the_same_neighbours(liquid, spare):
     edges, full = short_rows(jnp.asarray(x), box, index, needed + spare)
     assert not full and edges.vector.shape == (needed + spare, SHORT, 3)
     met = np.asarray(edges.expand(jnp.ones(edges.distance.shape))) > 0
-    pairs = sorted(zip(*(np.asarray(end)[met.ravel()] for end in edges.ends), strict=True))
-    there = np.asarray(long.expand(jnp.ones(long.distance.shape))).ravel() > 0
-    assert pairs == sorted(zip(*(np.asarray(end)[there] for end in long.ends), strict=True))
+    there = np.asarray(long.expand(jnp.ones(long.distance.shape))) > 0
+    bead = np.broadcast_to(np.asarray(edges.receiver)[:, None], met.shape)
+    pairs = sorted(zip(bead[met], np.asarray(edges.index)[met], strict=True))
+    assert pairs == sorted(zip(*(np.asarray(end)[there.ravel()] for end in long.ends), strict=True))
+    for e, filled in ((edges, met), (long, there), (all_pairs(jnp.asarray(x), box), ~np.eye(41, dtype=bool))):
+        backwards = np.asarray(e.length) < 0
+        number = np.where(backwards, -1 - np.asarray(e.length), e.length)
+        assert (number[~filled] == len(e.distance)).all()
+        bead = np.arange(len(filled)) if e.receiver is None else np.asarray(e.receiver)
+        ends = np.stack([np.broadcast_to(bead[:, None], filled.shape), e.index], axis=-1)
+        ends = np.where(backwards[..., None], ends[..., ::-1], ends)
+        assert_array_equal(ends[filled], np.stack(e.ends, axis=-1)[number[filled]])
+        sign = np.where(backwards, -1, 1)[..., None]
+        assert_array_equal((sign * e.apart[np.minimum(number, len(e.apart) - 1)])[filled], e.vector[filled])
     assert_array_equal(edges.vector[~met], np.tile([1.0, 0, 0], (int((~met).sum()), 1)))
     q = np.random.default_rng(1).normal(size=(41, 2))
     wanted, sums = (e.receive((e.expand(e.distance)[..., None] * e.sender(q)).sum(axis=1), 41) for e in (long, edges))
     assert_allclose(sums, wanted, rtol=1e-12, atol=1e-14)
     assert short_rows(jnp.asarray(x), box, index, needed - 1)[1]
     assert short_rows_for(x[None], np.asarray(box), CUTOFF) == int(np.ceil(1.05 * needed))
+
+
+def test_several_frames_are_one_graph_of_which_none_sees_another(position):
+    box = jnp.asarray(BOXES["vacuum"])
+    x = jnp.stack([jnp.asarray(position), 1.1 * jnp.asarray(position)])
+    n = x.shape[1]
+    together = pairs_of_frames(x, box)
+    q = np.random.default_rng(2).normal(size=(2 * n, 3))
+    for frame, part in enumerate((slice(0, n), slice(n, 2 * n))):
+        edges, met = all_pairs(x[frame], box), ~np.eye(n, dtype=bool)
+        assert_allclose(together.vector[part][met], edges.vector[met], rtol=1e-13, atol=1e-15)
+        assert_allclose(together.expand(together.distance)[part], edges.expand(edges.distance), rtol=1e-13)
+        sent = jnp.broadcast_to(edges.sender(q[part]), (n, n, 3))
+        assert_array_equal(together.sender(q)[part][met], sent[met])
+        lengths = slice(frame * len(edges.distance), (frame + 1) * len(edges.distance))
+        assert_allclose(together.apart[lengths], edges.apart, rtol=1e-13, atol=1e-15)
+        for end, of_one in zip(together.ends, edges.ends, strict=True):
+            assert_array_equal(end[lengths], of_one + frame * n)
 
 
 def test_an_overflow_is_flagged(liquid):

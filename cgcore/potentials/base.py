@@ -14,7 +14,16 @@ from jax import Array
 from cgcore.errors import CgcoreError
 
 from ..frames import Frames, Status
-from ..neighbors import all_pairs, capacity_for, mean_neighbours, row_index, rows, short_rows, short_rows_for
+from ..neighbors import (
+    all_pairs,
+    capacity_for,
+    mean_neighbours,
+    pairs_of_frames,
+    row_index,
+    rows,
+    short_rows,
+    short_rows_for,
+)
 
 ROOM_OF = {"mace": "mace", "nequip": "nequip", "splines": "splines", "barrier": "priors", "priors": "priors"}
 """Modules of potentials, and the rooms of kernels that they belong to."""
@@ -51,6 +60,8 @@ class Potential(NamedTuple):
     listed: the same energy from neighbours that are handed in; None where it needs none.
     model: what it was built from, a dataclass or a tuple of them; with the parameters it says which potential this is.
     terms: the potentials that it is the sum of, none for a single one.
+    together(params, position (B, N, 3), box) -> the sum of the energies of several frames, as of one graph; None where it
+    gains nothing over `vmap`.
     """
 
     init: Callable
@@ -60,6 +71,7 @@ class Potential(NamedTuple):
     listed: ListEnergy | None = None
     model: object = None
     terms: tuple = ()
+    together: Callable | None = None
 
     @property
     def identity(self) -> dict | list:
@@ -133,16 +145,24 @@ def with_neighbours(
     count: int | None = None,
     *,
     model: object = None,
+    several: bool = False,
 ) -> Potential:
     """The potential with energy(params, edges): of all pairs of a molecule, or of a liquid's rows of `capacity` slots.
 
     count: into how many short rows these go, None to leave them as they are. A frame in which a bead has more neighbours
     than slots, or all together have more short rows, has the energy NaN and the status NEIGHBOURS_FULL. model: what the
-    potential was built from.
+    potential was built from. several: whether energy takes the edges of several frames, for the sum of their energies.
     """
     energy = _in_full_precision(energy)
     if capacity is None:
-        return Potential(init, lambda params, position, box: energy(params, all_pairs(position, box)), model=model)
+        return Potential(
+            init,
+            lambda params, position, box: energy(params, all_pairs(position, box)),
+            model=model,
+            together=(lambda params, position, box: energy(params, pairs_of_frames(position, box)))
+            if several
+            else None,
+        )
 
     def found(position, box):
         index, full = row_index(position, box, cutoff_nm, capacity)

@@ -4,7 +4,8 @@ import numpy as np
 from jax import Array
 
 from .base import Potential, add
-from .mace import Model, native
+from .mace import Model
+from .mace.native.pack import PackError, pack
 
 
 def for_simulation(potential: Potential, params, position: Array, box: Array) -> tuple[Potential, object, list[dict]]:
@@ -25,8 +26,8 @@ def for_simulation(potential: Potential, params, position: Array, box: Array) ->
     if not isinstance(potential.model, Model):
         return potential, params, []
     try:
-        packed = native.pack(potential.model, params, np.asarray(position), np.asarray(box))
-    except native.PackError as refusal:
+        packed = pack(potential.model, params, np.asarray(position), np.asarray(box))
+    except PackError as refusal:
         return potential, params, [{"engine": "as trained", "why": str(refusal)}]
     errors = {"energy_error": packed.energy_error, "force_error": packed.force_error}
     return packed.potential, packed.weights, [{"engine": "packed", "knots": packed.knots} | errors]

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]  # the folder that holds the package
 RECORD = Path(__file__).with_name("kernels.toml")
 ROOMS = {
     "geometry": ("geometry.py", "neighbors.py", "units.py"),
-    "mace": ("potentials/base.py", "potentials/mace/network.py", "potentials/mace/couplings.py"),
+    "mace": ("potentials/base.py", "potentials/mace/network.py", "potentials/mace/co*.py"),
     "nequip": ("potentials/base.py", "potentials/nequip.py"),
     "splines": ("potentials/splines.py", "potentials/terms.py", "train_splines.py"),
     "priors": ("potentials/barrier.py", "potentials/priors.py", "unsampled.py"),

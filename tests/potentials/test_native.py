@@ -14,8 +14,9 @@ from cgcore.geometry import displacement
 from cgcore.neighbors import closest
 from cgcore.potentials import barrier, compiled, mace
 from cgcore.potentials.base import PotentialError, add, force
-from cgcore.potentials.mace.native import PackError, call, pack
+from cgcore.potentials.mace.native import call
 from cgcore.potentials.mace.native.kernel import harmonics, pull_harmonics
+from cgcore.potentials.mace.native.pack import PackError, pack
 
 HEXANE = store.data_file("hexane/topology.pdb")
 

@@ -19,7 +19,8 @@ from ...config import MACEConfig
 from ...frames import Frames
 from ...neighbors import REACH, Edges, bond_graph, bond_kind
 from ..base import Potential, PotentialError, check_species, neighbour_statistics, with_neighbours
-from .couplings import clebsch_gordan, component_slice, contraction_monomials, convolution_paths
+from .convolution import convolve
+from .couplings import contraction_monomials, convolution_paths
 
 SILU_GAIN = 1.6791767923989418
 """1 / rms of silu(x) for x ~ N(0, 1), as e3nn (torch) sampled it; models carry it implicitly."""
@@ -107,6 +108,7 @@ def build(model: Model) -> Potential:
         model.capacity,
         model.short_rows,
         model=model,
+        several=True,
     )
 
 
@@ -158,15 +160,16 @@ def init(key: Array, model: Model) -> dict[str, Array]:
 
 
 def energy(model: Model, params: dict, edges: Edges) -> Array:
-    """Energy of one frame: `energy_scale` times the sum over beads and layers of the readouts.
+    """Energy of one frame, or of several in one graph: `energy_scale` times the sum over beads and layers of the readouts.
 
     Layer: A = sum_j R(r_ij) CG (h_j, Y(r_ij)) / mean_neighbours, B = sum_nu w_nu U_nu A^nu, h = W B + skip.
     """
-    c, species = model.config, np.asarray(model.species)
-    harmonics = spherical_harmonics(c.max_ell, edges.vector)
+    c, n = model.config, len(model.species)
+    species = np.resize(model.species, n if edges.receiver is not None else len(edges.index))
+    harmonics = spherical_harmonics(c.max_ell, edges.apart)
     basis = radial_basis(c, edges.distance)
     if c.bond_types:
-        kind = bond_kind(bond_graph(model.bonds, len(species)), edges.ends)
+        kind = bond_kind(bond_graph(model.bonds, n), tuple(end % n for end in edges.ends))
         # Times a Bessel function, for the network has no biases: what is zero at the cut-off stays smooth there.
         basis = jnp.concatenate([basis, basis[:, :1] * jax.nn.one_hot(kind, REACH + 1, dtype=basis.dtype)], axis=1)
     h = [params["node_embedding.linear.weight"].reshape(model.n_species, 1, -1)[species] / math.sqrt(model.n_species)]
@@ -174,18 +177,16 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
     for i in range(c.layers):
         weight = {n.split(".", 2)[2]: p for n, p in params.items() if n.split(".")[:2] == ["interactions", str(i)]}
         kept = range(len(model.out_ells(i)))
-        hidden = edges.expand(radial_net(weight, basis))
+        hidden = radial_net(weight, basis)
         last = weight[f"conv_tp_weights.layer{RADIAL_DEPTH}.weight"] / math.sqrt(c.radial_width)
-        # Path by path: one wide product would be cut apart, and its pieces joined in the gradient.
-        radial = [hidden @ w for w in jnp.split(last, len(model.paths(i)), axis=1)]
-        a = convolve(model.paths(i), edges, harmonics, radial, linear(weight["linear_up.weight"], h))
+        a = convolve(tuple(model.paths(i)), edges, harmonics, hidden, last, linear(weight["linear_up.weight"], h))
         a = [block / model.mean_neighbours for block in linear(weight["linear.weight"], a)]
         if i == 0:
             a = species_linear(weight["skip_tp.weight"], a, model.n_species, species)
             skip = [0.0 for _ in kept]
         else:
             skip = species_linear(weight["skip_tp.weight"], [h[ell] for ell in kept], model.n_species, species)
-        b = linear(params[f"products.{i}.linear.weight"], symmetric_contraction(model, params, i, a))
+        b = linear(params[f"products.{i}.linear.weight"], symmetric_contraction(model, params, i, a, species))
         h = [new + old for new, old in zip(b, skip, strict=True)]
         total += jnp.sum(readout(params, i, h[0][:, 0]))
     return model.energy_scale * total
@@ -221,21 +222,6 @@ def radial_net(weight: dict, x: Array) -> Array:
     return x
 
 
-def convolve(paths: list, edges: Edges, harmonics: Array, radial: list[Array], h: list[Array]) -> list[Array]:
-    """Messages summed over neighbours: for each path R_p * sum_(m1 m2) CG h_(j m1) Y_(m2), paths side by side.
-
-    harmonics (R, J, S), radial a (R, J, K) for each path, h[l] (N, 2 l + 1, K) -> for each l_out
-    (N, 2 l_out + 1, paths_l K).
-    """
-    out: dict[int, list[Array]] = {}
-    for (l1, l2, l3), r in zip(paths, radial, strict=True):
-        coupling = (np.sqrt(2 * l3 + 1) * clebsch_gordan(l1, l2, l3)).astype(harmonics.dtype)
-        angular = jnp.einsum("abc,njb->njac", coupling, harmonics[..., component_slice(l2)])
-        sent = edges.sender(h[l1]) * r[:, :, None, :]
-        out.setdefault(l3, []).append(jnp.einsum("njac,njak->nck", angular, sent))
-    return [edges.receive(jnp.concatenate(out[ell], axis=-1), len(h[0])) for ell in sorted(out)]
-
-
 def linear(weight: Array, blocks: list[Array]) -> list[Array]:
     """One matrix for each degree, N(0, 1) weights normalised by sqrt(inputs)."""
     parts = np.cumsum([block.shape[-1] for block in blocks])
@@ -248,16 +234,26 @@ def species_linear(weight: Array, blocks: list[Array], n_species: int, species: 
     """One matrix for each degree and species, normalised by sqrt(inputs * n_species)."""
     channels = blocks[0].shape[-1]
     matrices = weight.reshape(len(blocks), channels, n_species, -1) / math.sqrt(channels * n_species)
-    return [jnp.einsum("nmk,nkq->nmq", b, m.swapaxes(0, 1)[species]) for b, m in zip(blocks, matrices, strict=True)]
+    # The beads of a species together, with one product for all of them: no bead gets a copy of its matrix.
+    beads = [np.flatnonzero(species == s) for s in range(n_species)]
+    place = np.argsort(np.concatenate(beads))
+
+    def product(block, matrix):
+        parts = [block[of] @ matrix[:, s] for s, of in enumerate(beads) if len(of)]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)[place]
+
+    return [product(b, m) for b, m in zip(blocks, matrices, strict=True)]
 
 
-def symmetric_contraction(model: Model, params: dict, layer: int, blocks: list[Array]) -> list[Array]:
+def symmetric_contraction(
+    model: Model, params: dict, layer: int, blocks: list[Array], species: np.ndarray
+) -> list[Array]:
     """B_l = sum_nu w_nu(species) U_nu A ... A (nu factors), as a sparse polynomial in the components of A.
 
     The products of components first, then one matrix over them: their derivatives stay as small as they are, while those
     of a nested polynomial do not, and a step of training with nu = 3 takes several times as long.
     """
-    c, species, ells = model.config, np.asarray(model.species), model.out_ells(layer)
+    c, ells = model.config, model.out_ells(layer)
     a = [block[:, m] for block in blocks for m in range(block.shape[1])]
     total = dict.fromkeys(ells, 0.0)
     for degree in range(1, c.correlation + 1):

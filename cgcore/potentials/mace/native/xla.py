@@ -5,6 +5,7 @@ read as 64-bit words. What a handler is asked first is its version.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numba
@@ -14,10 +15,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ....store.files import digest
+
 EXTENSION, STAGE, ARGUMENTS, RESULTS = 1, 4, 9, 14  # words of the call frame
-DATA, DIMENSIONS = 3, 5  # words of a buffer
+DATA, RANK, DIMENSIONS = 3, 4, 5  # words of a buffer
 METADATA, EXECUTE = 1, 3
 VERSION = 3 << 32  # 0.3
+BUFFERS = types.int64[::1]
 
 
 @intrinsic
@@ -52,6 +56,12 @@ def dimension(buffers, number, axis):
 
 
 @numba.njit
+def rank(buffers, number):
+    """Number of axes of an argument or result."""
+    return _words(buffers[number])[RANK]
+
+
+@numba.njit
 def floats(buffers, number, shape):
     """An argument or result as an array of 32-bit floats of a known shape."""
     return numba.carray(_pointer(_words(buffers[number])[DATA]), shape, np.float32)
@@ -63,7 +73,22 @@ def integers(buffers, number, shape):
     return numba.carray(_pointer(_words(buffers[number])[DATA]), shape, np.int32)
 
 
-def custom_call(name: str, function: Callable) -> Callable:
+def compiled(make: Callable, *files: Path, parallel: bool = False) -> Callable:
+    """Machine code of the function(arguments, results) that make(stamp) returns, kept on disk as long as `files` stay.
+
+    Numba keeps compiled functions by their own file and closure alone: a function that mentions the stamp is kept by all that
+    it calls, too.
+    """
+    function = make(digest(b"".join(path.read_bytes() for path in files)))
+    try:
+        # What is compiled anew is inlined into its caller and rounds otherwise than what is read from disk: all read it.
+        numba.njit(cache=True, parallel=parallel)(function).compile((BUFFERS, BUFFERS))
+        return numba.njit(cache=True, parallel=parallel)(function)
+    except RuntimeError:  # no folder that can be written: compiled in each process
+        return numba.njit(parallel=parallel)(function)
+
+
+def custom_call(name: str, function: Callable, vmap_method: str | None = None) -> Callable:
     """Register function(arguments, results), compiled by Numba, with JAX; call it with result shapes and arrays.
 
     The function gets two arrays of buffers, of which `dimension`, `floats` and `integers` make arrays.
@@ -88,7 +113,7 @@ def custom_call(name: str, function: Callable) -> Callable:
     jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(handler.ctypes), platform="cpu")
 
     def call(results, *arguments):
-        return jax.ffi.ffi_call(name, results)(*arguments)
+        return jax.ffi.ffi_call(name, results, vmap_method=vmap_method)(*arguments)
 
     call.handler = handler  # XLA keeps its address, so it must live
     return call
