@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +15,26 @@ from turns import interleaved, timed, told, told_ratio
 
 from cgcore import trainer
 from cgcore.config import TrainConfig
+from cgcore.frames import Frames
 from cgcore.potentials import mace
-from cgcore.potentials.base import Potential, force
+from cgcore.potentials.base import Potential
+from cgcore.potentials.mace import convolution, network
+
+
+def in_plain_jax(s: System) -> Potential:
+    """The network without the loops of its convolution, frame by frame."""
+    potential = mace.build(s.model)
+
+    def energy(params, position, box):
+        with mock.patch.object(network, "convolve", convolution.plain):  # while it is traced
+            return potential.energy(params, position, box)
+
+    return potential._replace(energy=energy, together=None)
+
 
 VARIANTS: dict[str, Callable[[System], Potential]] = {
     "P0": lambda s: textbook_mace.potential(s.model),
-    "plain": lambda s: mace.build(s.model),
+    "plain": in_plain_jax,
     "ours": lambda s: mace.build(s.model),
 }
 """Each trains the same parameters: "ours" is what `steps.fit` builds, "plain" the network in JAX alone, the oracle."""
@@ -41,7 +56,7 @@ def training(s: System, repeats: int, batch: int | None = None) -> dict:
     x, wanted = next(batches(s, config))
     for name, make in VARIANTS.items():
         potential, start = make(s), time.perf_counter()
-        gradient = jax.jit(jax.grad(loss(potential, trainer.box_of(potential, s.frames)))).lower(s.params, x, wanted)
+        gradient = jax.jit(jax.grad(loss(potential, s.frames))).lower(s.params, x, wanted)
         gradient = gradient.compile()
         gradients[name] = gradient(s.params, x, wanted)
         out[f"{name}_gradient_compile_s"] = time.perf_counter() - start
@@ -71,14 +86,10 @@ def batches(s: System, config: TrainConfig) -> Iterator[tuple[np.ndarray, np.nda
             yield position[chosen], force[chosen]
 
 
-def loss(potential: Potential, box: np.ndarray) -> Callable:
-    """loss(params, x, wanted): mean square error of the forces; frames of a liquid come one after the other."""
-
-    def one(params, x):
-        return force(potential, params, x, box)
-
-    forces = trainer.few_frames_at_once(one, 1) if potential.periodic else one
-    return lambda params, x, wanted: jnp.mean((jax.vmap(forces, (None, 0))(params, x) - wanted) ** 2)
+def loss(potential: Potential, frames: Frames) -> Callable:
+    """loss(params, x, wanted): mean square error of the forces, as a training has it."""
+    forces = trainer.batch_forces(potential, frames)
+    return lambda params, x, wanted: jnp.mean((forces(params, x) - wanted) ** 2)
 
 
 def updates(potential: Potential, s: System, config: TrainConfig) -> Callable[[], float]:

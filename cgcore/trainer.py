@@ -53,21 +53,7 @@ def compile_updates(potential: Potential, frames: Frames, tx: optax.GradientTran
     differentiate, and it knows no epoch that goes on half-way.
     """
     force_matching, max_likelihood = chemtrain_learn()
-    box = box_of(potential, frames)
-
-    def forces_of_frame(params, position):
-        return force(potential, params, position, box)
-
-    # Many small molecules at once keep a processor busy; a liquid's frame does so alone, and needs the memory.
-    if potential.periodic:
-        at_once = 1 if jax.default_backend() == "cpu" else FRAMES_ON_A_CARD
-        forces_of_frame = few_frames_at_once(forces_of_frame, at_once)
-    forces = jax.vmap(forces_of_frame, (None, 0))
-    if potential.together and jax.default_backend() == "cpu" and box.dtype == np.float32:
-        # In one graph, for XLA transposes the arrays of frames side by side before it sums over both of their axes.
-        def forces(params, position):
-            return -jax.grad(potential.together, argnums=1)(params, position, box)
-
+    forces = batch_forces(potential, frames)
     mean_square = force_matching.init_loss_fn(gammas={"F": 1.0}, individual=False)
     several = jax.device_count() > 1
 
@@ -93,6 +79,24 @@ def compile_updates(potential: Potential, frames: Frames, tx: optax.GradientTran
         return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False))
 
     return Compiled(shared(update, whole, whole, part, part), shared(square_error, whole, part, part, part))
+
+
+def batch_forces(potential: Potential, frames: Frames) -> Callable:
+    """forces(params, position (B, N, 3)) of frames as those that a training learns from, (B, N, 3) kJ/mol/nm."""
+    box = box_of(potential, frames)
+    on_cpu = jax.default_backend() == "cpu"
+    single = jax.dtypes.canonicalize_dtype(box.dtype) == np.float32
+    if potential.together and on_cpu and single:
+        # As one graph: XLA transposes arrays of frames side by side before it sums over both of their axes.
+        return lambda params, position: -jax.grad(potential.together, argnums=1)(params, position, box)
+
+    def forces_of_frame(params, position):
+        return force(potential, params, position, box)
+
+    # Many small molecules at once keep a processor busy; a liquid's frame does so alone, and needs the memory.
+    if potential.periodic:
+        forces_of_frame = few_frames_at_once(forces_of_frame, 1 if on_cpu else FRAMES_ON_A_CARD)
+    return jax.vmap(forces_of_frame, (None, 0))
 
 
 def few_frames_at_once(forces: Callable, most: int) -> Callable:
