@@ -157,6 +157,8 @@ def test_as_openmm_does(tmp_path):
     mean, error = theirs.mean(0), theirs.std(0, ddof=1) / np.sqrt(runs)
     around = variable.axis.points
     value, error_ours = (np.interp(places, around, e, period=2 * np.pi) for e in ours)
+    # An error from six runs is itself uncertain by a third: one that happens to be small is not below that of all places.
+    error, error_ours = (np.maximum(e, np.sqrt(np.mean(e**2))) for e in (error, error_ours))
     assert (np.abs(value - mean) < 4.5 * np.hypot(error, error_ours) + 0.1).all()
     assert (np.abs(value - exact_torsion(places)) < 4.5 * error_ours + 0.1).all()
     assert np.hypot(error, error_ours).max() < 2.0

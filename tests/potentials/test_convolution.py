@@ -114,11 +114,12 @@ def test_the_loops_are_taken_where_they_can_be(monkeypatch):
     taken = []
     monkeypatch.setattr(convolution, "form", lambda *given: taken.append(given) or convolution.plain)
     learnt = frames("molecule")
-    for channels, dtype, by_loops in ((32, jnp.float32, True), (32, jnp.float64, False), (16, jnp.float32, False)):
+    cases = ((32, "f4", "f4", True), (32, "f8", "f8", False), (32, "f8", "f4", False), (16, "f4", "f4", False))
+    for channels, of_params, of_position, by_loops in cases:
         taken.clear()
-        model = mace.for_frames(MACEConfig(channels=channels), (0,) * 6, learnt)
+        model = mace.for_frames(MACEConfig(channels=channels, layers=1, correlation=1), (0,) * 6, learnt)
         potential = mace.build(model)
-        params = jax.tree.map(lambda p, dtype=dtype: p.astype(dtype), potential.init(jax.random.key(0)))
+        params = {name: p.astype(of_params) for name, p in potential.init(jax.random.key(0)).items()}
         with contextlib.suppress(TypeError):  # what stands for the loops gives no array
-            potential.energy(params, jnp.asarray(learnt.position[0], dtype), jnp.full(3, jnp.inf, dtype))
+            potential.energy(params, jnp.asarray(learnt.position[0], of_position), jnp.full(3, jnp.inf, of_position))
         assert bool(taken) == by_loops

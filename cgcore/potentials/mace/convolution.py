@@ -29,7 +29,8 @@ def convolve(paths: tuple, edges: Edges, harmonics: Array, hidden: Array, last: 
     (N, 2 l + 1, K) -> for each l_out (N, 2 l_out + 1, paths_l K).
     """
     channels = h[0].shape[-1]
-    by_loops = jax.default_backend() == "cpu" and harmonics.dtype == jnp.float32 and channels % LANES == 0
+    single = all(x.dtype == jnp.float32 for x in (harmonics, hidden, last, *h))
+    by_loops = jax.default_backend() == "cpu" and single and channels % LANES == 0
     return (_by_loops if by_loops else plain)(paths, edges, harmonics, hidden, last, h)
 
 
