@@ -7,9 +7,12 @@ from pathlib import Path
 import numba
 import numpy as np
 
+from ....store.files import digest
 from .kernel import SPHERICAL, evaluate
 from .lanes import LANES
-from .xla import compiled, custom_call, dimension, floats, integers
+from .xla import custom_call, dimension, floats, integers
+
+BUFFERS = numba.types.int64[::1]
 
 
 @numba.njit
@@ -58,19 +61,24 @@ def kernel_call(threads: bool) -> Callable:
 
     threads: whether the frames of a batch are shared out among Numba's threads, or come one after the other.
     """
+    # Numba keeps compiled functions by their own file and closure alone: the stamp stands for all that they call.
+    stamp = digest(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
-    def frames(stamp):
-        def by_threads(arguments, results):
-            _ = stamp
-            for b in numba.prange(dimension(arguments, 0, 0)):
-                one_frame(arguments, results, np.int64(b))
+    def by_threads(arguments, results):
+        _ = stamp
+        for b in numba.prange(dimension(arguments, 0, 0)):
+            one_frame(arguments, results, np.int64(b))
 
-        def in_turn(arguments, results):
-            _ = stamp
-            for b in range(dimension(arguments, 0, 0)):
-                one_frame(arguments, results, b)
+    def in_turn(arguments, results):
+        _ = stamp
+        for b in range(dimension(arguments, 0, 0)):
+            one_frame(arguments, results, b)
 
-        return by_threads if threads else in_turn
-
-    code = compiled(frames, *sorted(Path(__file__).parent.glob("*.py")), parallel=threads)
-    return custom_call(f"cgcore_mace_{'threads' if threads else 'turn'}", code)
+    function = by_threads if threads else in_turn
+    try:
+        # What is compiled anew is inlined into its caller and rounds otherwise than what is read from disk: all read it.
+        numba.njit(cache=True, parallel=threads)(function).compile((BUFFERS, BUFFERS))
+        compiled = numba.njit(cache=True, parallel=threads)(function)
+    except RuntimeError:  # no folder that can be written: compiled in each process
+        compiled = numba.njit(parallel=threads)(function)
+    return custom_call(f"cgcore_mace_{'threads' if threads else 'turn'}", compiled)
