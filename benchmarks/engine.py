@@ -31,7 +31,7 @@ from turns import interleaved, timed, told
 from cgbook.collect import draw
 from cgbook.results import add, load, made_here
 from cgcore.config import MDConfig
-from cgcore.potentials.mace.native.weights import Weights
+from cgcore.potentials.mace.native.arrays import Weights
 
 EVERYTHING = {
     "peers": ("three_site",),

@@ -3,9 +3,10 @@
 import numpy as np
 from jax import Array
 
+from .barrier import Barrier
 from .base import Potential, add
 from .mace import Model
-from .mace.native.pack import PackError, pack
+from .mace.native.pack import PackError, can_join, pack
 
 
 def for_simulation(potential: Potential, params, position: Array, box: Array) -> tuple[Potential, object, list[dict]]:
@@ -16,18 +17,32 @@ def for_simulation(potential: Potential, params, position: Array, box: Array) ->
         box: (3,) nm, inf where not periodic.
 
     Returns:
-        potential, params, and for each MACE a table: its engine, and of a packed one the knots of its tables and the
-        relative errors of energies and forces, or why it was not packed.
+        potential, params, and for each MACE a table: its engine, and of a packed one the knots of its tables, the barriers
+        that became part of it and the relative errors of energies and forces, or why it was not packed.
     """
-    if potential.terms:
-        forms = [for_simulation(t, p, position, box) for t, p in zip(potential.terms, params, strict=True)]
-        terms, params, engines = zip(*forms, strict=True)
-        return add(*terms), tuple(params), [entry for several in engines for entry in several]
-    if not isinstance(potential.model, Model):
-        return potential, params, []
-    try:
-        packed = pack(potential.model, params, np.asarray(position), np.asarray(box))
-    except PackError as refusal:
-        return potential, params, [{"engine": "as trained", "why": str(refusal)}]
-    errors = {"energy_error": packed.energy_error, "force_error": packed.force_error}
-    return packed.potential, packed.weights, [{"engine": "packed", "knots": packed.knots} | errors]
+    terms, tables, joined = _flat(potential, params), [], []
+    for k, (term, trained) in enumerate(terms):
+        if not isinstance(term.model, Model):
+            continue
+        free = (t.model for t, _ in terms if isinstance(t.model, Barrier) and t.model not in joined)
+        barriers = tuple(barrier for barrier in free if can_join(barrier, term.model))
+        try:
+            packed = pack(term.model, trained, np.asarray(position), np.asarray(box), barriers=barriers)
+        except PackError as refusal:
+            tables.append({"engine": "as trained", "why": str(refusal)})
+            continue
+        errors = {"energy_error": packed.energy_error, "force_error": packed.force_error}
+        tables.append({"engine": "packed", "knots": packed.knots, "barriers": len(barriers)} | errors)
+        terms[k], joined = (packed.potential, packed.weights), [*joined, *barriers]
+    terms = [pair for pair in terms if pair[0].model not in joined]
+    if len(terms) == 1:
+        return *terms[0], tables
+    potentials, params = zip(*terms, strict=True)
+    return add(*potentials), params, tables
+
+
+def _flat(potential: Potential, params) -> list[tuple[Potential, object]]:
+    """The terms of a sum, and of sums in it, with their parameters."""
+    if not potential.terms:
+        return [(potential, params)]
+    return [pair for term, own in zip(potential.terms, params, strict=True) for pair in _flat(term, own)]

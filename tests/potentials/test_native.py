@@ -1,7 +1,13 @@
 """MACE packed as machine code against the model in double precision."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
+import numba
 import numpy as np
 import pytest
 from numba.core import caching
@@ -14,9 +20,8 @@ from cgcore.geometry import displacement
 from cgcore.neighbors import closest
 from cgcore.potentials import barrier, compiled, mace
 from cgcore.potentials.base import PotentialError, add, force
-from cgcore.potentials.mace.native import call
-from cgcore.potentials.mace.native.kernel import harmonics, pull_harmonics
-from cgcore.potentials.mace.native.pack import PackError, pack
+from cgcore.potentials.mace.native import call, edges, xla
+from cgcore.potentials.mace.native.pack import PackError, _frames, pack
 
 HEXANE = store.data_file("hexane/topology.pdb")
 
@@ -116,7 +121,7 @@ def test_what_simulates_is_the_plain_sum_before_and_behind_the_wall(frames, mole
     assert [entry["engine"] for entry in engines] == ["packed"]
     shortest = float(closest(x, box).min())
     behind = [np.stack([nearer(frame, box, shortest, by) for frame in x[:2]]) for by in (0.05, 0.1, 0.2)]
-    sets = [x[:2], *behind]
+    sets = [frames.astype(np.float32).astype(float) for frames in (x[:2], *behind)]  # the same positions for both
     assert [bool(wall.energy({}, frames[0], box) > 0) for frames in sets] == [False, True, True, True]
     both_ways = (energies_and_forces(p, q, np.concatenate(sets), box) for p, q in ((plain, both), (fast, packed)))
     for found, wanted in zip(*both_ways, strict=True):  # energies, then forces
@@ -125,23 +130,66 @@ def test_what_simulates_is_the_plain_sum_before_and_behind_the_wall(frames, mole
 
 
 def test_harmonics_and_their_gradients():
-    """Against e3nn-jax's, and the gradient of a sum of them and of r."""
+    """Of 40 edges, against e3nn-jax's, and the gradient of a sum of them and of r."""
     from cgcore.potentials.mace.network import spherical_harmonics
 
     random = np.random.default_rng(1)
-    weight = random.normal(size=17)
+    weight = random.normal(size=16).astype(np.float32)
 
     def total(v):
-        return spherical_harmonics(3, v) @ weight[:16] + weight[16] * jnp.linalg.norm(v)
+        return spherical_harmonics(3, v)[1:] @ weight[1:] + weight[0] * jnp.linalg.norm(v)
 
-    for vector in random.normal(size=(5, 3)):
-        length = np.linalg.norm(vector)
-        y, pulled = np.zeros(16, np.float32), np.zeros(3, np.float32)
-        harmonics(vector.astype(np.float32), np.float32(length), y)
-        assert_allclose(y, spherical_harmonics(3, vector), rtol=1e-5, atol=1e-5)
-        change = weight.astype(np.float32)
-        pull_harmonics(vector.astype(np.float32), np.float32(length), change[:16], change[16], pulled)
-        assert_allclose(pulled, jax.grad(total)(vector), rtol=2e-5, atol=2e-5)
+    vectors = random.normal(size=(40, 3)).astype(np.float32)
+    position, box = np.concatenate([vectors, np.zeros((1, 3), np.float32)]), np.zeros(3, np.float32)
+    found, index = edges.room(40), np.arange(40, dtype=np.int32)[None].repeat(41, 0)
+    count = edges.find(found, position, box, index, 40, np.array([0.1, 0.1, 9.0], np.float32), 30)
+    assert count == 40 and (found.who[:40] == np.arange(40)).all()
+    assert_allclose(found.y[:, :40].T, spherical_harmonics(3, -vectors), rtol=1e-5, atol=1e-5)
+    found.dy[:] = weight[:, None]
+    edges.pull(found, count)
+    assert_allclose(found.vector[:, :40].T, jax.vmap(jax.grad(total))(-vectors), rtol=2e-5, atol=2e-5)
+
+
+def test_radial_functions_and_their_slopes_between_knots():
+    """Of polynomials of degree 5 in sqrt(r), which quintic interpolation reproduces; constant below the first knot."""
+    random, knots, first, last = np.random.default_rng(2), 9, 0.4, 1.0
+    roots, step = np.linspace(first, last, knots), (last - first) / (knots - 1)
+    several = [np.polynomial.Polynomial(random.normal(size=6)) for _ in range(32)]
+    parts = [[p.deriv(k)(roots) * step**k if k else p(roots) for p in several] for k in range(3)]
+    table = np.ascontiguousarray(np.moveaxis(np.array(parts, np.float32), -1, 0)[:, None])  # (knots, 1, 3, 32)
+    distance = np.array([0.1, 0.17, 0.3, 0.55, 0.98], np.float32)
+    position = np.zeros((6, 3), np.float32)
+    position[:5, 0] = distance
+    found, index = edges.room(5), np.arange(5, dtype=np.int32)[None].repeat(6, 0)
+    edges.find(found, position, np.zeros(3, np.float32), index, 5, np.array([first, step, last**2], np.float32), knots)
+    value, slope = edges.rows(len(found.who)), edges.rows(len(found.who))
+    for s in range(5):
+        edges.radial(table, found, s, value, slope)
+    root = np.maximum(np.sqrt(distance), first)
+    assert_allclose(value[:5].T, [p(root) for p in several], rtol=2e-5, atol=2e-5)
+    wanted = np.array([p.deriv()(root) / (2 * root) for p in several])
+    wanted[:, 0] = 0
+    assert_allclose(slope[:5].T, wanted, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["molecule", "liquid"])
+def test_threads_leave_no_trace(frames, molecule, kind):
+    """Pieces of one frame, and frames of a batch, by two threads and by one: the same bits."""
+    sample = frames if kind == "liquid" else molecule
+    model, params = model_of(sample, kind == "liquid")
+    packed = pack(model, params, sample[0].position, sample[0].box)
+    box = jnp.asarray(sample[0].box if kind == "liquid" else np.full(3, np.inf), jnp.float32)
+    found, threads = [], numba.get_num_threads()
+    for n in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(n)
+        try:
+            x = jnp.asarray(sample[0].position[:4], jnp.float32)
+            found.append([force(packed.potential, packed.weights, frame, box) for frame in x])
+            found.append(jax.vmap(lambda frame: force(packed.potential, packed.weights, frame, box))(x))
+        finally:
+            numba.set_num_threads(threads)
+    for other in found[1:]:
+        assert_allclose(np.stack(other), np.stack(found[0]), rtol=0, atol=0)
 
 
 def test_what_cannot_be_packed_is_refused(molecule):
@@ -149,7 +197,7 @@ def test_what_cannot_be_packed_is_refused(molecule):
     with pytest.raises(PackError, match="want channels of 32 to pack a model, got 16"):
         pack(model, params, molecule[0].position, molecule[0].box)
     model, params = model_of(molecule, False)
-    with pytest.raises(PotentialError, match="differ from the model's by .* with 4096 knots; want at most 1e-12"):
+    with pytest.raises(PotentialError, match="differ from the model's by .* with 2048 knots; want at most 1e-12"):
         pack(model, params, molecule[0].position, molecule[0].box, tolerance=1e-12)
 
 
@@ -157,15 +205,47 @@ def test_without_a_folder_for_its_cache_the_kernel_is_compiled_all_the_same(monk
     """As in an installation that cannot be written, where a RuntimeError came after the training."""
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     monkeypatch.setattr(call, "custom_call", lambda name, function: function)
-    for threads in (False, True):
-        found = call.kernel_call.__wrapped__(threads)
-        assert isinstance(found._cache, caching.NullCache) and found.targetoptions["parallel"] is threads
+    found = call.kernel_call.__wrapped__()
+    assert isinstance(found._cache, caching.NullCache) and found.targetoptions["parallel"]
 
 
-@pytest.mark.parametrize("threads", [False, True])
-def test_the_kernel_is_read_from_disk_by_the_process_that_compiled_it_too(threads, monkeypatch):
+def test_the_kernel_is_read_from_disk_by_the_process_that_compiled_it_too(monkeypatch):
     """Else a run would round otherwise in its first process than in those that go on with it."""
     monkeypatch.setattr(call, "custom_call", lambda name, function: function)
-    found = call.kernel_call.__wrapped__(threads)
-    found.compile((call.BUFFERS, call.BUFFERS))
+    found = call.kernel_call.__wrapped__()
+    found.compile((xla.BUFFERS, xla.BUFFERS))
     assert sum(found.stats.cache_hits.values()) == 1
+
+
+AS_ON_ANOTHER_MACHINE = """
+import sys
+import jax
+import numpy as np
+from cgcore.potentials.mace.native import pack
+from cgcore.potentials.base import force
+
+with np.load(sys.argv[1], allow_pickle=True) as given:
+    x, weights, index = (given[name] for name in ("x", "weights", "index"))
+energy, forces = jax.jit(pack._frames)(tuple(weights), x, np.full(3, np.inf, np.float32), index)
+np.savez(sys.argv[2], energy=energy, forces=forces)
+"""
+
+
+def test_a_processor_with_shorter_vectors_gives_the_same_bits(molecule, tmp_path):
+    """The code that Numba makes for AVX2, without AVX-512, in a process of its own."""
+    if "x86_64" not in platform.machine():
+        pytest.skip("no x86-64 processor")
+    model, params = model_of(molecule, False)
+    packed = pack(model, params, molecule[0].position, molecule[0].box)
+    x = np.asarray(molecule[0].position[:2], np.float32)
+    index = np.array([[j for j in range(7) if j != i] for i in range(7)], np.int32)
+    weights = np.empty(len(packed.weights), object)
+    weights[:] = [np.asarray(array) for array in packed.weights]
+    np.savez(tmp_path / "given.npz", x=x, weights=weights, index=index)
+    narrow = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
+    command = [sys.executable, "-c", AS_ON_ANOTHER_MACHINE, tmp_path / "given.npz", tmp_path / "found.npz"]
+    subprocess.run(command, env=os.environ | narrow, check=True)
+    wanted = jax.jit(_frames)(packed.weights, x, np.full(3, np.inf, np.float32), index)
+    with np.load(tmp_path / "found.npz") as found:
+        assert_allclose(found["energy"], wanted[0], rtol=0, atol=0)
+        assert_allclose(found["forces"], wanted[1], rtol=0, atol=0)

@@ -15,12 +15,10 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from .native import lanes, xla
-from .native.kernel import jit
-from .native.lanes import LANES, load, splat, store, total
+from .native import edges, lanes, xla
+from .native.edges import FEW, allocating, jit
+from .native.lanes import LANES, fma, load, splat, store, total
 from .native.xla import compiled, custom_call, dimension, floats, integers, rank
-
-FEW = 4
 
 
 @jit
@@ -71,10 +69,11 @@ def couple(couplings, strengths, received, first, blocks, block, outer):
     outer[:] = 0
     for t in range(len(couplings)):
         component, row = couplings[t]
-        store(outer, row, load(outer, row) + strengths[t] * load(received, (first + component) * blocks + block))
+        g = load(received, (first + component) * blocks + block)
+        store(outer, row, fma(strengths[t], g, load(outer, row)))
 
 
-@jit
+@allocating
 def by_received(paths, couplings, strengths, receiver, index, length, radial, harmonics, sent, out):
     """dPhi/dG (N, C, K): the convolution."""
     n_paths, n_sent, n_out, blocks = len(paths), sent.shape[1], out.shape[1], out.shape[2] // LANES
@@ -99,16 +98,16 @@ def by_received(paths, couplings, strengths, receiver, index, length, radial, ha
                         first = splat(np.float32(0))
                         second, third, fourth = first, first, first
                         for s in range(0, count, FEW):
-                            first += y[s, b] * load(product, s)
-                            second += y[s + 1, b] * load(product, s + 1)
-                            third += y[s + 2, b] * load(product, s + 2)
-                            fourth += y[s + 3, b] * load(product, s + 3)
+                            first = fma(y[s, b], load(product, s), first)
+                            second = fma(y[s + 1, b], load(product, s + 1), second)
+                            third = fma(y[s + 2, b], load(product, s + 2), third)
+                            fourth = fma(y[s + 3, b], load(product, s + 3), fourth)
                         store(outer, place, first + second + (third + fourth))
                         place += 1
             for t in range(len(couplings)):
                 component, place = couplings[t]
                 at = (n_out * i + component) * blocks + block
-                add_to(out, at, strengths[t] * load(outer, place))
+                store(out, at, fma(strengths[t], load(outer, place), load(out, at)))
 
 
 @jit
@@ -119,14 +118,14 @@ def along(y, s, outer, place, n):
     start = n // 2 * (n // 2)  # n = 2 l + 1 harmonics begin at l^2
     for b in range(n):
         t = load(outer, place + b)
-        first += y[s, start + b] * t
-        second += y[s + 1, start + b] * t
-        third += y[s + 2, start + b] * t
-        fourth += y[s + 3, start + b] * t
+        first = fma(y[s, start + b], t, first)
+        second = fma(y[s + 1, start + b], t, second)
+        third = fma(y[s + 2, start + b], t, third)
+        fourth = fma(y[s + 3, start + b], t, fourth)
     return first, second, third, fourth
 
 
-@jit
+@allocating
 def by_radial(paths, couplings, strengths, receiver, index, length, harmonics, sent, received, out):
     """dPhi/dR (D, P, K)."""
     n_paths, n_sent, n_received, blocks = len(paths), sent.shape[1], received.shape[1], out.shape[2] // LANES
@@ -148,10 +147,10 @@ def by_radial(paths, couplings, strengths, receiver, index, length, harmonics, s
                     second, third, fourth = first, first, first
                     for a in range(l1 * l1, (l1 + 1) * (l1 + 1)):
                         w, x, v, u = along(y, s, outer, place, n)
-                        first += w * load(sent, (n_sent * who[s] + a) * blocks + block)
-                        second += x * load(sent, (n_sent * who[s + 1] + a) * blocks + block)
-                        third += v * load(sent, (n_sent * who[s + 2] + a) * blocks + block)
-                        fourth += u * load(sent, (n_sent * who[s + 3] + a) * blocks + block)
+                        first = fma(w, load(sent, (n_sent * who[s] + a) * blocks + block), first)
+                        second = fma(x, load(sent, (n_sent * who[s + 1] + a) * blocks + block), second)
+                        third = fma(v, load(sent, (n_sent * who[s + 2] + a) * blocks + block), third)
+                        fourth = fma(u, load(sent, (n_sent * who[s + 3] + a) * blocks + block), fourth)
                         place += n
                     add_to(out, (n_paths * which[s] + p) * blocks + block, first)
                     add_to(out, (n_paths * which[s + 1] + p) * blocks + block, second)
@@ -159,7 +158,7 @@ def by_radial(paths, couplings, strengths, receiver, index, length, harmonics, s
                     add_to(out, (n_paths * which[s + 3] + p) * blocks + block, fourth)
 
 
-@jit
+@allocating
 def by_sent(paths, couplings, strengths, receiver, index, length, radial, harmonics, received, out):
     """dPhi/dh (N, A, K)."""
     n_paths, n_sent, n_received, blocks = len(paths), out.shape[1], received.shape[1], out.shape[2] // LANES
@@ -190,7 +189,7 @@ def by_sent(paths, couplings, strengths, receiver, index, length, radial, harmon
                         place += n
 
 
-@jit
+@allocating
 def by_harmonics(paths, couplings, strengths, receiver, index, length, radial, sent, received, out):
     """dPhi/dY (D, S, 1)."""
     n_paths, n_sent, n_received, blocks = len(paths), sent.shape[1], received.shape[1], sent.shape[2] // LANES
@@ -213,7 +212,7 @@ def by_harmonics(paths, couplings, strengths, receiver, index, length, radial, s
                     for a in range(l1 * l1, (l1 + 1) * (l1 + 1)):
                         x = r * load(sent, (n_sent * index[row, s] + a) * blocks + block)
                         for b in range(l2 * l2, (l2 + 1) * (l2 + 1)):
-                            store(change, b, load(change, b) + x * load(outer, place))
+                            store(change, b, fma(x, load(outer, place), load(change, b)))
                             place += 1
                 for m in range(out.shape[1]):
                     pulled = total(load(change, m))
@@ -257,6 +256,6 @@ def derivative_call(wanted: str) -> Callable:
 
         return in_turn
 
-    code = compiled(frames, *(Path(module) for module in (__file__, lanes.__file__, xla.__file__)))
+    code = compiled(frames, *(Path(module) for module in (__file__, edges.__file__, lanes.__file__, xla.__file__)))
     # One thread a call: XLA runs those that do not wait for each other side by side.
     return custom_call(f"cgcore_convolution_{wanted}", code, vmap_method="broadcast_all")

@@ -4,368 +4,359 @@ The derivatives are written by hand, one sweep back through what `network.energy
 
     A = sum_j R(r_ij) h_j Y(r_ij),  a = W A,  B = polynomial(a),  h = W' B + skip,  E = sum readout(h)
 
-Arrays of rows of channels are indexed by the number of the row (`lanes.load`): of (N, 16, LANES) row 16 i + m.
+Three passes over the beads of a frame, each in pieces that do not wait for each other: `first_layer`, `second_layer`,
+`pull_first_layer`. Arrays of rows of channels are indexed by the number of the row (`lanes.load`): of (N, 16, LANES) row
+16 i + m.
 """
 
-import numba
 import numpy as np
 
-from .lanes import LANES, load, splat, store, total
-
-SPHERICAL = 16
-"""Components of the harmonics, degrees 0 to 3."""
-
-jit = numba.njit(fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
+from .arrays import Buffers
+from .edges import FEW, SPHERICAL, allocating, barriers, find, jit, pull, push, radial, radial_values, room, rows
+from .lanes import LANES, SUMMED, combine, fma, load, outer_of_two, splat, store, total, totals
 
 
 @jit
-def shortest(position, box, receiver, sender, vector):
-    """The vector from sender to receiver into `vector` (3,); its length."""
-    square = np.float32(0)
-    for i in range(3):
-        d = position[receiver, i] - position[sender, i]
-        if box[i] > 0:
-            d -= box[i] * np.rint(d / box[i])
-        vector[i] = d
-        square += d * d
-    return np.sqrt(square)
+def products(n, out, out_row, numbers, start, step, stride, count, rows, row):
+    """`lanes.combine` for n = 2 l + 1 rows."""
+    if n == 1:
+        combine(1, out, out_row, numbers, start, step, stride, count, rows, row)
+    elif n == 3:
+        combine(3, out, out_row, numbers, start, step, stride, count, rows, row)
+    elif n == 5:
+        combine(5, out, out_row, numbers, start, step, stride, count, rows, row)
+    else:
+        combine(7, out, out_row, numbers, start, step, stride, count, rows, row)
 
 
 @jit
-def harmonics(vector, distance, out):
-    """Real spherical harmonics of degrees 0 to 3 with |Y_l|^2 = 2 l + 1, in e3nn's order, into `out` (16,)."""
-    x, y, z = vector[0] / distance, vector[1] / distance, vector[2] / distance
-    xx, yy, zz = x * x, y * y, z * z
-    s3, s5, s7 = np.float32(3**0.5), np.float32(5**0.5), np.float32(7**0.5)
-    out[0] = 1
-    out[1], out[2], out[3] = s3 * x, s3 * y, s3 * z
-    a, b = s3 * x * z, s3 / 2 * (zz - xx)
-    out[4], out[5], out[7], out[8] = s5 * a, s5 * s3 * x * y, s5 * s3 * y * z, s5 * b
-    out[6] = s5 * (yy - (xx + zz) / 2)
-    f, g, h = np.float32((5 / 6) ** 0.5), np.float32((3 / 8) ** 0.5), 4 * yy - (xx + zz)
-    out[9], out[10], out[11] = s7 * f * (a * z + b * x), s7 * s5 * a * y, s7 * g * h * x
-    out[12] = s7 * y * (2 * yy - 3 * (xx + zz)) / 2
-    out[13], out[14], out[15] = s7 * g * z * h, s7 * s5 * b * y, s7 * f * (b * z - a * x)
+def outer(n, out, out_row, step, left, left_row, stride, right, right_row, count):
+    """`lanes.outer` of two rows with n = 2 l + 1."""
+    if n == 3:
+        outer_of_two(3, out, out_row, step, left, left_row, stride, right, right_row, count)
+    elif n == 5:
+        outer_of_two(5, out, out_row, step, left, left_row, stride, right, right_row, count)
+    elif n == 7:
+        outer_of_two(7, out, out_row, step, left, left_row, stride, right, right_row, count)
 
 
 @jit
-def pull_harmonics(vector, distance, change, radial, out):
-    """Of dE/dY (16,) and dE/dr the gradient by the vector, into `out` (3,)."""
-    x, y, z = vector[0] / distance, vector[1] / distance, vector[2] / distance
-    s3, s5, s7 = np.float32(3**0.5), np.float32(5**0.5), np.float32(7**0.5)
-    f, g = np.float32((5 / 6) ** 0.5), np.float32((3 / 8) ** 0.5)
-    a, b, h = s3 * x * z, s3 / 2 * (z * z - x * x), 4 * y * y - (x * x + z * z)
-    c = change
-    # dE by a, b and h, through which degrees 2 and 3 are written.
-    da = s5 * c[4] + s7 * (f * (c[9] * z - c[15] * x) + s5 * c[10] * y)
-    db = s5 * c[8] + s7 * (f * (c[9] * x + c[15] * z) + s5 * c[14] * y)
-    dh = s7 * g * (c[11] * x + c[13] * z)
-    gx = s3 * c[1] + s5 * (s3 * c[5] * y - c[6] * x) + s7 * (f * (c[9] * b - c[15] * a) + g * c[11] * h)
-    gy = s3 * c[2] + s5 * (s3 * (c[5] * x + c[7] * z) + 2 * c[6] * y) + s7 * s5 * (c[10] * a + c[14] * b)
-    gz = s3 * c[3] + s5 * (s3 * c[7] * y - c[6] * z) + s7 * (f * (c[9] * a + c[15] * b) + g * c[13] * h)
-    gx += -3 * s7 * c[12] * x * y + da * s3 * z - db * s3 * x - 2 * dh * x
-    gy += s7 * c[12] * (3 * y * y - np.float32(1.5) * (x * x + z * z)) + 8 * dh * y
-    gz += -3 * s7 * c[12] * z * y + da * s3 * x + db * s3 * z - 2 * dh * z
-    along = gx * x + gy * y + gz * z
-    out[0] = (gx - along * x) / distance + radial * x
-    out[1] = (gy - along * y) / distance + radial * y
-    out[2] = (gz - along * z) / distance + radial * z
+def mix(n, x, row, matrix, number, out, out_row):
+    """n rows of x times matrix `number` of (..., LANES, LANES), as rows of out."""
+    products(n, out, out_row, x, row * LANES, LANES, 1, LANES, matrix, number * LANES)
 
 
 @jit
-def look_up(table, grid, distance, value, slope, first):
-    """Cubic interpolation on a grid of sqrt(r): P radial functions and their derivatives by r, from row `first` on.
-
-    table: (intervals, 4, P, LANES) coefficients of the powers of t, 0 ... 1 over an interval; grid: first knot and step.
-    Below the first knot, where no frame comes, the functions are constant.
-    """
-    root, step = np.sqrt(distance), grid[1]
-    at = max((root - grid[0]) / step, np.float32(0))
-    interval = min(np.int64(at), table.shape[0] - 1)
-    t = at - np.float32(interval)
-    per_r = np.float32(0.5) / (root * step) if at > 0 else np.float32(0)
-    n, row = table.shape[2], 4 * interval * table.shape[2]
-    for p in range(n):
-        c0, c1 = load(table, row + p), load(table, row + n + p)
-        c2, c3 = load(table, row + 2 * n + p), load(table, row + 3 * n + p)
-        store(value, first + p, c0 + t * (c1 + t * (c2 + t * c3)))
-        store(slope, first + p, per_r * (c1 + t * (np.float32(2) * c2 + np.float32(3) * t * c3)))
-
-
-@jit
-def mix(x, row, matrix, number, out, out_row):
-    """Row of x times matrix `number` of (..., LANES, LANES), added to a row of out."""
-    x, row, number = x.ravel(), row * LANES, number * LANES
-    result, other = load(out, out_row), splat(np.float32(0))
-    third, fourth = other, other
-    for k in range(0, LANES, 4):  # four sums, for one would wait for each of its additions
-        result += x[row + k] * load(matrix, number + k)
-        other += x[row + k + 1] * load(matrix, number + k + 1)
-        third += x[row + k + 2] * load(matrix, number + k + 2)
-        fourth += x[row + k + 3] * load(matrix, number + k + 3)
-    store(out, out_row, result + other + (third + fourth))
+def add_to(out, row, value):
+    """Add to a row."""
+    store(out, row, load(out, row) + value)
 
 
 @jit
 def polynomial(terms, coefficients, species, a, row, out, out_row):
-    """out_c = sum over terms (c, i, j, l) of coefficient * a_i a_j a_l; -1 stands for no factor.
+    """out_c = sum_i a_i (w_ci + sum_j a_j (w_cij + sum_l a_l w_cijl)), added up; coefficients (S, T, LANES).
 
-    a_i is row `row + i`, out_c row `out_row + c`; coefficients (S, T, LANES).
+    terms (T, 4): each w in this order, with its depth 0, 1 or 2, the row of its last factor, c, and the term after those
+    below it.
     """
-    for t in range(len(terms)):
-        c, i, j, m = terms[t]
-        term = load(coefficients, species * len(terms) + t) * load(a, row + i)
-        if j >= 0:
-            term = term * load(a, row + j)
-        if m >= 0:
-            term = term * load(a, row + m)
-        store(out, out_row + c, load(out, out_row + c) + term)
+    first = species * len(terms)
+    t = 0
+    while t < len(terms):
+        outer, end = load(coefficients, first + t), terms[t, 3]
+        i, c = terms[t, 1], terms[t, 2]
+        t += 1
+        while t < end:
+            middle, last = load(coefficients, first + t), terms[t, 3]
+            j = terms[t, 1]
+            t += 1
+            while t < last:
+                middle = fma(load(coefficients, first + t), load(a, row + terms[t, 1]), middle)
+                t += 1
+            outer = fma(middle, load(a, row + j), outer)
+        store(out, out_row + c, fma(outer, load(a, row + i), load(out, out_row + c)))
 
 
 @jit
-def pull_polynomial(terms, coefficients, species, a, row, change, change_row, out, out_row):
-    """dE/da of `polynomial` for dE/dB in `change`, added to `out`."""
-    for t in range(len(terms)):
-        c, i, j, m = terms[t]
-        w = load(coefficients, species * len(terms) + t) * load(change, change_row + c)
-        if j < 0:
-            store(out, out_row + i, load(out, out_row + i) + w)
-        elif m < 0:
-            x, y = load(a, row + i), load(a, row + j)
-            store(out, out_row + i, load(out, out_row + i) + w * y)
-            store(out, out_row + j, load(out, out_row + j) + w * x)
+def pull_polynomial(terms, coefficients, species, a, row, change, change_row, da):
+    """dE/da of `polynomial` for dE/d out_c in rows of `change`, into `da` (16, LANES); sum_c change_c out_c as a row."""
+    da[:] = 0
+    first, value = species * len(terms), splat(np.float32(0))
+    t = 0
+    while t < len(terms):
+        outer, end = load(coefficients, first + t), terms[t, 3]
+        i, by_out = terms[t, 1], load(change, change_row + terms[t, 2])
+        by_outer = by_out * load(a, row + i)
+        t += 1
+        while t < end:
+            middle, last = load(coefficients, first + t), terms[t, 3]
+            j = terms[t, 1]
+            x = load(a, row + j)
+            by_middle = by_outer * x
+            t += 1
+            while t < last:
+                w, m = load(coefficients, first + t), terms[t, 1]
+                middle = fma(w, load(a, row + m), middle)
+                store(da, m, fma(by_middle, w, load(da, m)))
+                t += 1
+            outer = fma(middle, x, outer)
+            store(da, j, fma(by_outer, middle, load(da, j)))
+        store(da, i, fma(by_out, outer, load(da, i)))
+        value = fma(by_outer, outer, value)
+    return value
+
+
+@jit
+def contract(entries, strengths, rows, out):
+    """out_r = sum over the entries (r, k) of strength x rows_k; entries (M, 2) in order of r."""
+    t = 0
+    for r in range(len(out)):
+        result = splat(np.float32(0))
+        while t < len(entries) and entries[t, 0] == r:
+            result = fma(strengths[t], load(rows, entries[t, 1]), result)
+            t += 1
+        store(out, r, result)
+
+
+@jit
+def along(y, l2, s, rows, row):
+    """sum_m Y_m rows_m of FEW edges from s on, over the harmonics of degree l2."""
+    first = splat(np.float32(0))
+    second, third, fourth = first, first, first
+    for m in range(l2 * l2, (l2 + 1) * (l2 + 1)):
+        x = load(rows, row)
+        row += 1
+        first, second = fma(y[m, s], x, first), fma(y[m, s + 1], x, second)
+        third, fourth = fma(y[m, s + 2], x, third), fma(y[m, s + 3], x, fourth)
+    return first, second, third, fourth
+
+
+@jit
+def by_harmonics(edges, s, change, sums):
+    """Add up FEW edges' changes over channels: rows (FEW, 16) of `change` into `edges.dy` from s on."""
+    for e in range(FEW):
+        totals(change, SUMMED * e, sums, 0)
+        for m in range(SPHERICAL):
+            edges.dy[m, s + e] = sums[m]
+
+
+@allocating
+def first_layer(frame, w, start, stop, scratch):
+    """Neighbours summed, mixed by degree and by the receiver's species into `a`; the polynomial, and what is sent."""
+    edges = room(frame.index.shape[1])
+    return _first_layer(frame, w, start, stop, scratch, edges, rows(4 * len(edges.who)), rows(SPHERICAL), rows(4))
+
+
+@jit
+def _first_layer(frame, w, start, stop, scratch, edges, value, summed, b):
+    slots, energy = len(edges.who), 0.0
+    for i in range(start, stop):
+        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, len(w.table0))
+        for s in range(count):
+            radial_values(w.table0, edges, s, value)
+            sent = load(w.embedding, w.species[edges.who[s]])
+            for ell in range(4):
+                store(value, ell * slots + s, load(value, ell * slots + s) * sent)
+        for ell in range(4):
+            m, n = ell * ell, 2 * ell + 1
+            products(n, summed, m, edges.y, m * slots, slots, 1, count, value, ell * slots)
+            mix(n, summed, m, w.linear0, 4 * w.species[i] + ell, scratch.a, SPHERICAL * i + m)
+        b[:] = 0
+        polynomial(w.terms0, w.poly0, w.species[i], scratch.a, SPHERICAL * i, b, 0)
+        if len(w.paths):
+            store(scratch.first, i, load(b, 0))
+            mix(1, b, 0, w.up, 0, scratch.sent, 4 * i)
+            mix(3, b, 1, w.up, 1, scratch.sent, 4 * i + 1)
         else:
-            x, y, z = load(a, row + i), load(a, row + j), load(a, row + m)
-            store(out, out_row + i, load(out, out_row + i) + w * y * z)
-            store(out, out_row + j, load(out, out_row + j) + w * x * z)
-            store(out, out_row + m, load(out, out_row + m) + w * x * y)
-
-
-@jit
-def degree(component):
-    """l of one of the 16 components."""
-    if component == 0:
-        return 0
-    if component < 4:
-        return 1
-    return 2 if component < 9 else 3
-
-
-@jit
-def neighbours_of(position, box, index, i, cutoff, who, vector, distance, y):
-    """Neighbours of bead i within the cut-off: numbers, vectors, lengths and harmonics; how many."""
-    count = 0
-    for s in range(index.shape[1]):
-        j = index[i, s]
-        if j < len(position):
-            r = shortest(position, box, i, j, vector[count])
-            if r < cutoff:
-                who[count], distance[count] = j, r
-                harmonics(vector[count], r, y[count])
-                count += 1
-    return count
-
-
-@jit
-def push(force, i, j, pull):
-    """Newton's third law: of the gradient by the vector from j to i."""
-    for c in range(3):
-        force[i, c] -= pull[c]
-        force[j, c] += pull[c]
-
-
-@jit
-def first_layer(position, box, index, species, embedding, table, grid, linear, a):
-    """a (N, 16, LANES), added up: neighbours summed, then mixed by degree and by the receiver's species."""
-    slots = index.shape[1]
-    who, vector, distance = np.empty(slots, np.int64), np.empty((slots, 3), np.float32), np.empty(slots, np.float32)
-    y = np.empty((slots, SPHERICAL), np.float32)
-    value, slope = np.empty((slots, 4, LANES), np.float32), np.empty((slots, 4, LANES), np.float32)
-    summed = np.empty((SPHERICAL, LANES), np.float32)
-    for i in range(len(position)):
-        count = neighbours_of(position, box, index, i, grid[2], who, vector, distance, y)
-        for s in range(count):
-            look_up(table, grid, distance[s], value, slope, 4 * s)
-            sent = load(embedding, species[who[s]])
-            for ell in range(4):
-                store(value, 4 * s + ell, load(value, 4 * s + ell) * sent)
-        for m in range(SPHERICAL):
-            row, result = degree(m), splat(np.float32(0))
-            for s in range(count):
-                result += y[s, m] * load(value, 4 * s + row)
-            store(summed, m, result)
-        for m in range(SPHERICAL):
-            mix(summed, m, linear, 4 * species[i] + degree(m), a, SPHERICAL * i + m)
-
-
-@jit
-def pull_first_layer(position, box, index, species, embedding, table, grid, linear_t, change, force):
-    """Forces of dE/da (N, 16, LANES) of the first layer, added to `force` (N, 3)."""
-    slots = index.shape[1]
-    who, vector, distance = np.empty(slots, np.int64), np.empty((slots, 3), np.float32), np.empty(slots, np.float32)
-    y, dy = np.empty((slots, SPHERICAL), np.float32), np.empty(SPHERICAL, np.float32)
-    value, slope = np.empty((4, LANES), np.float32), np.empty((4, LANES), np.float32)
-    summed, pull = np.empty((SPHERICAL, LANES), np.float32), np.empty(3, np.float32)
-    for i in range(len(position)):
-        count = neighbours_of(position, box, index, i, grid[2], who, vector, distance, y)
-        for m in range(SPHERICAL):
-            store(summed, m, splat(np.float32(0)))
-            mix(change, SPHERICAL * i + m, linear_t, 4 * species[i] + degree(m), summed, m)
-        for s in range(count):
-            look_up(table, grid, distance[s], value, slope, 0)
-            sent, radial = load(embedding, species[who[s]]), splat(np.float32(0))
-            for ell in range(4):
-                x, back = load(value, ell) * sent, splat(np.float32(0))
-                for m in range(ell * ell, (ell + 1) * (ell + 1)):
-                    pulled = load(summed, m)
-                    dy[m] = total(x * pulled)
-                    back += y[s, m] * pulled
-                radial += back * sent * load(slope, ell)
-            pull_harmonics(vector[s], distance[s], dy, total(radial), pull)
-            push(force, i, who[s], pull)
-
-
-@jit
-def readouts(coefficients, skip, species, hidden, readout, first, i, last, change_first):
-    """Energy of one bead from its scalars in both layers; its derivatives by `last` into it, by `first` added up.
-
-    x_h = last . hidden_h + first_i . skip_h, E = sum_h readout_h silu(x_h) + first_i . coefficients; hidden (H, LANES),
-    skip (S, H, LANES).
-    """
-    x, y = load(last, 0), load(first, i)
-    by_x, by_y = splat(np.float32(0)), load(coefficients, 0)
-    energy = total(y * by_y)
-    for h in range(len(readout)):
-        of_x, of_y = load(hidden, h), load(skip, species * len(readout) + h)
-        value = total(x * of_x + y * of_y)
-        sigmoid = 1 / (1 + np.exp(-value))
-        energy += readout[h] * value * sigmoid
-        slope = readout[h] * sigmoid * (1 + value * (1 - sigmoid))
-        by_x += slope * of_x
-        by_y += slope * of_y
-    store(last, 0, by_x)
-    store(change_first, i, load(change_first, i) + by_y)
+            energy += total(load(b, 0) * load(w.coefficients, 0))
     return energy
 
 
 @jit
-def second_layer(
-    position, box, index, species, sent, table, grid, paths, pairs, ends, couplings, strengths, linear, linear_t, terms, poly,
-    first, coefficients, skip, hidden, readout, force, change_sent, change_first,
-):  # fmt: skip
-    """Energy of the second layer and the readouts. What it changes in forces, in `sent` (N, 4, LANES) and in the scalars
-    of the first layer `first` (N, LANES) is added to `force`, `change_sent` and `change_first`.
+def readouts(w, i, scalars, scratch, by_scalars):
+    """Energy of one bead from its scalars in both layers; its derivatives into `by_scalars` and `scratch.by_first`.
 
-    paths: (P, 6) degrees l1 (sent), l2 (harmonics), l3 (out), and the first of a path's rows among the products with what
-    is sent X_(p a), the sums over neighbours S_(p a b), and the coupled A_(p c); pairs: (Q, 2) rows of X and S that meet
-    in Y_m, those of m from ends[m - 1] to ends[m]; couplings: (M, 2) rows of A and S, with `strengths` (M,).
+    x_h = scalars . hidden_h + first_i . skip_h, E = sum_h readout_h silu(x_h) + first_i . coefficients.
     """
-    slots, n_paths = index.shape[1], len(paths)
-    who, vector, distance = np.empty(slots, np.int64), np.empty((slots, 3), np.float32), np.empty(slots, np.float32)
-    y, dy = np.empty((slots, SPHERICAL), np.float32), np.empty(SPHERICAL, np.float32)
-    value = np.empty((slots, n_paths, LANES), np.float32)
-    slope = np.empty((slots, n_paths, LANES), np.float32)
-    end = paths[n_paths - 1]
-    product = np.empty((end[3] + 2 * end[0] + 1, LANES), np.float32)
-    summed = np.empty((end[4] + (2 * end[0] + 1) * (2 * end[1] + 1), LANES), np.float32)
-    coupled = np.empty((end[5] + 2 * end[2] + 1, LANES), np.float32)
-    a, da = np.empty((SPHERICAL, LANES), np.float32), np.empty((SPHERICAL, LANES), np.float32)
-    last, pull = np.empty((1, LANES), np.float32), np.empty(3, np.float32)
-    row_product = np.empty((slots, LANES), np.float32)
-    energy = 0.0
-    for i in range(len(position)):
-        count = neighbours_of(position, box, index, i, grid[2], who, vector, distance, y)
+    x, y = scalars, load(scratch.first, i)
+    by_x, by_y = splat(np.float32(0)), load(w.coefficients, 0)
+    energy = np.float64(total(y * by_y))
+    for h in range(len(w.readout)):
+        of_x, of_y = load(w.hidden, h), load(w.skip, w.species[i] * len(w.readout) + h)
+        value = total(fma(x, of_x, y * of_y))
+        sigmoid = 1 / (1 + np.exp(-value))
+        energy += w.readout[h] * value * sigmoid
+        slope = np.float32(w.readout[h] * sigmoid * (1 + value * (1 - sigmoid)))
+        by_x, by_y = fma(slope, of_x, by_x), fma(slope, of_y, by_y)
+    store(by_scalars, 0, by_x)
+    store(scratch.by_first, i, by_y)
+    return energy
+
+
+@allocating
+def second_layer(frame, w, start, stop, scratch, by_sent, force):
+    """Energy of the second layer and the readouts of beads from `start` to `stop`; what it changes in forces and in
+    `sent` is added to `force` and `by_sent`.
+
+    paths: (P, 5) degrees l1 (sent), l2 (harmonics), l3 (out), in order of l2, and the first of a path's rows among the sums
+    over neighbours S_(p a b) and the coupled A_(p c).
+    """
+    edges, n_paths, end = room(frame.index.shape[1]), len(w.paths), w.paths[-1]
+    slots = len(edges.who)
+    buffers = Buffers(
+        rows(n_paths * slots),
+        rows(n_paths * slots),
+        rows(4 * slots),
+        rows(slots),
+        rows(end[3] + (2 * end[0] + 1) * (2 * end[1] + 1)),
+        rows(end[4] + 2 * end[2] + 1),
+        rows(FEW * 4 * n_paths),
+        rows(4 * FEW),
+        rows(SUMMED * FEW),
+        rows(SPHERICAL),
+        rows(SPHERICAL),
+        rows(7),
+        rows(1),
+        np.empty(SUMMED, np.float32),
+    )
+    return _second_layer(frame, w, start, stop, scratch, by_sent, force, edges, buffers)
+
+
+@jit
+def _second_layer(frame, w, start, stop, scratch, by_sent, force, edges, buffers):
+    slots, paths, n_paths, energy = len(edges.who), w.paths, len(w.paths), 0.0
+    value, slope, sent, row_product, summed, coupled, product, back, change, a, da, mixed, by_scalars, sums = buffers
+    for i in range(start, stop):
+        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, len(w.table1))
         for s in range(count):
-            look_up(table, grid, distance[s], value, slope, n_paths * s)
+            radial(w.table1, edges, s, value, slope)
+            for c in range(4):
+                store(sent, c * slots + s, load(scratch.sent, 4 * edges.who[s] + c))
         for p in range(n_paths):
-            l1, l2, row = paths[p, 0], paths[p, 1], paths[p, 4]
+            l1, l2, row = paths[p, 0], paths[p, 1], paths[p, 3]
             for c in range(l1 * l1, (l1 + 1) * (l1 + 1)):
                 for s in range(count):
-                    store(row_product, s, load(value, n_paths * s + p) * load(sent, 4 * who[s] + c))
-                for m in range(l2 * l2, (l2 + 1) * (l2 + 1)):
-                    result = splat(np.float32(0))
-                    for s in range(count):
-                        result += y[s, m] * load(row_product, s)
-                    store(summed, row, result)
-                    row += 1
-        coupled[:] = 0
-        for t in range(len(couplings)):
-            row, column = couplings[t]
-            store(coupled, row, load(coupled, row) + strengths[t] * load(summed, column))
+                    store(row_product, s, load(value, p * slots + s) * load(sent, c * slots + s))
+                products(2 * l2 + 1, summed, row, edges.y, l2 * l2 * slots, slots, 1, count, row_product, 0)
+                row += 2 * l2 + 1
+        contract(w.coupled, w.strengths[0], summed, coupled)
         a[:] = 0
         for p in range(n_paths):
-            for c in range(2 * paths[p, 2] + 1):
-                mix(coupled, paths[p, 5] + c, linear, p, a, paths[p, 2] ** 2 + c)
-        last[:] = 0
-        polynomial(terms, poly, species[i], a, 0, last, 0)
-        energy += readouts(coefficients, skip, species[i], hidden, readout, first, i, last, change_first)
-        da[:] = 0
-        pull_polynomial(terms, poly, species[i], a, 0, last, 0, da, 0)
-        coupled[:] = 0
+            n = 2 * paths[p, 2] + 1
+            mix(n, coupled, paths[p, 4], w.linear1, p, mixed, 0)
+            for c in range(n):
+                add_to(a, paths[p, 2] ** 2 + c, load(mixed, c))
+        by_scalars[:] = 1
+        scalars = pull_polynomial(w.terms1, w.poly1, w.species[i], a, 0, by_scalars, 0, da)
+        energy += readouts(w, i, scalars, scratch, by_scalars)
+        for m in range(SPHERICAL):
+            store(da, m, load(da, m) * load(by_scalars, 0))
         for p in range(n_paths):
-            for c in range(2 * paths[p, 2] + 1):
-                mix(da, paths[p, 2] ** 2 + c, linear_t, p, coupled, paths[p, 5] + c)
-        summed[:] = 0
-        for t in range(len(couplings)):
-            row, column = couplings[t]
-            store(summed, column, load(summed, column) + strengths[t] * load(coupled, row))
-        for s in range(count):
-            j, radial = who[s], splat(np.float32(0))
-            for p in range(n_paths):
-                l1, l2, row = paths[p, 0], paths[p, 1], paths[p, 4]
-                r, dr = load(value, n_paths * s + p), load(slope, n_paths * s + p)
-                for c in range(l1 * l1, (l1 + 1) * (l1 + 1)):
-                    x, back = load(sent, 4 * j + c), splat(np.float32(0))
-                    for m in range(l2 * l2, (l2 + 1) * (l2 + 1)):
-                        back += y[s, m] * load(summed, row)
-                        row += 1
-                    store(product, paths[p, 3] + c - l1 * l1, r * x)
-                    store(change_sent, 4 * j + c, load(change_sent, 4 * j + c) + back * r)
-                    radial += back * x * dr
-            for m in range(1, SPHERICAL):
-                result = splat(np.float32(0))
-                for t in range(ends[m - 1], ends[m]):
-                    result += load(product, pairs[t, 0]) * load(summed, pairs[t, 1])
-                dy[m] = total(result)
-            pull_harmonics(vector[s], distance[s], dy, total(radial), pull)
-            push(force, i, j, pull)
+            mix(2 * paths[p, 2] + 1, da, paths[p, 2] ** 2, w.linear1_t, p, coupled, paths[p, 4])
+        contract(w.spread, w.strengths[1], coupled, summed)
+        for s in range(0, count, FEW):
+            pull_edges(w, edges, s, value, slope, sent, summed, product, back, change)
+            by_harmonics(edges, s, change, sums)
+            for e in range(FEW):
+                for c in range(4):
+                    add_to(by_sent, 4 * edges.who[s + e] + c, load(back, FEW * c + e))
+        pull(edges, count)
+        push(edges, count, i, force)
     return energy
 
 
 @jit
-def evaluate(
-    position, box, index, species, embedding, table0, table1, grid, linear0, linear0_t, terms0, poly0, up, up_t,
-    paths, pairs, ends, couplings, strengths, linear1, linear1_t, terms1, poly1, coefficients, skip, hidden, readout, force,
-):  # fmt: skip
-    """Energy of one frame (N, 3), its forces into `force`; without paths, of a network of one layer."""
-    n, components = len(position), 4 if len(paths) else 1
-    a, da = np.zeros((n, SPHERICAL, LANES), np.float32), np.zeros((n, SPHERICAL, LANES), np.float32)
-    b, db = np.zeros((n, components, LANES), np.float32), np.zeros((n, components, LANES), np.float32)
-    force[:] = 0
-    first_layer(position, box, index, species, embedding, table0, grid, linear0, a)
-    for i in range(n):
-        polynomial(terms0, poly0, species[i], a, SPHERICAL * i, b, components * i)
-    energy = 0.0
-    if components == 1:
-        for i in range(n):
-            store(db, i, load(coefficients, 0))
-            energy += total(load(b, i) * load(coefficients, 0))
-    else:
-        sent, change_sent = np.zeros((n, 4, LANES), np.float32), np.zeros((n, 4, LANES), np.float32)
-        first, change_first = np.empty((n, LANES), np.float32), np.zeros((n, LANES), np.float32)
-        for i in range(n):
-            store(first, i, load(b, 4 * i))
+def pull_edges(w, edges, s, value, slope, sent, summed, product, back, change):
+    """Of dE/dS in `summed` for FEW edges from s on: dE by what is sent into `back` (4, FEW), by the distance and by the
+    harmonics, still by channel, into `change` (FEW, 16)."""
+    slots, paths = len(edges.who), w.paths
+    back[:] = 0
+    p, r0 = 0, splat(np.float32(0))
+    r1, r2, r3 = r0, r0, r0
+    for l2 in range(4):
+        n, first_row, row, t = 2 * l2 + 1, paths[p, 3], paths[p, 3], 0
+        while p < len(paths) and paths[p, 1] == l2:
+            l1, at = paths[p, 0], p * slots + s
+            for c in range(l1 * l1, (l1 + 1) * (l1 + 1)):
+                b0, b1, b2, b3 = along(edges.y, l2, s, summed, row)
+                to = c * slots + s
+                x, y, by = load(sent, to), load(value, at), FEW * c
+                store(product, t, x * y)
+                store(back, by, fma(b0, y, load(back, by)))
+                r0 = fma(b0, x * load(slope, at), r0)
+                x, y = load(sent, to + 1), load(value, at + 1)
+                store(product, t + 1, x * y)
+                store(back, by + 1, fma(b1, y, load(back, by + 1)))
+                r1 = fma(b1, x * load(slope, at + 1), r1)
+                x, y = load(sent, to + 2), load(value, at + 2)
+                store(product, t + 2, x * y)
+                store(back, by + 2, fma(b2, y, load(back, by + 2)))
+                r2 = fma(b2, x * load(slope, at + 2), r2)
+                x, y = load(sent, to + 3), load(value, at + 3)
+                store(product, t + 3, x * y)
+                store(back, by + 3, fma(b3, y, load(back, by + 3)))
+                r3 = fma(b3, x * load(slope, at + 3), r3)
+                row, t = row + n, t + FEW
+            p += 1
+        outer(n, change, l2 * l2, SUMMED, product, 0, FEW, summed, first_row, t // FEW)
+        outer(n, change, 2 * SUMMED + l2 * l2, SUMMED, product, 2, FEW, summed, first_row, t // FEW)
+    store(change, 0, r0)
+    store(change, SUMMED, r1)
+    store(change, 2 * SUMMED, r2)
+    store(change, 3 * SUMMED, r3)
+
+
+@allocating
+def pull_first_layer(frame, w, start, stop, scratch, force):
+    """Energy of the barriers; forces of these and of the first layer, added to `force`: of beads from `start` to `stop`."""
+    edges = room(frame.index.shape[1])
+    slots = len(edges.who)
+    buffers = rows(4 * slots), rows(4 * slots), rows(SPHERICAL), rows(SPHERICAL), rows(4), rows(4), rows(SUMMED * FEW)
+    return _pull_first_layer(frame, w, start, stop, scratch, force, edges, buffers, np.empty(SUMMED, np.float32))
+
+
+@jit
+def _pull_first_layer(frame, w, start, stop, scratch, force, edges, buffers, sums):
+    slots, n, energy = len(edges.who), len(frame.position), 0.0
+    value, slope, da, summed, by_sent, db, change = buffers
+    for i in range(start, stop):
+        if len(w.paths):
             for c in range(4):
-                mix(b, 4 * i + c, up, degree(c), sent, 4 * i + c)
-        energy += second_layer(
-            position, box, index, species, sent, table1, grid, paths, pairs, ends, couplings, strengths, linear1, linear1_t,
-            terms1, poly1, first, coefficients, skip, hidden, readout, force, change_sent, change_first,
-        )  # fmt: skip
-        for i in range(n):
-            for c in range(4):
-                mix(change_sent, 4 * i + c, up_t, degree(c), db, 4 * i + c)
-            store(db, 4 * i, load(db, 4 * i) + load(change_first, i))
-    for i in range(n):
-        pull_polynomial(terms0, poly0, species[i], a, SPHERICAL * i, db, components * i, da, SPHERICAL * i)
-    pull_first_layer(position, box, index, species, embedding, table0, grid, linear0_t, da, force)
+                result = splat(np.float32(0))
+                for piece in range(len(scratch.by_sent)):
+                    result += load(scratch.by_sent, 4 * (piece * n + i) + c)
+                store(by_sent, c, result)
+            mix(1, by_sent, 0, w.up_t, 0, db, 0)
+            mix(3, by_sent, 1, w.up_t, 1, db, 1)
+            add_to(db, 0, load(scratch.by_first, i))
+        else:
+            store(db, 0, load(w.coefficients, 0))
+        pull_polynomial(w.terms0, w.poly0, w.species[i], scratch.a, SPHERICAL * i, db, 0, da)
+        for ell in range(4):
+            mix(2 * ell + 1, da, ell * ell, w.linear0_t, 4 * w.species[i] + ell, summed, ell * ell)
+        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, len(w.table0))
+        for s in range(count):
+            radial(w.table0, edges, s, value, slope)
+        for s in range(0, count, FEW):
+            for e in range(FEW):
+                sent = load(w.embedding, w.species[edges.who[s + e]])
+                for ell in range(4):
+                    x = load(value, ell * slots + s + e) * sent
+                    for m in range(ell * ell, (ell + 1) * (ell + 1)):
+                        store(change, SUMMED * e + m, x * load(summed, m))
+                    store(slope, ell * slots + s + e, load(slope, ell * slots + s + e) * sent)
+            r0 = splat(np.float32(0))
+            r1, r2, r3 = r0, r0, r0
+            for ell in range(4):
+                b0, b1, b2, b3 = along(edges.y, ell, s, summed, ell * ell)
+                at = ell * slots + s
+                r0, r1 = fma(b0, load(slope, at), r0), fma(b1, load(slope, at + 1), r1)
+                r2, r3 = fma(b2, load(slope, at + 2), r2), fma(b3, load(slope, at + 3), r3)
+            store(change, 0, r0)
+            store(change, SUMMED, r1)
+            store(change, 2 * SUMMED, r2)
+            store(change, 3 * SUMMED, r3)
+            by_harmonics(edges, s, change, sums)
+        energy += barriers(edges, count, w.ranges, w.species, i)
+        pull(edges, count)
+        push(edges, count, i, force)
     return energy

@@ -9,13 +9,16 @@ from jax import Array
 
 from ....geometry import displacement
 from ....neighbors import closest, row_index
-from ...base import ListEnergy, Potential, PotentialError, force
+from ...barrier import Barrier
+from ...barrier import build as build_barrier
+from ...base import ListEnergy, Potential, PotentialError, add, force
 from ..network import Model, build
-from .call import kernel_call
+from .arrays import Weights
+from .call import BEADS, kernel_call
 from .lanes import LANES
-from .weights import Weights, weights
+from .weights import weights
 
-KNOTS = (512, 1024, 2048, 4096)
+KNOTS = (256, 512, 1024, 2048)
 TOLERANCE = 1e-5
 CHECKED = 32
 SHORTEST = 0.6
@@ -37,7 +40,15 @@ class Packed(NamedTuple):
     force_error: float
 
 
-def pack(model: Model, params: dict, position: np.ndarray, box: np.ndarray, *, tolerance: float = TOLERANCE) -> Packed:
+def pack(
+    model: Model,
+    params: dict,
+    position: np.ndarray,
+    box: np.ndarray,
+    *,
+    barriers: tuple[Barrier, ...] = (),
+    tolerance: float = TOLERANCE,
+) -> Packed:
     """The potential of a trained MACE as machine code for the CPU, in single precision.
 
     Its tables get knots until energies and forces are those of the model in double precision to `tolerance` on 32 of
@@ -46,6 +57,7 @@ def pack(model: Model, params: dict, position: np.ndarray, box: np.ndarray, *, t
     Args:
         position: (T, N, 3) nm, frames such as a simulation starts from.
         box: (3,) nm, inf where not periodic.
+        barriers: those of `can_join`, which become part of it.
 
     Raises:
         PackError: the tolerance is not met; the model has other sizes than the paper's (one or two layers, 32 channels,
@@ -56,12 +68,14 @@ def pack(model: Model, params: dict, position: np.ndarray, box: np.ndarray, *, t
     box = np.asarray(box if model.capacity else np.full(3, np.inf), np.float64)
     chosen = position[np.unique(np.linspace(0, len(position) - 1, CHECKED).round().astype(int))].astype(np.float64)
     chosen = np.concatenate([chosen, [_closer(frame, box) for frame in chosen[: CHECKED // 4]]])
+    chosen = chosen.astype(np.float32).astype(np.float64)  # both see the same positions
     shortest_nm = SHORTEST * float(closest(position, box).min())
     with jax.enable_x64(True):
-        exact = _on_frames(build(model), jax.tree.map(np.float64, params), chosen, box)
+        plain = add(build(model), *map(build_barrier, barriers))
+        exact = _on_frames(plain, (jax.tree.map(np.float64, params), *({} for _ in barriers)), chosen, box)
         potential = _potential(model)
         for knots in KNOTS:
-            packed = weights(model, params, knots, shortest_nm)
+            packed = weights(model, params, knots, shortest_nm, barriers)
             computed = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
             errors = tuple(
                 float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(computed, exact, strict=True)
@@ -72,6 +86,12 @@ def pack(model: Model, params: dict, position: np.ndarray, box: np.ndarray, *, t
         f"packed energies and forces differ from the model's by {errors[0]:.1e} and {errors[1]:.1e} with {knots} knots; "
         f"want at most {tolerance:.0e}"
     )
+
+
+def can_join(barrier: Barrier, model: Model) -> bool:
+    """Whether a barrier sees no more than the network: beads of the same species, as a liquid or not, up to its cut-off."""
+    same = barrier.species == model.species and (barrier.capacity is None) == (model.capacity is None)
+    return same and barrier.reach_nm <= model.config.cutoff_nm
 
 
 def _closer(position: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -165,8 +185,9 @@ def _frames(params: Weights, position: Array, box: Array, index: Array) -> tuple
     index = jnp.asarray(index, jnp.int32)
     index = index[None] if index.ndim == 2 else index
     # Numba's threads are shared by all of JAX's devices: with several of these, each has one frame after the other.
-    call = kernel_call(threads=len(position) > 1 and jax.device_count() == 1)
-    found = call(results, position.astype(jnp.float32), period, index, *params)
+    shared = (len(position) > 1 or position.shape[1] >= 2 * BEADS) and jax.device_count() == 1
+    shared = jnp.full(1, shared, jnp.int32)
+    found = kernel_call()(results, position.astype(jnp.float32), period, index, *params, shared)
     return tuple(array.astype(position.dtype) for array in found)
 
 

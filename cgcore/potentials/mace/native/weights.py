@@ -5,51 +5,23 @@ species only their own matrices are kept.
 """
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...barrier import Barrier
 from ..couplings import clebsch_gordan, contraction_monomials
 from ..network import RADIAL_DEPTH, SILU_GAIN, Model, radial_basis, radial_net
-from .kernel import SPHERICAL
+from .arrays import Weights
 from .lanes import LANES
 
 
-class Weights(NamedTuple):
-    """The arguments of `kernel.evaluate` that do not change from frame to frame, in its order."""
-
-    species: np.ndarray  # (N,)
-    embedding: np.ndarray  # (S, LANES)
-    table0: np.ndarray  # (knots - 1, 4, 4, LANES)
-    table1: np.ndarray  # (knots - 1, 4, P, LANES)
-    grid: np.ndarray  # first knot and step in sqrt(nm), cut-off
-    linear0: np.ndarray  # (S, 4, LANES, LANES)
-    linear0_t: np.ndarray
-    terms0: np.ndarray  # (T, 4)
-    poly0: np.ndarray  # (S, T, LANES)
-    up: np.ndarray  # (2, LANES, LANES)
-    up_t: np.ndarray
-    paths: np.ndarray  # (P, 6), none for one layer
-    pairs: np.ndarray
-    ends: np.ndarray
-    couplings: np.ndarray
-    strengths: np.ndarray
-    linear1: np.ndarray  # (P, LANES, LANES)
-    linear1_t: np.ndarray
-    terms1: np.ndarray
-    poly1: np.ndarray
-    coefficients: np.ndarray  # (1, LANES)
-    skip: np.ndarray  # (S, H, LANES)
-    hidden: np.ndarray  # (H, LANES)
-    readout: np.ndarray  # (H,)
-
-
-def weights(model: Model, params: dict, knots: int, shortest_nm: float) -> Weights:
+def weights(model: Model, params: dict, knots: int, shortest_nm: float, barriers: tuple[Barrier, ...] = ()) -> Weights:
     """Weights of a model with one or two layers and LANES channels, its radial functions at `knots` distances.
 
-    shortest_nm: the distance of the first knot, below which radial functions stay as they are there.
+    shortest_nm: the distance of the first knot, below which radial functions stay as they are there. barriers: of the same
+    species, added to the energy.
     """
     c, n_species = model.config, model.n_species
     p = {name: np.asarray(value, np.float64) for name, value in params.items()}
@@ -70,6 +42,7 @@ def weights(model: Model, params: dict, knots: int, shortest_nm: float) -> Weigh
         linear0_t=linear0.swapaxes(-1, -2),
         terms0=terms0,
         poly0=poly0,
+        ranges=_ranges(n_species, barriers),
         coefficients=(model.energy_scale / math.sqrt(LANES) * product[0] @ p["readouts.0.linear.weight"])[None],
     )
     second = _second(model, p, roots, product) if c.layers == 2 else _no_second()
@@ -84,9 +57,10 @@ def _second(model: Model, p: dict, roots: np.ndarray, product: np.ndarray) -> di
     kept = p["interactions.1.skip_tp.weight"].reshape(LANES, n_species, LANES) / math.sqrt(LANES * n_species)
     skip = np.einsum("ab,bsc,ch->sha", product[0], kept, read)
     hidden = (_square(p["products.1.linear.weight"])[0] @ read).T
+    order = [list(model.paths(1)).index(path) for path in _by_harmonics(model)]
     readout = model.energy_scale * SILU_GAIN / math.sqrt(c.readout_width) * p["readouts.1.linear_2.weight"]
     return (
-        dict(table1=_table(model, p, 1, roots), up=up, up_t=up.swapaxes(-1, -2), terms1=terms, poly1=poly)
+        dict(table1=_table(model, p, 1, roots)[:, order], up=up, up_t=up.swapaxes(-1, -2), terms1=terms, poly1=poly)
         | dict(skip=skip, hidden=hidden, readout=readout)
         | _paths(model, p["interactions.1.linear.weight"] / model.mean_neighbours)
     )
@@ -96,10 +70,10 @@ def _no_second() -> dict:
     floats = dict.fromkeys(
         ("table1", "up", "up_t", "linear1", "linear1_t", "poly1", "skip"), np.zeros((1, 1, LANES, LANES))
     )
-    whole = dict(paths=(0, 6), pairs=(0, 2), couplings=(0, 2), terms1=(0, 4), ends=(SPHERICAL,))
+    whole = dict(paths=(0, 5), coupled=(0, 2), spread=(0, 2), terms1=(0, 4))
     return (
         floats
-        | dict(hidden=np.zeros((1, LANES)), readout=np.zeros(1), strengths=np.zeros(1))
+        | dict(hidden=np.zeros((1, LANES)), readout=np.zeros(1), strengths=np.zeros((2, 1)))
         | {name: np.zeros(shape, np.int32) for name, shape in whole.items()}
     )
 
@@ -107,29 +81,39 @@ def _no_second() -> dict:
 def _paths(model: Model, linear: np.ndarray) -> dict:
     """The paths of the second layer, where each has its rows, and its part of the linear map that follows."""
     paths, couplings, strengths, matrices = [], [], [], []
-    counts = {ell: sum(path[2] == ell for path in model.paths(1)) for ell in range(4)}
-    blocks = np.split(linear.reshape(-1, LANES), np.cumsum([counts[ell] * LANES for ell in range(3)]))
-    rows = np.zeros(3, int)  # of what is sent, of sums over neighbours, of coupled ones
-    for l1, l2, l3 in model.paths(1):
+    of_ell = {ell: [path for path in model.paths(1) if path[2] == ell] for ell in range(4)}
+    blocks = np.split(linear.reshape(-1, LANES), np.cumsum([len(of_ell[ell]) * LANES for ell in range(3)]))
+    rows = np.zeros(2, int)  # of sums over neighbours, of coupled ones
+    for l1, l2, l3 in _by_harmonics(model):
         paths.append((l1, l2, l3, *rows))
         coupling = np.sqrt(2 * l3 + 1) * clebsch_gordan(l1, l2, l3)
         for a, b, out in np.argwhere(np.abs(coupling) > 1e-12):
-            couplings.append((rows[2] + out, rows[1] + a * (2 * l2 + 1) + b))
+            couplings.append((rows[1] + out, rows[0] + a * (2 * l2 + 1) + b))
             strengths.append(coupling[a, b, out])
-        number = sum(path[2] == l3 for path in paths) - 1
-        matrices.append(blocks[l3][number * LANES : (number + 1) * LANES] / math.sqrt(counts[l3] * LANES))
-        rows += np.array([2 * l1 + 1, (2 * l1 + 1) * (2 * l2 + 1), 2 * l3 + 1])
-    pairs, ends = [], []
-    for m in range(SPHERICAL):
-        for l1, l2, _, sent, summed, _ in paths if m else ():
-            if l2 == math.isqrt(m):
-                pairs += [(sent + a, summed + a * (2 * l2 + 1) + m - l2**2) for a in range(2 * l1 + 1)]
-        ends.append(len(pairs))
-    integers = dict(paths=paths, pairs=pairs, ends=ends, couplings=couplings)
-    matrices = np.stack(matrices)
+        number = of_ell[l3].index((l1, l2, l3))
+        matrices.append(blocks[l3][number * LANES : (number + 1) * LANES] / math.sqrt(len(of_ell[l3]) * LANES))
+        rows += np.array([(2 * l1 + 1) * (2 * l2 + 1), 2 * l3 + 1])
+    couplings, matrices = np.array(couplings), np.stack(matrices)
+    orders = [np.argsort(couplings[:, side], kind="stable") for side in (0, 1)]
+    integers = dict(paths=paths, coupled=couplings[orders[0]], spread=couplings[orders[1], ::-1])
     return {name: np.array(value, np.int32) for name, value in integers.items()} | dict(
-        strengths=np.array(strengths), linear1=matrices, linear1_t=matrices.swapaxes(-1, -2)
+        strengths=np.array(strengths)[orders], linear1=matrices, linear1_t=matrices.swapaxes(-1, -2)
     )
+
+
+def _by_harmonics(model: Model) -> list[tuple[int, int, int]]:
+    """The paths (l1, l2, l3) of the second layer in order of l2."""
+    return sorted(model.paths(1), key=lambda path: path[1])
+
+
+def _ranges(n_species: int, barriers: tuple[Barrier, ...]) -> np.ndarray:
+    ranges = [np.full((n_species, n_species, 1, 3), np.inf)]
+    for barrier in barriers:
+        stiffness = np.full((*barrier.ranges.shape[:3], 1), barrier.stiffness)
+        missing = n_species - len(barrier.ranges)  # species that no bead has
+        both = np.concatenate([barrier.ranges, stiffness], axis=-1)
+        ranges.append(np.pad(both, ((0, missing), (0, missing), (0, 0), (0, 0)), constant_values=np.inf))
+    return np.concatenate(ranges, axis=2)
 
 
 def _square(weight: np.ndarray) -> np.ndarray:
@@ -138,7 +122,7 @@ def _square(weight: np.ndarray) -> np.ndarray:
 
 
 def _table(model: Model, p: dict, layer: int, roots: np.ndarray) -> np.ndarray:
-    """Cubic Hermite interpolation of the radial functions between sqrt(r) = roots: (knots - 1, 4, P, LANES)."""
+    """The radial functions at sqrt(r) = roots, with both derivatives by it in steps: (knots, P, 3, LANES)."""
     name = f"interactions.{layer}.conv_tp_weights.layer"
     net = {f"conv_tp_weights.layer{d}.weight": jnp.asarray(p[f"{name}{d}.weight"]) for d in range(RADIAL_DEPTH + 1)}
     last = net[f"conv_tp_weights.layer{RADIAL_DEPTH}.weight"] / math.sqrt(model.config.radial_width)
@@ -146,26 +130,38 @@ def _table(model: Model, p: dict, layer: int, roots: np.ndarray) -> np.ndarray:
     def radial(root):
         return (radial_net(net, radial_basis(model.config, (root * root)[None])) @ last)[0]
 
-    value, slope = jax.vmap(lambda root: jax.jvp(radial, (root,), (jnp.ones_like(root),)))(jnp.asarray(roots))
-    f, g = np.asarray(value), (roots[1] - roots[0]) * np.asarray(slope)
-    f, rise, g, end = f[:-1], f[1:] - f[:-1], g[:-1], g[1:]
-    return np.stack([f, g, 3 * rise - 2 * g - end, g + end - 2 * rise], axis=1).reshape(len(f), 4, -1, LANES)
+    def slope(root):
+        return jax.jvp(radial, (root,), (jnp.ones_like(root),))[1]
+
+    def all_three(root):
+        return radial(root), *jax.jvp(slope, (root,), (jnp.ones_like(root),))
+
+    step = roots[1] - roots[0]
+    value, first, second = map(np.asarray, jax.jit(jax.vmap(all_three))(jnp.asarray(roots)))
+    table = np.stack([part.reshape(len(roots), -1, LANES) for part in (value, step * first, step**2 * second)], axis=2)
+    table[-1] = 0  # at the cut-off, to the last digit
+    return table
 
 
 def _polynomial(model: Model, p: dict, layer: int) -> tuple[np.ndarray, np.ndarray]:
-    """The symmetric contraction as terms (component, i, j, l), -1 for no factor, and coefficients (S, T, LANES)."""
-    c, terms, coefficients = model.config, [], []
-    ells = model.out_ells(layer)
+    """The symmetric contraction as `kernel.polynomial` reads it: terms (T, 4) and coefficients (S, T, LANES)."""
+    c, weights = model.config, {}
     for degree in range(1, c.correlation + 1):
-        monomials, couplings = contraction_monomials(c.max_ell, degree, ells, model.parity)
+        monomials, couplings = contraction_monomials(c.max_ell, degree, model.out_ells(layer), model.parity)
         suffix = "_max" if degree == c.correlation else f".{c.correlation - 1 - degree}"
-        for ell in ells:
+        for ell in model.out_ells(layer):
             trained = p[f"products.{layer}.symmetric_contractions.contractions.{ell}.weights{suffix}"]
             weighted = np.einsum("cmp,spk->cmsk", couplings[ell], trained)
             for component, monomial in np.argwhere(np.abs(couplings[ell]).max(-1) > 0):
-                terms.append((ell**2 + component, *monomials[monomial], *[-1] * (3 - degree)))
-                coefficients.append(weighted[component, monomial])
-    return np.array(terms, np.int32), np.stack(coefficients, axis=1)
+                factors = ell**2 + component, *map(int, monomials[monomial])
+                weights[factors] = weighted[component, monomial]
+    wanted = sorted({factors[:n] for factors in weights for n in range(2, len(factors) + 1)})  # each before those below
+    none = np.zeros((model.n_species, LANES))
+    terms = [
+        (len(f) - 2, f[-1], f[0], next((t for t in range(k + 1, len(wanted)) if wanted[t][: len(f)] != f), len(wanted)))
+        for k, f in enumerate(wanted)
+    ]
+    return np.array(terms, np.int32), np.stack([weights.get(f, none) for f in wanted], axis=1)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
