@@ -43,12 +43,14 @@ class ListEnergy(NamedTuple):
 
     energy(params, position (N, 3), box (3,), index (N, K)) -> kJ/mol, where each bead's row holds all others within
     cutoff_nm, and perhaps some beyond, in rising order and then N in empty slots; K is for the caller to choose.
-    check as in `Potential`, except for neighbours, which the caller has seen to.
+    check as in `Potential`, except for neighbours, which the caller has seen to. narrows: whether it picks those within the
+    cut-off itself, so that longer rows cost it little.
     """
 
     cutoff_nm: float
     energy: Callable
     check: Callable = always_valid
+    narrows: bool = False
 
 
 class Potential(NamedTuple):

@@ -1,9 +1,9 @@
 """For how long a liquid's neighbours last, and how much room they need.
 
 Candidates, all beads within cut-off + skin, are found every `interval` steps; before each energy those within the
-cut-off are picked from them, in rising order, so that the list behind them leaves no trace in the numbers. A list holds
-while no bead has moved by more than half the skin. What a frame needed is measured on the way; a frame that needed more
-than its lists hold is computed again, with more room.
+cut-off are picked from them, in rising order, here or by the potential, so that the list behind them leaves no trace in
+the numbers. A list holds while no bead has moved by more than half the skin. What a frame needed is measured on the way; a
+frame that needed more than its lists hold is computed again, with more room.
 """
 
 import math
@@ -130,7 +130,9 @@ def neighbours(potential: Potential, lists: ListParameters, params, box: Array) 
     def evaluate(position, found):
         start, candidates, longest, full = found
         moved = jnp.sqrt(jnp.max(jnp.sum((position - start) ** 2, axis=-1)))
-        index, fullest = narrow(position, box, candidates, cutoff, lists.capacity)
+        index, fullest = candidates, jnp.zeros((), longest.dtype)
+        if not potential.listed.narrows:
+            index, fullest = narrow(position, box, candidates, cutoff, lists.capacity)
         energy, slope = of_rows(position, index)
         return energy, -slope, ListUsage(moved, longest, fullest, full)
 

@@ -136,7 +136,7 @@ def _potential(model: Model) -> Potential:
         return jnp.where(full, jnp.nan, 1.0).astype(position.dtype) * energy(params, position, box, index)
 
     plain = build(model)
-    return Potential(init, of_rows, True, plain.check, ListEnergy(cutoff, energy), model)
+    return Potential(init, of_rows, True, plain.check, ListEnergy(cutoff, energy, narrows=True), model)
 
 
 @jax.custom_vjp
