@@ -224,23 +224,47 @@ def test_the_array_script_gives_each_task_its_row(tmp_path):
     assert failed.returncode and "submit with --array" in failed.stderr
 
 
+@pytest.fixture
+def snakemake(tmp_path):
+    """snakemake(notebook, grid, *options, environ) -> what it said; without Snakemake, `uv` fetches it."""
+    pinned = ["uv", "run", "--isolated", "--only-group", "cluster", "snakemake"]
+    command = ["snakemake"] if shutil.which("snakemake") else pinned
+    if (
+        not shutil.which(command[0])
+        or subprocess.run([*command, "--version"], cwd=ROOT, capture_output=True).returncode
+    ):
+        pytest.skip("snakemake is not installed, nor to be had by uv")
+
+    def run(notebook: str, grid: str, *options: str, environ=None) -> str:
+        words = [*command, "-s", "notebooks/sweeps/Snakefile", "--cores", "1", "--printshellcmds", *options]
+        words += ["--config", f"notebook={notebook}", f"grid={grid}", f"out={tmp_path / 'runs'}"]
+        done = subprocess.run(words, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
 @pytest.mark.slow
-def test_snakemake_plans_a_job_for_each_row(tmp_path):
-    if not (snakemake := shutil.which("snakemake")):
-        pytest.skip("snakemake is not installed")
-    command = [
-        snakemake,
-        "-s",
-        "notebooks/sweeps/Snakefile",
-        "--cores",
-        "1",
-        "--dry-run",
-        "--printshellcmds",
-        "--config",
-    ]
-    command += ["notebook=notebooks/amino_acids.ipynb", "grid=notebooks/sweeps/amino_acids.yml", f"out={tmp_path}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    said = done.stdout + done.stderr
-    assert (
-        f"cgcore sweep notebooks/amino_acids.ipynb notebooks/sweeps/amino_acids.yml --out {tmp_path} --index 8" in said
+def test_snakemake_plans_a_job_for_each_row(snakemake, tmp_path):
+    notebook, grid = "notebooks/amino_acids.ipynb", "notebooks/sweeps/amino_acids.yml"
+    said = snakemake(notebook, grid, "--dry-run")
+    assert f"cgcore sweep {notebook} {grid} --out {tmp_path / 'runs'} --index 8" in said
+
+
+@pytest.mark.slow
+def test_snakemake_makes_the_rows_that_are_not_done(snakemake, tmp_path):
+    """With a `cgcore` on the path that has two rows and writes an empty notebook for one."""
+    (tmp_path / "cgcore").write_text(
+        f'''#!/bin/sh
+        if [ "$6" = --dry-run ]; then for i in 0 1; do echo "   $i  new  seed=$i  {tmp_path}/row_$i"; done
+        else touch "{tmp_path}/row_$7/executed.ipynb"; fi'''
     )
+    (tmp_path / "cgcore").chmod(0o755)
+    environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    (tmp_path / "row_1").mkdir()
+    (tmp_path / "row_1" / "executed.ipynb").touch()
+    work = ("--directory", str(tmp_path))
+    assert "--index 0" in (said := snakemake("a.ipynb", "g.yml", *work, environ=environ)) and "--index 1" not in said
+    assert (tmp_path / "row_0" / "executed.ipynb").is_file()
+    assert "Nothing to be done" in snakemake("a.ipynb", "g.yml", *work, environ=environ)

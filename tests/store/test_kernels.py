@@ -25,8 +25,12 @@ FILES = {
     "units.py": '"""Constants."""\nKB = 0.0083  # kJ/mol/K\n',
     "geometry.py": '"""Lengths."""\nimport numpy as np\nfrom .units import KB\n\ndef norm(x):\n    """Length."""\n    y = x * x\n'
     "    if (y < 0).any():\n        raise ValueError(f'want {KB}')\n    return np.sqrt(y.sum())\n",
-    "neighbors.py": "from . import geometry\n\ndef near(x, cut: float) -> bool:\n    return geometry.norm(x) < cut\n"
-    "\ndef far(x, cut):\n    return not near(x, cut)\n",
+    "neighbors.py": "from . import geometry\nfrom .errors import tell\n"
+    "\ndef near(x, cut: float) -> bool:\n    return geometry.norm(x) < cut\n"
+    "\ndef _far(x, cut):\n    return not near(x, cut=cut)\n"
+    "\ndef ends(rows):\n    try:\n        return [sum(row) for row in rows], lambda row: (row, rows)\n"
+    "    except TypeError as error:\n        tell(error)\n",
+    "errors.py": "def tell(error):\n    print(len(error.args))\n",
     "plots.py": "from .geometry import norm\nCOLOUR = 'red'\n",
 }
 
@@ -54,7 +58,17 @@ def package(tmp_path):
         ("geometry.py", "Length.", "The length of a vector."),
         ("geometry.py", "want", "wanted was"),
         ("geometry.py", "x * x\n", "x * x  # squares\n\n"),
+        ("geometry.py", "np", "numpy"),
+        ("geometry.py", "x", "vector"),
         ("neighbors.py", ": float) -> bool", ")"),
+        ("neighbors.py", "cut", "limit"),
+        ("neighbors.py", "near", "is_near"),
+        ("neighbors.py", "_far", "is_far"),
+        ("neighbors.py", "row", "line"),
+        ("neighbors.py", "lambda row: (row,", "lambda one: (one,"),
+        ("neighbors.py", "error:\n        tell(error)", "e:\n        tell(e)"),
+        ("neighbors.py", "import geometry\n", "import geometry, plots\n"),
+        ("errors.py", "error", "e"),
         ("plots.py", "red", "blue"),
     ],
 )
@@ -69,8 +83,11 @@ def test_what_changes_no_number_changes_no_version(package, name, old, new):
         ("geometry.py", "x * x", "x + x"),
         ("geometry.py", "np.sqrt", "np.cbrt"),
         ("neighbors.py", "< cut", "<= cut"),
-        ("neighbors.py", "not near(x, cut)", "not far(x, cut)"),
+        ("neighbors.py", "not near(", "not _far("),
+        ("neighbors.py", "cut=cut", "x=cut"),
+        ("neighbors.py", "lambda row: (row,", "lambda row: (rows,"),
         ("neighbors.py", "geometry.norm", "geometry.KB.norm"),
+        ("errors.py", "len(error.args)", "error.args"),
     ],
 )
 def test_what_changes_numbers_changes_the_version(package, name, old, new):
