@@ -24,7 +24,7 @@ import torch
 from ase import Atoms
 from mace import modules
 from mace.calculators import MACECalculator
-from symmetrix import Symmetrix
+from symmetrix import Symmetrix, jit
 from symmetrix.extract_mace_data import extract_mace_data
 from turns import serve
 
@@ -65,6 +65,9 @@ def network(path: Path) -> torch.nn.Module:
 
 
 def symmetrix(folder: Path) -> Symmetrix:
+    for function in vars(jit).values():  # a slow core needs longer to compile than the ten minutes that it is given
+        if "compile_timeout" in (getattr(function, "__kwdefaults__", None) or ()):
+            function.__kwdefaults__["compile_timeout"] = 3600.0
     torch.save(network(folder / "nu3.npz"), folder / "nu3.model")
     data = folder / "symmetrix.json"
     # Its usual 256 points leave an error of 0.15 % in the forces of these networks, 1024 one of 2e-5.
