@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -238,6 +239,7 @@ def snakemake(tmp_path):
     def run(notebook: str, grid: str, *options: str, environ=None) -> str:
         words = [*command, "-s", "notebooks/sweeps/Snakefile", "--cores", "1", "--printshellcmds", *options]
         words += ["--config", f"notebook={notebook}", f"grid={grid}", f"out={tmp_path / 'runs'}"]
+        environ = environ or os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         done = subprocess.run(words, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert done.returncode == 0, done.stdout
         return done.stdout
