@@ -126,11 +126,15 @@ def reference(
     chirality: Annotated[str, typer.Option(help="L or D.")] = "L",
     constraints: Annotated[str, typer.Option(help="none or h-bonds, whose forces not every map can carry.")] = "none",
     dt_fs: Annotated[float | None, typer.Option(help="Time step; the protocol's by default.")] = None,
+    bias: Annotated[
+        str | None, typer.Option(help="Dihedral to cross all barriers of: phi, psi-2, or four atoms.")
+    ] = None,
+    bias_ns: Annotated[float, typer.Option(help="Length of the metadynamics that makes the bias.")] = 5.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int | None, typer.Option(help="Replicas at once; as many as cores by default.")] = None,
 ):
     """Simulate an atomistic reference with forces; a killed run goes on where it stopped, a longer one adds to it."""
-    from cgcore.reference.protocol import protocol
+    from cgcore.reference.protocol import BiasConfig, protocol
     from cgcore.reference.run import simulate
 
     wanted = protocol(
@@ -142,8 +146,10 @@ def reference(
         seed=seed,
         chirality=chirality,
         constraints=constraints,
+        bias=None if bias is None else BiasConfig(dihedral=bias, length_ns=bias_ns),
     )
-    folder = out or Path("reference") / f"{system}_{wanted.solvent}"
+    along = "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
+    folder = out or Path("reference") / f"{system}_{wanted.solvent}{along}"
     typer.echo(f"Done: {simulate(wanted, length_ns, folder, device=device, jobs=jobs)}")
 
 

@@ -12,6 +12,7 @@ from openmm import unit
 
 from ..io import trr_frame
 from ..units import KB
+from . import bias
 from .errors import ReferenceRunError
 from .output import Recorder
 from .protocol import Protocol
@@ -31,9 +32,11 @@ NPT_SAMPLES = 100
 def plan(protocol: Protocol, device: str) -> Plan:
     """Say what will run where.
 
-    Raises ConfigError for a box too small for the cut-off, ReferenceRunError for a GPU that is not there.
+    Raises ConfigError for a box too small for the cut-off or a dihedral that is not there, ReferenceRunError for a GPU that is not there.
     """
     prepared = prepare(protocol, 0)
+    if protocol.bias:
+        bias.atoms(protocol.bias.dihedral, prepared.structure.topology)  # refused here, before anything runs
     name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
     jobs = 1 if name == "CUDA" else os.cpu_count() or 1
     return Plan(prepared.structure, solute_constraints(prepared), name, jobs, {"openmm": version()})
@@ -83,12 +86,12 @@ def produce(
     stop = stop or Event()
     prepared = prepare(protocol, replica)
     solute = prepared.structure.topology.n_atoms
-    recorder = Recorder(folder, replica, solute)
+    recorder = Recorder(folder, replica, solute, biased=bool(protocol.bias))
     done = recorder.frames
     if done >= n_frames:
         return done
     name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
-    context, box = _context(protocol, prepared, name, threads, recorder, replica, stop)
+    context, box = _context(protocol, prepared, name, threads, recorder, replica, report, stop)
     if context is None:
         return 0
     degrees = degrees_of_freedom(prepared.system)
@@ -109,8 +112,12 @@ def produce(
         force = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[:solute]
         at = done * protocol.frame_ps
         frames.append(trr_frame(position, force, box, at, done * protocol.steps_per_frame))
-        lines.append(f"{at:.10g},{potential:.4f},{2 * kinetic / (degrees * KB):.3f}\n")
-        report(2 * protocol.equilibration_ps + at, "production")
+        line = f"{at:.10g},{potential:.4f},{2 * kinetic / (degrees * KB):.3f}"
+        if protocol.bias:
+            V = context.getState(energy=True, groups={bias.GROUP}).getPotentialEnergy()
+            line += f",{V.value_in_unit(unit.kilojoule_per_mole):.5f}"
+        lines.append(f"{line}\n")
+        report(protocol.before_ps + at, "production")
         if time.monotonic() - last > CHECKPOINT_S or done == n_frames or stop.is_set():
             recorder.append(frames, lines)
             recorder.checkpoint(_state(context), done)
@@ -122,7 +129,10 @@ def _next_frame(context, protocol: Protocol):
     """Simulate one frame and return the state then, None where positions or energies are no longer finite."""
     try:
         context.getIntegrator().step(protocol.steps_per_frame)
-        state = context.getState(positions=True, forces=True, energy=True, enforcePeriodicBox=protocol.periodic)
+        # Without the group of the bias: the forces and the energy of the system itself.
+        state = context.getState(
+            positions=True, forces=True, energy=True, enforcePeriodicBox=protocol.periodic, groups={0}
+        )
     except mm.OpenMMException as error:
         if "nan" in str(error).lower():
             return None
@@ -138,30 +148,63 @@ def degrees_of_freedom(system: mm.System) -> int:
     return 3 * moving - system.getNumConstraints() - 3 * held
 
 
-def _context(protocol, prepared: Prepared, name: str, threads: int, recorder: Recorder, replica: int, stop: Event):
+def _context(
+    protocol: Protocol,
+    prepared: Prepared,
+    name: str,
+    threads: int,
+    recorder: Recorder,
+    replica: int,
+    report: Callable[[float, str], None],
+    stop: Event,
+):
     """Make a context at the last checkpoint, or equilibrated, and its box (3,) nm; (None, None) when stopped before."""
     saved = recorder.resume()
     properties = {"Threads": str(threads)} if name == "CPU" else {}
-    integrator = mm.LangevinMiddleIntegrator(protocol.temperature_K, protocol.friction_per_ps, protocol.dt_ps)
-    # A resumed run draws other noise than the first time: the frames done are part of the seed.
-    integrator.setRandomNumberSeed(_seed(protocol.seed, replica, recorder.frames))
     if saved is None:
         state = equilibrate(protocol, prepared, name, properties, _seed(protocol.seed, replica, -1), stop)
-        if state is None:
-            return None, None
     else:
         try:
             state = mm.XmlSerializer.deserialize(saved)
         except (mm.OpenMMException, ValueError) as error:
             raise ReferenceRunError(f"{recorder.state}: no state of OpenMM ({error}); {recorder.start_anew}") from error
+    if state is None:
+        return None, None
     vectors = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
     if protocol.periodic:
         prepared.system.setDefaultPeriodicBoxVectors(*vectors)
-    context = mm.Context(prepared.system, integrator, mm.Platform.getPlatformByName(name), properties)
+    platform = mm.Platform.getPlatformByName(name), properties
+    if protocol.bias:
+        four = bias.atoms(protocol.bias.dihedral, prepared.structure.topology)
+        if saved is None:
+            made = bias.metadynamics(
+                protocol.bias,
+                four,
+                prepared.system,
+                state,
+                _integrator(protocol, _seed(protocol.seed, replica, -1, 0)),
+                platform,
+                report=lambda ps: report(2 * protocol.equilibration_ps + ps, "bias"),
+                stop=stop,
+            )
+            if made is None:
+                return None, None
+            V, state = made
+            bias.write(recorder.bias, V)
+        bias.add(prepared.system, four, bias.read(recorder.bias, protocol.bias))
+    # A resumed run draws other noise than the first time: the frames done are part of the seed.
+    integrator = _integrator(protocol, _seed(protocol.seed, replica, recorder.frames))
+    context = mm.Context(prepared.system, integrator, *platform)
     context.setState(state)
     if saved is None:
         recorder.checkpoint(_state(context), 0)
     return context, np.diag(vectors) if protocol.periodic else prepared.box
+
+
+def _integrator(protocol: Protocol, seed: int) -> mm.LangevinMiddleIntegrator:
+    integrator = mm.LangevinMiddleIntegrator(protocol.temperature_K, protocol.friction_per_ps, protocol.dt_ps)
+    integrator.setRandomNumberSeed(seed)
+    return integrator
 
 
 def equilibrate(protocol: Protocol, prepared: Prepared, name: str, properties: dict, seed: int, stop: Event):
@@ -171,8 +214,7 @@ def equilibrate(protocol: Protocol, prepared: Prepared, name: str, properties: d
     if protocol.solvent == "tip3p":
         barostat = mm.MonteCarloBarostat(NPT_BAR, protocol.temperature_K, 0)
         system.addForce(barostat)
-    integrator = mm.LangevinMiddleIntegrator(protocol.temperature_K, protocol.friction_per_ps, protocol.dt_ps)
-    integrator.setRandomNumberSeed(seed)
+    integrator = _integrator(protocol, seed)
     context = mm.Context(system, integrator, mm.Platform.getPlatformByName(name), properties)
     context.setPositions(prepared.position)
     mm.LocalEnergyMinimizer.minimize(context)

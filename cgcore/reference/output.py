@@ -3,7 +3,8 @@
 config.json         the protocol; another one is refused
 topology.pdb        the solute, every bond as a CONECT record, constraints as REMARK 6 CONSTRAINT
 replica_00.trr      solute frames: positions, forces, box, time
-replica_00.csv      time, potential energy, temperature of every frame
+replica_00.csv      time, potential energy, temperature, and of a run with a bias its energy V, of every frame
+replica_00_bias.csv the bias, where there is one; frames count exp(V / kT)
 replica_00.xml      how many frames count; OpenMM's state at the last checkpoint
 manifest.json       versions, device, wall time, results, checksums; written when a length is reached
 """
@@ -28,7 +29,7 @@ from .protocol import Protocol
 
 CONFIG, TOPOLOGY, MANIFEST, LOCK = "config.json", "topology.pdb", "manifest.json", ".lock"
 ATOM_BYTES = 24  # of one frame: position and force in single precision
-LOG_HEADER = "time_ps,potential_kJ_per_mol,temperature_K\n"
+LOG_HEADER, BIAS_COLUMN = "time_ps,potential_kJ_per_mol,temperature_K", ",bias_kJ_per_mol"
 
 
 def open_folder(folder: Path, protocol: Protocol) -> Path:
@@ -85,8 +86,10 @@ def write_topology(path: Path, structure: Structure, constraints: np.ndarray):
 class Recorder:
     """Appends frames of one replica; a checkpoint says how many of them count, and what lies behind is dropped."""
 
-    def __init__(self, folder: Path, replica: int, n_atoms: int):
+    def __init__(self, folder: Path, replica: int, n_atoms: int, *, biased: bool = False):
         self.stem = folder / f"replica_{replica:02d}"
+        self.header = f"{LOG_HEADER}{BIAS_COLUMN * biased}\n"
+        self.bias = folder / f"{self.stem.name}_bias.csv"
         self.frame_bytes = len(trr_frame(np.zeros((n_atoms, 3)), np.zeros((n_atoms, 3)), np.ones(3), 0.0, 0))
         self.trajectory, self.log, self.state = (self.stem.with_suffix(s) for s in (".trr", ".csv", ".xml"))
 
@@ -116,7 +119,7 @@ class Recorder:
         """
         if not self.state.is_file():
             self.trajectory.unlink(missing_ok=True)
-            self.log.write_text(LOG_HEADER)
+            self.log.write_text(self.header)
             return None
         frames, state = self._checkpoint()
         stored = self.trajectory.stat().st_size // self.frame_bytes if self.trajectory.is_file() else 0
@@ -127,7 +130,7 @@ class Recorder:
             )
         if self.trajectory.is_file():
             os.truncate(self.trajectory, frames * self.frame_bytes)
-        lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [LOG_HEADER]
+        lines = self.log.read_text().splitlines(keepends=True)[: frames + 1] if self.log.is_file() else [self.header]
         if len(lines) <= frames:
             raise ReferenceRunError(
                 f"{self.log}: {len(lines) - 1} lines, the checkpoint beside it counts {frames} frames; copy it again, or "

@@ -1,12 +1,14 @@
 """Which systems there are, and the numbers of their simulations: those of recipes/protocols.toml."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from ..config import SEED, Checked, ConfigError, check_range, check_type, did_you_mean, number, word
 from ..store import read_toml
+from ..units import PS_PER_NS
 
 RECIPES = Path(__file__).parent / "recipes"
 TABLES = read_toml(RECIPES / "protocols.toml")
@@ -37,6 +39,27 @@ def system(name: str) -> System:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BiasConfig(Checked):
+    """Along which dihedral the bias goes, and how it is made.
+
+    dihedral: phi or psi, with the number of its residue where there are several (phi-8), or four atoms such as
+    "ACE1:C ALA2:N ALA2:CA ALA2:C".
+    """
+
+    dihedral: str
+    length_ns: float = number(5.0, above=0, most=1_000_000)  # of the metadynamics
+    bias_factor: float = number(10.0, above=1, most=1_000)  # gamma
+    height_kJ_mol: float = number(1.0, above=0, most=100)  # of the first hill
+    width: float = number(0.15, least=1e-2, most=math.pi)  # of the hills, rad
+    pace_ps: float = number(1.0, above=0, most=1_000_000)  # between hills
+
+    @property
+    def bins(self) -> int:
+        """Intervals of the table from -pi to pi, five a width."""
+        return math.ceil(10 * math.pi / self.width)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Protocol(Checked):
     """All that a reference simulation depends on but its length; lengths can be added to.
 
@@ -60,6 +83,7 @@ class Protocol(Checked):
     grid_nm: float | None = number(None, above=0, most=10)
     margin_nm: float | None = number(None, least=0, most=100)
     equilibration_ps: float = number(100.0, above=0, most=1_000_000)  # of each stage before production
+    bias: BiasConfig | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -70,10 +94,19 @@ class Protocol(Checked):
             raise ConfigError("hexane is not chiral; chirality is for peptides")
         if self.constraints != "none" and self.is_liquid:
             raise ConfigError("hexane is simulated without constraints, as in the paper")
+        if self.bias and self.is_liquid:
+            raise ConfigError(
+                "hexane is simulated without bias: a bias acts on one dihedral, and every molecule has its own"
+            )
 
     @property
     def frame_ps(self) -> float:
         return self.dt_ps * self.steps_per_frame
+
+    @property
+    def before_ps(self) -> float:
+        """Simulated before the first frame."""
+        return 2 * self.equilibration_ps + (self.bias.length_ns * PS_PER_NS if self.bias else 0.0)
 
     @property
     def periodic(self) -> bool:

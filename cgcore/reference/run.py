@@ -75,7 +75,10 @@ def simulate(
     with held(folder / LOCK):
         atoms, replicas = plan.solute.topology.n_atoms, range(protocol.replicas)
         jobs = min(protocol.replicas, jobs or plan.jobs)
-        recorders, manifest = [Recorder(folder, r, atoms) for r in replicas], read_manifest(folder)
+        recorders, manifest = (
+            [Recorder(folder, r, atoms, biased=bool(protocol.bias)) for r in replicas],
+            read_manifest(folder),
+        )
         before = [recorder.frames for recorder in recorders]
         missing = [max(0, n_frames - n) for n in before]
         if manifest and not any(missing) and set(before) == {manifest["frames"]}:
@@ -83,12 +86,12 @@ def simulate(
             return folder
         write_topology(folder / TOPOLOGY, plan.solute, plan.constraints)
         require_room(folder, ATOM_BYTES * atoms * sum(missing))
-        started, equilibration_ps = time.perf_counter(), 2 * protocol.equilibration_ps
-        total_ps = protocol.replicas * (equilibration_ps + n_frames * protocol.frame_ps)
+        started = time.perf_counter()
+        total_ps = protocol.replicas * (protocol.before_ps + n_frames * protocol.frame_ps)
         with Progress(f"{protocol.system}, OpenMM on {plan.platform}", total_ps, shown=progress) as bar:
             for r in replicas:
                 if not missing[r]:
-                    bar.report(r, equilibration_ps + before[r] * protocol.frame_ps, "done")
+                    bar.report(r, protocol.before_ps + before[r] * protocol.frame_ps, "done")
             tasks = [(protocol, r, n_frames, folder) for r in replicas if missing[r]]
             common = {"device": device, "threads": max(1, cores // jobs)}
             with interrupts() as stop:
