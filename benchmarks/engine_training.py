@@ -97,10 +97,11 @@ def updates(potential: Potential, s: System, config: TrainConfig) -> Callable[[]
     tx = trainer.optimizer(config, s.frames.n_frames // config.batch_size * config.epochs)
     compiled = trainer.compile_updates(potential, s.frames, tx)
     state, drawn = (s.params, tx.init(s.params)), batches(s, config)
+    counts = jnp.ones(config.batch_size, np.asarray(s.frames.position).dtype)
 
     def update() -> float:
         nonlocal state
-        *state, found = compiled.update(*state, *next(drawn))
+        *state, found = compiled.update(*state, *next(drawn), counts)
         return float(found)
 
     return update

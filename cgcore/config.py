@@ -21,6 +21,9 @@ PROTOCOLS = ("nvt", "nve", "inversion")
 """Langevin dynamics; constant energy with one time step after another; metadynamics between the enantiomers."""
 FORCE_MAPS = ("sum", "optimised")
 """The force on a bead: the sum of its atoms', as in the paper, or the linear combination of least variance."""
+WEIGHTS = ("boltzmann", "none")
+"""In the loss: exp(V / kT), as for a run without bias; or all alike, so that barriers count, too. The mean force is the same
+where the beads have the four atoms of the biased dihedral."""
 SYMMETRIES = ("O3", "SO3")
 """Of a network: mirror images have the same energy, or may differ."""
 PRIORS = ("repulsion", "barrier", "improper", "bonds")
@@ -65,6 +68,7 @@ class DataConfig(Checked):
     force_map: str = word("sum", FORCE_MAPS)
     mirror: bool = False  # learn from the mirror images
     frames: int | None = number(None, least=1)  # of the reference, evenly spread; None for all
+    weights: str = word("boltzmann", WEIGHTS)  # what frames of a reference with a bias count in the loss
     blocks: int = number(10, least=2, most=100_000)  # contiguous blocks that the reference is cut into
     valid_blocks: int = number(1, least=1)  # of which so many are held out
     gap_ps: float = number(5.0, least=0)  # dropped at each side of a held-out block

@@ -87,13 +87,21 @@ def split_blocks(frames: Frames, blocks: int, valid_blocks: int, gap_ps: float) 
 
 
 def frames_hash(frames: Frames) -> str:
-    """12 hex digits of what is learnt from: positions, forces and box."""
-    return data_hash(*(np.asarray(a) for a in (frames.position, frames.force, frames.box)))
+    """12 hex digits of what is learnt from: positions, forces, box, and weights where there are some."""
+    weight = () if frames.weight is None else (frames.weight,)
+    return data_hash(*(np.asarray(a) for a in (frames.position, frames.force, frames.box, *weight)))
+
+
+def alike(frames: Frames, what: str) -> Frames:
+    """The frames, where all of them count alike. Raises DataError for frames of a run with a bias."""
+    if frames.weight is not None:
+        raise DataError(f"{what}: want frames that all count alike, got those of a run with a bias, each with a weight")
+    return frames
 
 
 def force_rms(frames: Frames) -> float:
     """Root mean square of the force components, kJ/mol/nm: the error of a model that predicts zero."""
-    return float(np.sqrt(np.mean(np.square(forces(frames)))))
+    return float(np.sqrt(np.average(np.square(forces(frames)).mean((1, 2)), weights=frames.weights)))
 
 
 def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
@@ -117,7 +125,8 @@ def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
 def bond_lengths(frames: Frames, bonds) -> np.ndarray:
     """Mean length over the frames of each of P bonds, (P,) nm: the equilibrium lengths of the stability criterion."""
     box = np.asarray(frames.box, dtype=frames.position.dtype)
-    return np.asarray(geometry.distances(frames.position, np.asarray(bonds), box), dtype=np.float64).mean(axis=0)
+    lengths = np.asarray(geometry.distances(frames.position, np.asarray(bonds), box), dtype=np.float64)
+    return np.average(lengths, axis=0, weights=frames.weight)
 
 
 def check_cutoff(frames: Frames, cutoff_nm: float):

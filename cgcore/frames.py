@@ -59,10 +59,23 @@ class Frames:
     time: Array  # (T,) ps, on the clock of each replica
     names: tuple[str, ...] = field(metadata={"static": True})  # N, in array order
     replica: Array | None = None  # (T,) number of the run that each frame is of, ascending; None: all are of one
+    weight: Array | None = (
+        None  # (T,) what each counts of a run with a bias, mean 1 in a replica; None: all count alike
+    )
 
     @property
     def n_frames(self) -> int:
         return self.position.shape[0]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(T,) what each frame counts: `weight`, or ones."""
+        return np.ones(self.n_frames) if self.weight is None else np.asarray(self.weight, dtype=np.float64)
+
+    @property
+    def counting(self) -> float:
+        """How many frames that count alike are worth these: (sum w)^2 / sum w^2 (Kish)."""
+        return float(self.weights.sum() ** 2 / np.square(self.weights).sum())
 
     @property
     def sampled_ps(self) -> np.ndarray:
@@ -88,8 +101,9 @@ class Frames:
 
     def __getitem__(self, frames: slice | np.ndarray) -> "Frames":
         """The frames that a slice or an index array selects."""
-        force, replica = (None if a is None else a[frames] for a in (self.force, self.replica))
-        return replace(self, position=self.position[frames], force=force, time=self.time[frames], replica=replica)
+        names = ("force", "replica", "weight")
+        some = {name: None if (a := getattr(self, name)) is None else a[frames] for name in names}
+        return replace(self, position=self.position[frames], time=self.time[frames], **some)
 
 
 class Status(enum.IntFlag):

@@ -49,9 +49,9 @@ def of_backbone(config: RunConfig, reference, simulated) -> tuple[dict, dict, di
     """The Ramachandran surface beside the reference's (`analysis.ramachandran`)."""
     run = _with_frames(simulated)
     dihedrals = reference.beads.dihedrals
-    phi, psi, _ = backbone(reference.frames, **dihedrals)
+    theirs = backbone(reference.frames, **dihedrals)
     table, curves = ramachandran(
-        *(*backbone(run, **dihedrals), phi, psi),
+        *(*backbone(run, **dihedrals), *theirs),
         temperature_K=config.md.temperature_K,
         frame_ps=config.md.frame_ps,
         reference_frame_ps=float(reference.frames.time[1] - reference.frames.time[0]),
@@ -133,8 +133,9 @@ def profiles_from_forces(config: RunConfig, reference, forces: np.ndarray | None
     for name, paths in kinds(tuple(beads.species_names[s] for s in beads.species), beads.bonds).items():
         if (size := paths.shape[1]) > 2:
             q, _ = torsion.end_torques(frames, paths)
-            known = torsion.profile_from_positions(q, size, config.md.temperature_K)
-            learnt = torsion.profile_from_forces(*torsion.end_torques(by_forces, paths), size, config.md.temperature_K)
+            kelvin = config.md.temperature_K
+            known = torsion.profile_from_positions(q, size, kelvin, frames.weight)
+            learnt = torsion.profile_from_forces(*torsion.end_torques(by_forces, paths), size, kelvin, by_forces.weight)
             profiles[name] = known, learnt
     return profiles
 
@@ -144,7 +145,8 @@ def of_mean_torque(frames, beads, temperature_K: float) -> tuple[dict, dict[str,
 
     alpha_forces with its 95 % limits, and alpha_positions: the share of molecules on the side of psi where alpha is.
     """
-    pmf = torsion.pmf_from_mean_torque(*torsion.optimised_torque(frames.position, frames.force, beads.dihedrals["psi"]))
+    torques = torsion.optimised_torque(frames.position, frames.force, beads.dihedrals["psi"])
+    pmf = torsion.pmf_from_mean_torque(*torques, frames.weight)
     alpha = pmf.share(*ALPHA_PSI, temperature_K)
     table = dict(zip(("alpha_forces", "alpha_low", "alpha_high"), alpha, strict=True))
     inside = (pmf.centres > ALPHA_PSI[0]) & (pmf.centres < ALPHA_PSI[1])

@@ -12,6 +12,7 @@ from .config import (
     FORCE_MAPS,
     FRAME_PS,
     PROTOCOLS,
+    WEIGHTS,
     ConfigError,
     MACEConfig,
     NequIPConfig,
@@ -51,6 +52,7 @@ def configure(
     reference: str | None = None,
     force_map: str = "sum",
     mirror: bool = False,
+    weights: str = "boltzmann",
     potential: str = "mace",
     nu: int = 2,
     layers: int | None = None,
@@ -89,6 +91,7 @@ def configure(
     _check_map(data["map"], typing, data["residue"])
     check_word("profile", profile, known["profiles"])
     check_word("force_map", force_map, FORCE_MAPS)
+    check_word("weights", weights, WEIGHTS)
     check_word("potential", potential, POTENTIALS)
     numbers = _numbers(known["profiles"][profile], of_map.get("size"))
     check_word("protocol", protocol, [name for name in PROTOCOLS if name in numbers])
@@ -97,7 +100,7 @@ def configure(
             f"protocol 'inversion': want a map with a bead CB, which map {data['map']!r} of {data['residue']!r} has not"
         )
     chosen_frames = numbers.get("frames") if frames is None else frames
-    data |= dict(typing=typing, force_map=force_map, mirror=mirror, frames=chosen_frames)
+    data |= dict(typing=typing, force_map=force_map, mirror=mirror, weights=weights, frames=chosen_frames)
     data["reference"] = _reference(known, data, reference)
     train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
     network = dict(nu=nu, layers=layers, cutoff_nm=cutoff_nm, symmetry=symmetry, bond_types=bond_types)

@@ -6,7 +6,7 @@ observed <system>/<id> with its table, curves and manifest.
 """
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -97,6 +97,8 @@ def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
     The run's folder gets held_out.npz, the errors of each held-out frame; `potentials.saved.read` reads a network from it.
     """
     split, beads = reference.split, reference.beads
+    if config.data.weights == "none":
+        split = split._replace(train=replace(split.train, weight=None), valid=replace(split.valid, weight=None))
     if config.kind == "spline":
         knots = splines.for_frames(terms(beads), split.train, config.potential)
         trained = splines.build(knots, liquid=reference.liquid)

@@ -1,7 +1,7 @@
 """Force matching of a potential to mapped forces with the paper's optimiser.
 
 Loss: chi^2 = < |f_I + grad_I U(R)|^2 / 3N > over frames and beads, kJ^2/mol^2/nm^2 (eq. 4 of the paper,
-arXiv:2512.07692).
+arXiv:2512.07692); frames of a run with a bias count their weights.
 """
 
 import sys
@@ -203,12 +203,13 @@ def _epoch(compiled: Compiled, split: Split, state: dict, config: TrainConfig, r
     """The rest of an epoch: its batches in an order of its own, then the held-out loss. The state after it, on disk."""
     started = saved = time.perf_counter()
     position, force = np.asarray(split.train.position), np.asarray(split.train.force)
+    weight = split.train.weights.astype(position.dtype)
     batches = _batches(split.train.n_frames, config, epoch)
     try:
         for number in range(len(state["batch_losses"]), len(batches)):
             chosen = batches[number]
             params, opt_state, loss = compiled.update(
-                state["params"], state["opt_state"], position[chosen], force[chosen]
+                state["params"], state["opt_state"], position[chosen], force[chosen], weight[chosen]
             )
             if not np.isfinite(loss):
                 raise FloatingPointError(f"batch {number + 1} of {len(batches)} (loss {loss})")
@@ -242,14 +243,14 @@ def _batches(n_frames: int, config: TrainConfig, epoch: int) -> np.ndarray:
 
 def _held_out_loss(compiled: Compiled, params, frames: Frames, batch_size: int) -> float:
     """Mean square error over all frames, in batches of which the last is filled up with frames that weigh nothing."""
-    n, total = frames.n_frames, 0.0
+    n, total, counts = frames.n_frames, 0.0, frames.weights
     for first in range(0, n, batch_size):
         chosen = np.arange(first, first + batch_size)
-        weight = (chosen < n).astype(np.asarray(frames.position).dtype)
         part = np.minimum(chosen, n - 1)
+        weight = np.where(chosen < n, counts[part], 0.0).astype(np.asarray(frames.position).dtype)
         position, target = np.asarray(frames.position)[part], np.asarray(frames.force)[part]
         total += float(compiled.square_error(params, position, target, weight))
-    return total / n
+    return total / counts.sum()
 
 
 def peak_memory_GB() -> np.ndarray:

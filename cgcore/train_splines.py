@@ -102,7 +102,7 @@ def fit(splines: tuple[Spline, ...], split: Split, root: Path, blocks: int = 10)
         run=run,
         params=params,
         tables=_tables(splines, x, estimate),
-        train_rmse=float(np.sqrt(max(square, 0.0) / split.train.force.size)),
+        train_rmse=float(np.sqrt(max(square, 0.0) / split.train.weights.sum() / split.train.force[0].size)),
         held_out=force_errors.by_frame(predict(splines, params, split.valid), split.valid),
         wall_s=time.perf_counter() - start,
     )
@@ -125,6 +125,8 @@ def normal_equations(splines: tuple[Spline, ...], frames: Frames) -> np.ndarray:
     for part in chunks(tuple(s.term for s in splines), frames):
         position, f = np.asarray(frames.position[part]), np.asarray(frames.force[part], np.float64)
         columns = np.concatenate([*(design(s, position, frames.box) for s in splines), f.reshape(-1, 1)], axis=1)
+        if frames.weight is not None:
+            columns *= np.repeat(np.sqrt(frames.weights[part]), position[0].size)[:, None]
         total += columns.T @ columns
     return total
 

@@ -23,8 +23,8 @@ FRAMES_ON_A_CARD = 8
 class Compiled(NamedTuple):
     """What an epoch calls, compiled once.
 
-    update(params, opt_state, position (B, N, 3), force) -> params, opt_state, loss; square_error(params, position, force,
-    weight (B,)) -> sum over frames of weight times their mean square error, kJ^2/mol^2/nm^2.
+    update(params, opt_state, position (B, N, 3), force, weight (B,)) -> params, opt_state, loss; square_error(params,
+    position, force, weight) -> sum over frames of weight times their mean square error, kJ^2/mol^2/nm^2.
     """
 
     update: Callable
@@ -57,9 +57,11 @@ def compile_updates(potential: Potential, frames: Frames, tx: optax.GradientTran
     mean_square = force_matching.init_loss_fn(gammas={"F": 1.0}, individual=False)
     several = jax.device_count() > 1
 
-    def update(params, opt_state, position, target):
+    def update(params, opt_state, position, target, weight):
+        share = jnp.sqrt(weight)[:, None, None]
+
         def loss_of(params):
-            return mean_square({"F": forces(params, position)}, {"F": target})
+            return mean_square({"F": share * forces(params, position)}, {"F": share * target})
 
         loss, gradient = jax.value_and_grad(loss_of)(params)
         if several:  # each device has an equal part of the batch, so the mean of their means is that of the batch
@@ -78,7 +80,7 @@ def compile_updates(potential: Potential, frames: Frames, tx: optax.GradientTran
         # Each device differentiates its own part: without the check no sum over devices slips in before the mean.
         return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False))
 
-    return Compiled(shared(update, whole, whole, part, part), shared(square_error, whole, part, part, part))
+    return Compiled(shared(update, whole, whole, part, part, part), shared(square_error, whole, part, part, part))
 
 
 def batch_forces(potential: Potential, frames: Frames) -> Callable:

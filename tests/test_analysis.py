@@ -339,6 +339,7 @@ def test_ramachandran_tells_a_mirror_symmetric_model_from_a_chiral_one():
             valid,
             reference_phi[0],
             reference_psi[0],
+            np.ones(len(reference_psi[0]), bool),
             temperature_K=300.0,
             frame_ps=0.5,
             reference_frame_ps=0.2,

@@ -42,7 +42,8 @@ def make(folder: Path) -> list[Path]:
             curves=curves,
         )
         if entry.name in SOLVENTS:
-            surface_counts[entry.name] = counts2d(*map(blocks, angles(topology, frames)), BINS)
+            phi, psi, counts = map(blocks, angles(topology, frames))
+            surface_counts[entry.name] = counts2d(phi, psi, BINS, counts)
     if surface_counts.keys() >= set(SOLVENTS):
         table = row("js", between(*(surface_counts[name] for name in SOLVENTS)))
         add(folder, "solvents", {"case": "ala2"}, table, manifest={"sets": SOLVENTS})
@@ -51,20 +52,18 @@ def make(folder: Path) -> list[Path]:
 
 def dipeptide(topology: Topology, frames: Frames) -> tuple[dict, dict]:
     """Basins, symmetry and what sampling noise alone would give, from contiguous blocks; the surface."""
-    phi, psi = (blocks(a) for a in angles(topology, frames))
-    valid = np.ones(phi.shape, bool)
+    phi, psi, valid = (blocks(a) for a in angles(topology, frames))
     table = summary(phi, psi, valid, frame_ps=float(np.median(np.diff(frames.sampled_ps))))
     of_blocks = {k: v for k, v in table.items() if k not in ("ns", "n_frames")}  # all frames are told elsewhere
     return of_blocks, surfaces(phi, psi, valid, temperature_K=TEMPERATURE_K)
 
 
-def angles(topology: Topology, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
-    """phi and psi (T,) in rad of the one residue between the caps."""
+def angles(topology: Topology, frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """phi and psi (T,) in rad of the one residue between the caps, and what each frame counts."""
     at = {(r, n): k for k, (r, n) in enumerate(zip(topology.residue_index, topology.names, strict=True))}
     first, middle, last = sorted(set(topology.residue_index))
     n, ca, c = (at[middle, name] for name in ("N", "CA", "C"))
-    phi, psi, _ = backbone(frames, (at[first, "C"], n, ca, c), (n, ca, c, at[last, "N"]))
-    return phi[0], psi[0]
+    return tuple(a[0] for a in backbone(frames, (at[first, "C"], n, ca, c), (n, ca, c, at[last, "N"])))
 
 
 def between(first: np.ndarray, second: np.ndarray) -> Estimate:

@@ -4,6 +4,7 @@ import numpy as np
 
 from cgcore.analysis import helix
 from cgcore.analysis.blocks import pieces
+from cgcore.data import alike
 from cgcore.frames import Frames
 from cgcore.geometry import dihedrals
 from cgcore.mapping import Mapping
@@ -43,7 +44,7 @@ def series(position: np.ndarray, valid: np.ndarray, beads: Mapping) -> dict[str,
 
 def of_reference(frames: Frames, beads: Mapping) -> dict[str, np.ndarray]:
     """The same of the replicas of a reference, or of contiguous blocks of its only one."""
-    order, valid = frames.by_replica()
+    order, valid = alike(frames, "helices of a chain").by_replica()
     if len(order) == 1:
         order, valid = pieces(order[0], valid[0], min(BLOCKS, frames.n_frames))
     return series(np.asarray(frames.position)[order], valid, beads)

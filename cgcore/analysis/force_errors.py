@@ -28,13 +28,15 @@ class ForceErrors(NamedTuple):
 def by_frame(predicted: np.ndarray, frames: Frames) -> np.ndarray:
     """(T, 2) mean absolute (meV/Å) and mean square error ((meV/Å)^2) of each frame's force components.
 
-    predicted: (T, N, 3) kJ/mol/nm. Raises DataError for another shape, and for frames without forces.
+    Those of weighted frames are multiplied by their share, so that means over frames are weighted ones. predicted:
+    (T, N, 3) kJ/mol/nm. Raises DataError for another shape, and for frames without forces.
     """
     reference, predicted = forces(frames), np.asarray(predicted, dtype=np.float64)
     if predicted.shape != reference.shape:
         raise DataError(f"want predicted forces of shape {reference.shape}, got {predicted.shape}")
     error = (predicted - reference) / MEV_PER_ANGSTROM
-    return np.stack([np.abs(error).mean((1, 2)), np.square(error).mean((1, 2))], axis=1)
+    errors = np.stack([np.abs(error).mean((1, 2)), np.square(error).mean((1, 2))], axis=1)
+    return errors if frames.weight is None else errors * (frames.weights / frames.weights.mean())[:, None]
 
 
 def mae(errors: np.ndarray) -> Estimate:

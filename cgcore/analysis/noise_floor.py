@@ -84,7 +84,7 @@ def from_neighbours(frames: Frames, residual: np.ndarray, *, gap_ps: float) -> E
     variogram). residual: (T, N, 3) kJ/mol/nm, mapped forces less those of any model; the better the model, the less is
     left to extrapolate. Pairs are a frame's nearest others in the space of all bead distances, more than gap_ps apart
     in time, the second turned onto the first; their squared differences are binned by squared distance and extrapolated
-    by a straight line. Error over contiguous blocks of first frames.
+    by a straight line. Error over contiguous blocks of first frames, whose weight a pair has.
 
     Raises DataError for a liquid, or too few frames apart in time.
     """
@@ -97,11 +97,11 @@ def from_neighbours(frames: Frames, residual: np.ndarray, *, gap_ps: float) -> E
     centred = position - position.mean(1, keepdims=True)
     turned = residual[second] @ superposition(centred[second], centred[first])
     difference = np.mean(np.square(residual[first] - turned), axis=(1, 2)) / 2
-    block = first * BLOCKS // len(position)
+    block, weight = first * BLOCKS // len(position), frames.weights[first]
 
     def intercept(blocks):
         kept = blocks[block] > 0
-        return _at_zero(distance2[kept], difference[kept])
+        return _at_zero(distance2[kept], difference[kept], weight[kept])
 
     return jackknife(intercept, np.eye(BLOCKS))
 
@@ -127,10 +127,10 @@ def _pairs(position: np.ndarray, time: np.ndarray, gap_ps: float):
     return first[keep], second[keep], distance[keep] ** 2
 
 
-def _at_zero(x: np.ndarray, y: np.ndarray) -> float:
-    """Intercept of a straight line through means of y in bins of equal numbers along x."""
+def _at_zero(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+    """Intercept of a straight line through weighted means of y in bins of equal numbers along x."""
     bins = np.array_split(np.argsort(x), BINS)
-    centres, means = (np.array([v[b].mean() for b in bins]) for v in (x, y))
+    centres, means = (np.array([np.average(v[b], weights=weight[b]) for b in bins]) for v in (x, y))
     # The nearest pairs count most: what curves, curves far away.
     _, intercept = np.polyfit(centres, means, 1, w=1 / np.sqrt(centres + centres[0]))
     return float(intercept)

@@ -35,20 +35,21 @@ def ramachandran(
     valid: np.ndarray,
     reference_phi: np.ndarray,
     reference_psi: np.ndarray,
+    reference_weight: np.ndarray,
     *,
     temperature_K: float,
     frame_ps: float,
     reference_frame_ps: float,
     bins: int = BINS,
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """Compare a run's surface with the reference's: (C, T) rad and valid frames, (T',) rad -> table, arrays.
+    """Compare a run's surface with the reference's: (C, T) rad and valid frames; (T',) rad and weights -> table, arrays.
 
     The table is that of `summary`, with js_reference (bit, with error and floor as `surface.divergence`), and the
     reference's own summary as "reference". Arrays: P and F in kJ/mol (M, M) with edges (M + 1,) rad, on a finer grid
     than the table's; phi_density, phi_density_error and the same of psi (K,) 1/rad with marginal_edges (K + 1,) rad; the
     reference's with "reference_" before the name.
     """
-    reference = blocked(reference_phi, reference_psi, np.ones(np.shape(reference_phi), bool))
+    reference = blocked(reference_phi, reference_psi, reference_weight)
     run = blocked(phi, psi, valid)
     ours, theirs = (counts2d(*angles, bins, counted) for *angles, counted in (run, reference))
     table = summary(*run, frame_ps=frame_ps, bins=bins) | divergence("js_reference", ours, theirs)
@@ -63,7 +64,7 @@ def ramachandran(
 
 
 def blocked(phi, psi, valid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Angles and valid frames as blocks (B, T): the replicas, or contiguous pieces of a single trajectory."""
+    """Angles and what frames count as blocks (B, T): the replicas, or contiguous pieces of a single trajectory."""
     phi, psi, valid = np.atleast_2d(phi), np.atleast_2d(psi), np.atleast_2d(valid)
     if len(phi) > 1:
         return phi, psi, valid
@@ -72,16 +73,18 @@ def blocked(phi, psi, valid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def summary(phi: np.ndarray, psi: np.ndarray, valid: np.ndarray, *, frame_ps: float, bins: int = BINS) -> dict:
-    """Plain numbers of one surface from blocks (B, T) of frames.
+    """Plain numbers of one surface from blocks (B, T) of frames; valid: which count, or what each counts.
 
+    Of frames with weights "counting" says how many that count alike are worth them.
     Each symmetry index (bit) as `surface.symmetry`; the population of each basin and of phi > 0 with its _error (0 and 0
     says never seen, not exactly zero); noise_floor, the mean JS in bit between random halves of the blocks.
     """
     counts = counts2d(phi, psi, bins, valid)
-    n_frames = int(counts.sum())
+    n_frames = int(np.count_nonzero(valid))
     table = {
         "n_blocks": int(np.count_nonzero(counts.any((1, 2)))),
         "n_frames": n_frames,
+        **({} if valid.dtype == bool else {"counting": float(valid.sum() ** 2 / np.square(valid).sum())}),
         "ns": n_frames * frame_ps / PS_PER_NS,
         "bins": bins,
         "empty_bins": int(np.count_nonzero(counts.sum(0) == 0)),

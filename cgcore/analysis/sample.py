@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cgcore.data import alike
 from cgcore.frames import Ensemble, Frames
 
 PIECES = 10
@@ -56,8 +57,8 @@ def of_ensemble(run: Ensemble, box, *, skip_ps: float = 0.0) -> Sample:
 
 
 def of_frames(frames: Frames) -> Sample:
-    """One trajectory, all of whose frames count."""
-    position = np.asarray(frames.position)[None]
+    """One trajectory, all of whose frames count alike. Raises DataError for weighted ones."""
+    position = np.asarray(alike(frames, "distributions of a liquid").position)[None]
     return _checked(position, np.ones(position.shape[:2], bool), frames.box, frames.sampled_ps)
 
 

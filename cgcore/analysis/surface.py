@@ -29,9 +29,9 @@ images of alpha_R and of beta with ppII under (phi, psi) -> (-phi, -psi).
 
 
 def backbone(run: Ensemble | Frames, phi, psi) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Dihedrals phi and psi, each about four bead indices, and which frames count: three arrays (C, T).
+    """Dihedrals phi and psi, each about four bead indices, and what each frame counts: three arrays (C, T).
 
-    Frames of one trajectory are one chain. Angles are nan where a frame does not count.
+    Frames of one trajectory are one chain; theirs is their weight. Angles are nan where a frame does not count.
     """
     single = isinstance(run, Frames)
     position = np.asarray(run.position)[None] if single else np.asarray(run.position)
@@ -40,7 +40,7 @@ def backbone(run: Ensemble | Frames, phi, psi) -> tuple[np.ndarray, np.ndarray, 
     counted = np.where(valid[..., None, None], position, 0.0)
     angles = np.array(dihedrals(counted, np.array([phi, psi]), box))
     angles[~valid] = np.nan
-    return angles[..., 0], angles[..., 1], valid
+    return angles[..., 0], angles[..., 1], valid if not single or run.weight is None else run.weights[None]
 
 
 def edges(bins: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def bin_index(angle: np.ndarray, bins: int) -> np.ndarray:
 def counts2d(phi: np.ndarray, psi: np.ndarray, bins: int, mask: np.ndarray | None = None) -> np.ndarray:
     """Frames per bin and chain: (C, T) rad twice -> (C, M, M). Raises ValueError for an angle that is not finite.
 
-    mask: (C, T), true where a frame counts; all where None.
+    mask: (C, T), true where a frame counts, or what each counts; all alike where None.
     """
     phi, psi = np.atleast_2d(phi), np.atleast_2d(psi)
     if phi.shape != psi.shape:
@@ -64,18 +64,25 @@ def counts2d(phi: np.ndarray, psi: np.ndarray, bins: int, mask: np.ndarray | Non
     mask = np.ones(phi.shape, bool) if mask is None else np.atleast_2d(mask)
     if mask.shape != phi.shape:
         raise ValueError(f"mask: want the shape of phi, {phi.shape}, got {mask.shape}")
-    if bad := np.count_nonzero(~np.isfinite(phi + psi) & mask):
+    if bad := np.count_nonzero(~np.isfinite(phi + psi) & (mask > 0)):
         raise ValueError(
             f"{bad} of {mask.sum()} counted frames have no finite dihedrals; pass the mask of valid frames"
         )
-    chains = (bin_index(a[m], bins) * bins + bin_index(b[m], bins) for a, b, m in zip(phi, psi, mask, strict=True))
-    return np.array([np.bincount(flat, minlength=bins * bins).reshape(bins, bins) for flat in chains])
+    chains = zip(phi, psi, mask, strict=True)
+    return np.array([
+        _bins(bin_index(a[m > 0], bins) * bins + bin_index(b[m > 0], bins), m, bins**2).reshape(bins, bins)
+        for a, b, m in chains
+    ])  # fmt: skip
 
 
 def counts1d(angle: np.ndarray, bins: int, mask: np.ndarray) -> np.ndarray:
     """Frames per bin and chain of one angle: (C, T) rad -> (C, M)."""
-    chains = zip(angle, mask, strict=True)
-    return np.array([np.bincount(bin_index(a[m], bins), minlength=bins) for a, m in chains])
+    return np.array([_bins(bin_index(a[m > 0], bins), m, bins) for a, m in zip(angle, mask, strict=True)])
+
+
+def _bins(place: np.ndarray, mask: np.ndarray, bins: int) -> np.ndarray:
+    """Sum what the frames of one chain count, (T,), by the place of those that count at all."""
+    return np.bincount(place, None if mask.dtype == bool else mask[mask > 0], bins)
 
 
 def normalised(weights: np.ndarray) -> np.ndarray:
@@ -183,4 +190,4 @@ def basin_counts(phi: np.ndarray, psi: np.ndarray, mask: np.ndarray) -> dict[str
 
     inside = {name: between(phi, *a) & between(psi, *b) for name, (a, b) in BASINS.items()}
     inside["phi_positive"] = (phi > 0) & (phi < np.pi)
-    return {name: (where & mask).sum(1) for name, where in inside.items()}
+    return {name: (where * mask).sum(1) for name, where in inside.items()}

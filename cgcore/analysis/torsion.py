@@ -150,19 +150,20 @@ def end_torques(frames: Frames, paths: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return q, np.sum(np.cross(e, b[-1]) * force[:, last] + np.cross(e, b[0]) * force[:, first], axis=-1) / 2
 
 
-def pmf_from_mean_torque(q: np.ndarray, torque: np.ndarray, seed: int = 0) -> PMF:
+def pmf_from_mean_torque(q: np.ndarray, torque: np.ndarray, weight: np.ndarray | None = None, seed: int = 0) -> PMF:
     """Free energy from dihedrals and torques (T, ...) of one trajectory, or of trajectories one after another.
 
+    weight: (T,) what each frame counts, all alike where None.
     The mean torque is summed up by the trapezoidal rule around the circle, where it must come to nothing. What it lacks is
     spread over the bins in proportion to their variance, that is to one over their frames, as least squares would: of the two
     ways from valley to valley the better known one counts, and a bin that no frame visits says nothing.
     """
-    count, total = (_by_block(q, -np.pi, PMF_BINS, weights) for weights in (None, torque))
+    count, total = _counts_and_torques(q, torque, weight, -np.pi, PMF_BINS)
     population = count.sum(0) / count.sum()
 
     def energy(chosen: np.ndarray) -> np.ndarray:
         n = count[chosen].sum(0)
-        slope = -total[chosen].sum(0) / np.maximum(n, 1)
+        slope = -total[chosen].sum(0) / np.maximum(n, NO_FRAME)
         variance = 1 / np.maximum(n, NO_FRAME)
         slope -= slope.sum() * variance / variance.sum()
         F = np.cumsum((slope + np.roll(slope, 1)) / 2) * 2 * np.pi / PMF_BINS
@@ -180,32 +181,41 @@ def above_mean(density: np.ndarray, population: np.ndarray, temperature_K: float
     return F - np.nansum(F * weight) / weight.sum()
 
 
-def profile_from_forces(q: np.ndarray, torque: np.ndarray, beads: int, temperature_K: float, seed: int = 0) -> Profile:
+def profile_from_forces(
+    q: np.ndarray,
+    torque: np.ndarray,
+    beads: int,
+    temperature_K: float,
+    weight: np.ndarray | None = None,
+    seed: int = 0,
+) -> Profile:
     """Profile from angles (beads = 3) or dihedrals (4) and their `end_torques`, each (T, M), of one trajectory.
 
     The mean torque is summed up from pi by the trapezoidal rule, over bins that no frame visits as if it were zero; those
     have no density. Errors are those of drawing contiguous blocks of frames again and again (bootstrap).
     """
-    count, total = (_by_block(q, 0.0, BINS[beads], weights) for weights in (None, torque))
+    count, total = _counts_and_torques(q, torque, weight, 0.0, BINS[beads])
     # kT ln of the volume at each q: that of an angle is sin q.
     entropy = kT(temperature_K) * np.log(np.sin(_centres(beads))) if beads == 3 else 0.0
 
     def energy(chosen):
         n = count[chosen].sum(0)
-        mean = total[chosen].sum(0) / np.maximum(n, 1)
+        mean = total[chosen].sum(0) / np.maximum(n, NO_FRAME)
         between = (mean[1:] + mean[:-1]) / 2 * np.pi / len(n)
         return np.append(np.cumsum(between[::-1])[::-1], 0.0) - entropy, n > 0
 
     return _profile(energy, len(count), beads, temperature_K, seed)
 
 
-def profile_from_positions(q: np.ndarray, beads: int, temperature_K: float, seed: int = 0) -> Profile:
+def profile_from_positions(
+    q: np.ndarray, beads: int, temperature_K: float, weight: np.ndarray | None = None, seed: int = 0
+) -> Profile:
     """Profile from how often each angle (beads = 3) or dihedral (4) is met, F = -kT ln p; half a count where none is."""
-    count = _by_block(q, 0.0, BINS[beads])
+    count = _by_block(q, 0.0, BINS[beads], weight)
 
     def energy(chosen):
         n = count[chosen].sum(0)
-        return -kT(temperature_K) * np.log(np.maximum(n, 0.5)), n > 0
+        return -kT(temperature_K) * np.log(np.where(n > 0, n, 0.5)), n > 0
 
     return _profile(energy, len(count), beads, temperature_K, seed)
 
@@ -214,10 +224,22 @@ def _centres(beads: int) -> np.ndarray:
     return (np.arange(BINS[beads]) + 0.5) * np.pi / BINS[beads]
 
 
+def _counts_and_torques(q: np.ndarray, torque: np.ndarray, weight: np.ndarray | None, low: float, bins: int):
+    """(blocks, bins) counts of q, and sums of torques, of frames with weights (T,)."""
+    weighted = torque if weight is None else torque * _of_each(weight, torque)
+    return _by_block(q, low, bins, weight), _by_block(q, low, bins, weighted)
+
+
+def _of_each(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The weights (T,) of frames for each of their values (T, ...)."""
+    return np.broadcast_to(weight.reshape(-1, *(1,) * (values.ndim - 1)), values.shape)
+
+
 def _by_block(q: np.ndarray, low: float, bins: int, weights: np.ndarray | None = None) -> np.ndarray:
     """(blocks, bins) counts of q from `low` to pi, or sums of weights, in contiguous blocks of frames."""
     place = np.minimum(((q - low) / (np.pi - low) * bins).astype(int), bins - 1)
     blocks = np.array_split(np.arange(len(q)), min(BLOCKS, len(q)))
+    weights = weights if weights is None else _of_each(weights, q) if weights.ndim < q.ndim else weights
     return np.array([
         np.bincount(place[b].ravel(), None if weights is None else weights[b].ravel(), bins) for b in blocks
     ])  # fmt: skip

@@ -111,8 +111,10 @@ def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temper
     kept = retention(molecule, of_atoms, x)
     group = symmetries(molecule, of_atoms.relative)
     shown = observables(mapping, molecule)
-    g = _inefficiency(shown, x)
+    g = _inefficiency(shown, x) * beads.n_frames / beads.counting
     pieces = [x[c].reshape(-1, *x.shape[2:]) for c in cuts]
+    weights = None if beads.weight is None else [np.repeat(beads.weights[c], x.shape[1]) for c in cuts]
+    of_frames = {"temperature_K": temperature_K, "inefficiency": g, "weights": weights}
     some = x.reshape(-1, *x.shape[2:])[:: max(1, x.shape[0] * x.shape[1] // SAMPLED)]
     return OfMolecule(
         molecule=molecule,
@@ -124,7 +126,7 @@ def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temper
                 element=element,
                 name=describe(element, molecule),
                 path=obstacle(element, kept, some),
-                bounds=tuple(bound_of(o, pieces, element, temperature_K=temperature_K, inefficiency=g) for o in shown),
+                bounds=tuple(bound_of(o, pieces, element, **of_frames) for o in shown),
             )
             for element in group.cosets
         ),

@@ -74,7 +74,7 @@ def pmf_errors(
 
     def error_of(beads: Frames, path) -> float:
         position, force = molecule.select(beads.position), molecule.select(beads.force)
-        return torsion.pmf_from_mean_torque(*torsion.optimised_torque(position, force, path)).error_kJ_mol
+        return torsion.pmf_from_mean_torque(*torsion.optimised_torque(position, force, path), beads.weight).error_kJ_mol
 
     return tuple(
         PmfError(
@@ -100,10 +100,11 @@ def noise(mapping: Mapping, topology: Topology, atoms: Frames | None, beads: Fra
     if better is None:
         return Noise(*of_plain_sum, reason_optimised=reason)
     squares = np.stack([np.square(np.asarray(b.force[half:], float)).mean((1, 2)) for b in (better, beads)], axis=1)
-    blocks = np.array([(*b.sum(0), len(b)) for b in np.array_split(squares, min(BLOCKS, len(squares)))])
+    weighted = np.column_stack([squares, np.ones(len(squares))]) * beads.weights[half:, None]
+    blocks = np.array([b.sum(0) for b in np.array_split(weighted, min(BLOCKS, len(squares)))])
     return Noise(
         *of_plain_sum,
-        rms_optimised=float(np.sqrt(squares[:, 0].mean()) / MEV_PER_ANGSTROM),
+        rms_optimised=float(np.sqrt(np.divide(*weighted.sum(0)[[0, 2]])) / MEV_PER_ANGSTROM),
         saved=jackknife(lambda s: float(1 - s[0] / s[1]), blocks),
         at_least=jackknife(lambda s: float(np.sqrt(max(s[1] - s[0], 0.0) / s[2])) / MEV_PER_ANGSTROM, blocks),
     )

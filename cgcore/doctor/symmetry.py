@@ -102,20 +102,29 @@ class Bound(NamedTuple):
 
 
 def bound_of(
-    observable: Observable, blocks: list[np.ndarray], element: Element, *, temperature_K: float, inefficiency: float
+    observable: Observable,
+    blocks: list[np.ndarray],
+    element: Element,
+    *,
+    temperature_K: float,
+    inefficiency: float,
+    weights: list[np.ndarray] | None = None,
 ) -> Bound:
     """The bound in one observable for one element of a coset.
 
-    blocks: nearly independent sets of frames (t, n, 3) nm; inefficiency: frames that are worth one.
+    blocks: nearly independent sets of frames (t, n, 3) nm; inefficiency: frames that are worth one; weights: what the frames
+    of each block count, (t,), all alike where None.
     """
-    counts = histograms(observable, blocks, element)
+    counts = histograms(observable, blocks, element, weights)
     counts = counts[:, :, counts.any((0, 1))]
     free_energy, at_least = forced_free_energy(counts, temperature_K, inefficiency)
     return Bound(observable.name, jackknife(least_divergence, counts), floor(counts), free_energy, at_least)
 
 
-def histograms(observable: Observable, blocks: list[np.ndarray], element: Element) -> np.ndarray:
-    """Count the observable of x, and of g x, in blocks of frames (t, n, 3) nm: (B, 2, M).
+def histograms(
+    observable: Observable, blocks: list[np.ndarray], element: Element, weights: list[np.ndarray] | None = None
+) -> np.ndarray:
+    """Count the observable of x, and of g x, in blocks of frames (t, n, 3) nm with weights (t,): (B, 2, M).
 
     An internal coordinate of g x is that of x at the permuted beads, a dihedral with the sign of the parity.
     """
@@ -130,7 +139,8 @@ def histograms(observable: Observable, blocks: list[np.ndarray], element: Elemen
             index.append(np.floor((value - edge[0]) / (edge[-1] - edge[0]) * n).astype(int))
         modes = ["wrap" if len(beads) == 4 else "clip" for beads in observable.coordinates]
         place = np.ravel_multi_index(index, shape, mode=tuple(modes))
-        counts.append([np.bincount(part, minlength=np.prod(shape)) for part in np.split(place, ends)])
+        parts = zip(np.split(place, ends), weights or [None] * len(blocks), strict=True)
+        counts.append([np.bincount(part, weight, np.prod(shape)) for part, weight in parts])
     return np.stack(counts, axis=1)
 
 

@@ -19,7 +19,7 @@ LARGEST = np.iinfo(np.int16).max
 
 
 def write_packed(path, frames: Frames, *, position_step: float = POSITION_STEP, force_step: float = FORCE_STEP):
-    """Write frames (positions, forces, times, box) as HDF5.
+    """Write frames (positions, forces, times, box, weights where there are some) as HDF5.
 
     Raises TrajectoryError for frames without forces, numbers that are not finite, or beyond 32767 steps: 6.5 nm between
     neighbours in the file, or 65 MJ/mol/nm.
@@ -41,6 +41,8 @@ def write_packed(path, frames: Frames, *, position_step: float = POSITION_STEP, 
     with h5py.File(path, "w") as file:
         file.attrs["box_nm"] = np.asarray(frames.box, dtype=np.float64)
         file["time_ps"] = np.asarray(frames.time, dtype=np.float64)
+        if frames.weight is not None:
+            file["weight"] = np.asarray(frames.weight, dtype=np.float64)
         for name, (steps, step, unit) in columns.items():
             n, atoms, _ = steps.shape
             chunks = (max(1, min(n, 2**18 // atoms)), atoms, 3)
@@ -59,7 +61,8 @@ def read_packed(path: Path, n_atoms: int, stride: int) -> Raw:
             steps, force = (file[name][::stride] for name in ("position_difference", "force"))
             scales = [np.float32(file[name].attrs["step"]) for name in ("position_difference", "force")]
             time, box = file["time_ps"][::stride], file.attrs["box_nm"]
+            weight = file["weight"][::stride] if "weight" in file else None
     check_atoms(path, force.shape[1], n_atoms)
     position = np.cumsum(steps, axis=1, dtype=np.int32) * scales[0]
     vectors = np.broadcast_to(np.diag(np.where(np.isfinite(box), box, 0.0)), (len(time), 3, 3))
-    return Raw(position.astype(np.float32), (force * scales[1]).astype(np.float32), time, vectors)
+    return Raw(position.astype(np.float32), (force * scales[1]).astype(np.float32), time, vectors, weight)

@@ -32,7 +32,7 @@ class TruncatedTrajectoryWarning(UserWarning):
 
 
 class Raw(NamedTuple):
-    """Frames as stored: (T, N, 3) nm; (T, N, 3) kJ/mol/nm or None; (T,) ps or None; vectors of boxes or None.
+    """Frames as stored: (T, N, 3) nm; (T, N, 3) kJ/mol/nm or None; (T,) ps or None; vectors of boxes or None; (T,) or None.
 
     vectors: (T, 3, 3) nm, one in a row, zero where not periodic.
     """
@@ -41,6 +41,7 @@ class Raw(NamedTuple):
     force: np.ndarray | None
     time: np.ndarray | None
     vectors: np.ndarray | None
+    weight: np.ndarray | None = None
 
 
 @contextmanager

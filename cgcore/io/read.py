@@ -5,6 +5,7 @@ What a file does not hold is `None` or an error, never a guess: no zero forces, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 import mdtraj
@@ -29,6 +30,7 @@ def read(
     stride: int = 1,
     frame_ps: float | None = None,
     temperature_K: float = 300.0,
+    weight: np.ndarray | None = None,
 ) -> Frames:
     """Every `stride`-th frame of a TRR, XTC, PDB, GRO or packed H5 file, molecules whole.
 
@@ -36,10 +38,12 @@ def read(
     inf where there is none, as for a single molecule, now whole, from a box that is triclinic or changes. `frame_ps` gives
     the spacing of files that carry no times, or only zeros; others refuse it. `temperature_K` of the run: what forces are
     held against, roughly. A TRR file that ends inside a frame yields its whole frames and a TruncatedTrajectoryWarning.
+    `weight` (T',): what each frame of the file counts, of a run with a bias.
 
     Raises TrajectoryError when the file and the topology differ in size, when forces or a box are required and missing,
     for several molecules in a box that is not orthorhombic or not constant, for numbers that are not finite, times that do
-    not increase, bonds that are too long, forces that do not belong to the positions, or a file with no whole frame.
+    not increase, bonds that are too long, forces that do not belong to the positions, a file with no whole frame, or one of a
+    run with a bias (a file `<stem>_bias.csv` lies beside it) without weights.
     """
     path = existing(path, READERS)
     if stride < 1:
@@ -53,6 +57,14 @@ def read(
             f"{path}: want forces, the file has none; was it written with nstfout = 0, or without them?"
         )
     check_finite(path, raw.position, raw.force, stride)
+    weight = raw.weight if weight is None else np.asarray(weight)[::stride]
+    if weight is None and path.with_name(f"{path.stem}_bias.csv").is_file():
+        raise TrajectoryError(
+            f"{path}: frames of a run with a bias, which do not count alike; want their weights, so the folder instead of the "
+            "file: cgcore.reference.sets.load reads both"
+        )
+    if weight is not None and (len(weight) != len(raw.position) or not np.isfinite(weight).all() or weight.min() < 0):
+        raise TrajectoryError(f"{path}: want a weight of zero or more for each of {len(raw.position)} frames")
     position, vectors = raw.position, raw.vectors
     if vectors is not None:
         position = geometry.make_whole(position, topology.bonds, vectors)
@@ -67,6 +79,7 @@ def read(
         box=box,
         time=_times(path, raw.time, len(position), stride, frame_ps),
         names=topology.names,
+        weight=weight,
     )
     if raw.force is not None:
         check_forces(path, frames, topology.bonds, rigid(topology, frames, MOBILE), temperature_K)
@@ -81,6 +94,7 @@ def load(
     temperature_K: float = 300.0,
     n_frames: int | None = None,
     stride: int = 1,
+    weights: Sequence = (),
     **options,
 ) -> tuple[Topology, Frames]:
     """Read a topology and its frames, with the distances that the run held (see `held.with_constraints`).
@@ -89,15 +103,24 @@ def load(
         trajectories: files, one for each replica; they follow one another, numbered where there are several.
         constraints: "none", "h-bonds" or "all-bonds", what the run had where its frames cannot tell.
         n_frames: how many of each file count, before the stride; None for all.
+        weights: of each file's frames, where they are of runs with a bias and the file does not have them. Those of every
+            file are divided by their mean: runs count as their frames.
         options: of `read`.
     """
     topology = read_topology(topology_file)
-    parts = [read(file, topology, temperature_K=temperature_K, stride=stride, **options) for file in trajectories]
-    parts = [part[: n_frames and -(-n_frames // stride)] for part in parts]
+    options |= {"temperature_K": temperature_K, "stride": stride}
+    each = zip_longest(trajectories, weights)
+    parts = [
+        read(file, topology, weight=weight, **options)[: n_frames and -(-n_frames // stride)] for file, weight in each
+    ]
+    parts = [p if p.weight is None else replace(p, weight=p.weight / p.weight.mean()) for p in parts]
     frames = parts[0]
     if len(parts) > 1:
         position, time = (np.concatenate([getattr(p, name) for p in parts]) for name in ("position", "time"))
-        force = None if frames.force is None else np.concatenate([p.force for p in parts])
+        force, weight = (
+            None if getattr(frames, name) is None else np.concatenate([getattr(p, name) for p in parts])
+            for name in ("force", "weight")
+        )
         replica = np.repeat(np.arange(len(parts)), [p.n_frames for p in parts])
         box = frames.box
         if not all(np.allclose(p.box, box, atol=1e-4) for p in parts):
@@ -107,7 +130,7 @@ def load(
                 raise TrajectoryError(
                     f"{topology_file}: want one box for all replicas of several molecules, got {found} nm"
                 )
-        frames = replace(frames, position=position, force=force, time=time, replica=replica, box=box)
+        frames = replace(frames, position=position, force=force, time=time, replica=replica, weight=weight, box=box)
     return with_constraints(topology_file, topology, frames, constraints, temperature_K), frames
 
 

@@ -73,8 +73,9 @@ def for_frames(
         for group in _groups(mapping, mapping.bonds if prior == "bonds" else three_bonded(mapping.bonds)):
             term = Term("-".join(mapping.beads[b] for b in group[0]), kind, group)
             q = np.concatenate(list(samples(term, frames)))
+            weight = np.repeat(frames.weights, len(group))
             if prior == "bonds" or len(set(np.sin(q) > 0)) == 1:  # of one sign where the map keeps the stereocentre
-                each.append(harmonic(term, q, temperature_K))
+                each.append(harmonic(term, q, temperature_K, weight))
         if not each:
             raise PriorError(f"prior {prior!r}: want {wanted}, map {mapping.name!r} has none in these frames")
         members, k, q0 = (
@@ -96,16 +97,16 @@ def build(*wells: Harmonic) -> Potential:
     return Potential(lambda key: {}, energy, model=wells if len(wells) > 1 else wells[0])
 
 
-def harmonic(term: Term, q: np.ndarray, temperature_K: float) -> Harmonic:
-    """One well for all members of a term from its samples q (X,).
+def harmonic(term: Term, q: np.ndarray, temperature_K: float, weight: np.ndarray | float = 1.0) -> Harmonic:
+    """One well for all members of a term from its samples q (X,), which count as their weights.
 
     Raises PriorError where these do not spread, and for angles: near 180 degrees their density is cut off, and its moments
     are no longer those of a spring.
     """
     if term.kind not in ("bond", "dihedral"):
         raise PriorError(f"{term.name}: want a bond or a dihedral, got {term.kind}; splines hold angles")
-    weight = np.ones_like(q) if term.kind == "dihedral" else 1 / np.square(q)
-    middle = np.angle(np.mean(np.exp(1j * q))) if term.kind == "dihedral" else np.average(q, weights=weight)
+    weight = weight * (np.ones_like(q) if term.kind == "dihedral" else 1 / np.square(q))
+    middle = np.angle(np.mean(weight * np.exp(1j * q))) if term.kind == "dihedral" else np.average(q, weights=weight)
     d = np.asarray(_from(term.kind, q, middle))
     mean = np.average(d, weights=weight)
     variance = np.average((d - mean) ** 2, weights=weight)

@@ -22,7 +22,7 @@ from ..store import read_json, write_json
 from ..store.bundled import checksum
 from ..store.files import naming, plain, replacing
 from ..store.runs import device, git_state, versions
-from ..units import PS_PER_NS, ns_per_day
+from ..units import PS_PER_NS, kT, ns_per_day
 from .build import Structure
 from .errors import ReferenceRunError
 from .protocol import Protocol
@@ -161,6 +161,18 @@ def read_manifest(folder: Path) -> dict | None:
     return read_json(path, "protocol", "replicas", "frames", "sittings", "sha256") if path.is_file() else None
 
 
+def weights(log: Path, temperature_K: float) -> np.ndarray:
+    """What each frame of a replica with a bias V counts, exp(V / kT), with the mean 1.
+
+    Raises ReferenceRunError for a log without the energies of the bias.
+    """
+    table = np.loadtxt(log, delimiter=",", skiprows=1, ndmin=2)
+    if table.shape[1] != len(f"{LOG_HEADER}{BIAS_COLUMN}".split(",")) or not np.isfinite(table).all():
+        raise ReferenceRunError(f"{log}: want the energy of the bias in every line, found {table.shape[1]} columns")
+    weight = np.exp((table[:, -1] - table[:, -1].max()) / kT(temperature_K))
+    return weight / weight.mean()
+
+
 def verify(folder: Path, manifest: dict):
     """Raise ReferenceRunError unless the files of a folder are those that its manifest was written for."""
     for name, wanted in manifest["sha256"].items():
@@ -171,6 +183,12 @@ def verify(folder: Path, manifest: dict):
                 f"{path}: not the file that the manifest was written for: damaged, edited, or being lengthened. Start the "
                 "same `cgcore reference` again (nothing is simulated twice), or copy the folder again"
             )
+
+
+def _lasting(folder: Path, recorders: list["Recorder"], biased: bool) -> list[Path]:
+    """What the manifest vouches for."""
+    weighing = [path for r in recorders for path in (r.log, r.bias)] if biased else []
+    return [folder / TOPOLOGY, *(r.trajectory for r in recorders), *weighing]
 
 
 def write_manifest(
@@ -186,10 +204,16 @@ def write_manifest(
         recorder.resume()  # leaves no more frames than count, and says so where there are fewer
     speed = ns_per_day(new * protocol.frame_ps, wall_s) if new > 0 else None
     logs = [np.loadtxt(recorder.log, delimiter=",", skiprows=1, ndmin=2) for recorder in recorders]
+    weight = [np.ones(len(log)) for log in logs]
+    if protocol.bias:
+        weight = [weights(recorder.log, protocol.temperature_K) for recorder in recorders]
+    each = [np.average(log[:, 1], weights=w) for log, w in zip(logs, weight, strict=True)]
     results = {
         "mean_temperature_K": float(np.concatenate([log[:, 2] for log in logs]).mean()),
-        "mean_potential_kJ_per_mol": float(np.mean([log[:, 1].mean() for log in logs])),
+        "mean_potential_kJ_per_mol": float(np.mean(each)),
     }
+    if protocol.bias:
+        results["counting"] = [float(w.sum() ** 2 / np.square(w).sum()) for w in weight]
     manifest = {
         "protocol": plain(protocol),
         "replicas": protocol.replicas,
@@ -200,7 +224,7 @@ def write_manifest(
         "git": git_state(),
         "device": device(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sha256": {path.name: checksum(path) for path in (folder / TOPOLOGY, *(r.trajectory for r in recorders))},
+        "sha256": {path.name: checksum(path) for path in _lasting(folder, recorders, bool(protocol.bias))},
         "sittings": [*before, {"frames": new, "wall_s": wall_s, "ns_per_day": speed}],
         "results": results,
     }

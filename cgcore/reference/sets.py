@@ -8,7 +8,7 @@ from ..frames import Frames, Topology
 from ..io import load as read_frames
 from ..store import data_file, read_json
 from ..store.bundled import data_roots
-from .output import CONFIG, TOPOLOGY, read_manifest, verify
+from .output import CONFIG, TOPOLOGY, read_manifest, verify, weights
 
 SET = "set.json"
 
@@ -40,7 +40,8 @@ def available() -> tuple[Reference, ...]:
 def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
     """Read the topology, and frames with forces, of a bundled set, or of a folder of `cgcore reference`.
 
-    Replicas follow one another, each with its number and on its own clock. All files are checked by their SHA-256.
+    Replicas follow one another, each with its number and on its own clock; of runs with a bias every frame has its weight.
+    All files are checked by their SHA-256.
     Raises ConfigError for an unknown name or a simulation that is not finished, StoreError or ReferenceRunError for a
     damaged file, TrajectoryError for one that does not fit.
     """
@@ -53,8 +54,10 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
             )
         verify(folder, manifest)
         files = [folder / f"replica_{r:02d}.trr" for r in range(manifest["replicas"])]
-        known = {k: v for k, v in read_json(folder / CONFIG).items() if k in ("constraints", "temperature_K")}
-        known |= {"n_frames": manifest["frames"]}
+        protocol = read_json(folder / CONFIG, "constraints", "temperature_K")
+        known = {key: protocol[key] for key in ("constraints", "temperature_K")} | {"n_frames": manifest["frames"]}
+        if protocol.get("bias"):
+            known["weights"] = [weights(file.with_suffix(".csv"), protocol["temperature_K"]) for file in files]
         topology_file = folder / TOPOLOGY
     else:
         names = {entry.name for entry in available()}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cgcore.io import index_trr, read, read_topology, write_packed
+from cgcore.io import index_trr, write_packed
 from cgcore.reference.build import hexane
 from cgcore.reference.output import MANIFEST, TOPOLOGY, open_folder, write_topology
 from cgcore.reference.protocol import protocol
-from cgcore.reference.sets import SET
+from cgcore.reference.sets import SET, load
 from cgcore.store import read_json, write_json
 from cgcore.store.bundled import SUMS
 from cgcore.store.files import plain
@@ -28,19 +28,17 @@ def bundle(folder: Path, target: Path, *, good_for: str, stride: int = 1) -> Pat
     manifest = read_json(folder / MANIFEST)
     target.mkdir(parents=True, exist_ok=True)
     (target / TOPOLOGY).write_bytes((folder / TOPOLOGY).read_bytes())
-    topology, files, spacing = read_topology(folder / TOPOLOGY), [], 0.0
-    frames = 0
-    for source in sorted(folder.glob("replica_*.trr")):
-        read_frames = read(source, topology, require_forces=True, stride=stride)
-        files.append(source.with_suffix(".h5").name)
-        write_packed(target / files[-1], read_frames)
-        frames, spacing = frames + read_frames.n_frames, float(np.median(np.diff(read_frames.time)))
+    _, frames = load(folder, stride=stride)
+    files = [f"replica_{r:02d}.h5" for r in range(manifest["replicas"])]
+    for file, index, valid in zip(files, *frames.by_replica(), strict=True):
+        write_packed(target / file, frames[index[valid]])
+    spacing = float(np.median(np.diff(frames.sampled_ps)))
     protocol = manifest["protocol"]
     description = {
         "system": protocol["system"],
         "solvent": protocol["solvent"],
         "good_for": good_for,
-        "frames": frames,
+        "frames": frames.n_frames,
         "spacing_ps": spacing,
         "trajectories": files,
         "made_by": manifest,
@@ -64,6 +62,7 @@ def _readme(name: str, entry: dict) -> str:
         "time step": f"{protocol['dt_ps'] * 1000:g} fs"
         + (f", hydrogens of {protocol['hydrogen_mass']:g} g/mol" if protocol["hydrogen_mass"] else ""),
         "constraints": protocol["constraints"],
+        **({"bias": _bias(protocol["bias"])} if protocol.get("bias") else {}),
         "content": "positions (to 1e-4 nm) and forces (to 1 kJ/mol/nm) of the solute, packed by cgcore.io.write_packed",
         "good for": entry["good_for"],
     }
@@ -71,6 +70,13 @@ def _readme(name: str, entry: dict) -> str:
     return (
         f"# {name}\n\nA reference set of cgcore: `cgcore.reference.sets.load({name!r})`.\n\n| | |\n|---|---|\n{table}\n"
         f"`set.json` has the whole protocol, versions and the mean temperature. Check with `sha256sum -c {SUMS}`.\n"
+    )
+
+
+def _bias(bias: dict) -> str:
+    return (
+        f"along {bias['dihedral']}, by {bias['length_ns']:g} ns of well-tempered metadynamics in each run (gamma = "
+        f"{bias['bias_factor']:g}), then fixed; each frame has the weight exp(V / kT), forces are those without the bias"
     )
 
 
