@@ -216,6 +216,24 @@ def doctor(
             typer.echo(path, err=json)
 
 
+@app.command()
+def accept(
+    observed: Annotated[list[Path], typer.Argument(help="Finished observations: runs/<system>/<id>.")],
+):
+    """Say whether runs are good enough to be used: pass, fail or undecided, with the numbers that decide it."""
+    from cgcore.acceptance import accept as tested
+
+    failed = False
+    for folder in observed:
+        tests, verdict = tested(folder)
+        typer.echo(f"{folder}: {verdict}")
+        for t in tests:
+            value = "–" if t.value is None else f"{t.value:.3g}" + ("" if t.error is None else f" ± {t.error:.2g}")
+            typer.echo(f"  {t.verdict:10}{t.name:50}{value:>18}  limit {t.limit:.3g} {t.unit}  {t.why}".rstrip())
+        failed |= verdict == "fail"
+    raise typer.Exit(int(failed))
+
+
 @app.command("doctor-table")
 def doctor_table(results: Results = Path("book/results")):
     """Examine every map and typing of the paper, and write what was said beside what was observed."""

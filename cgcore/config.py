@@ -236,7 +236,19 @@ class RunConfig(Checked):
     @property
     def kind(self) -> str:
         """Which potential it is: mace, nequip or spline."""
-        return type(self.potential).__name__.removesuffix("Config").lower()
+        return next(kind for kind, cls in POTENTIALS.items() if isinstance(self.potential, cls))
+
+
+POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
+"""The kinds of potentials, by name."""
+
+
+def from_resolved(raw: dict) -> RunConfig:
+    """The configuration that `RunConfig.resolved` gave, as a run's manifest has it; what is younger takes its default."""
+    potential = dict(raw["potential"])
+    check_word("potential", kind := potential.pop("potential", None), POTENTIALS)
+    config = from_dict(RunConfig, {key: value for key, value in raw.items() if key != "potential"})
+    return dataclasses.replace(config, potential=from_dict(POTENTIALS[kind], potential))
 
 
 def from_dict(cls, raw: dict):

@@ -11,13 +11,11 @@ from . import map_files
 from .config import (
     FORCE_MAPS,
     FRAME_PS,
+    POTENTIALS,
     PROTOCOLS,
     WEIGHTS,
     ConfigError,
-    MACEConfig,
-    NequIPConfig,
     RunConfig,
-    SplineConfig,
     check_range,
     check_type,
     check_word,
@@ -27,8 +25,6 @@ from .config import (
 )
 from .store import read_toml
 from .store.bundled import profile_file, profile_roots
-
-POTENTIALS = {"mace": MACEConfig, "nequip": NequIPConfig, "spline": SplineConfig}
 
 
 def systems() -> list[str]:

@@ -140,6 +140,16 @@ def simulate_protocol(config: RunConfig, reference: Reference, fitted: Fitted, o
     return Simulated(run.table, {}, [run.run.id], run.ensemble)
 
 
+def constant_energy(
+    config: RunConfig, reference: Reference, fitted: Fitted, out_dir: Path, *, replicas: int, length_ps: float
+) -> simulate.Simulation:
+    """Simulate so many replicas at constant energy with the time step of the configuration."""
+    n_frames = max(3, round(length_ps / config.md.frame_ps))
+    config = replace(config, md=replace(config.md, ensemble="nve", replicas=replicas, n_frames=n_frames))
+    start = initial_positions(config, reference)
+    return simulate.run(fitted.potential, fitted.params, molecule(reference), start, config.md, out_dir)
+
+
 def molecule(reference: Reference) -> simulate.Molecule:
     """The beads as a simulation knows them: masses, mean lengths of the bonds in training, and the box of a liquid."""
     beads, train_on = reference.beads, reference.split.train

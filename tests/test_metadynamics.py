@@ -44,7 +44,7 @@ def some_hills(n=40) -> BiasedTrajectory:
 def test_hills_between_points_are_gaussians():
     """A sum of Gaussians, five points a width, to 1.3e-5 of the sum of heights; from hill by hill as well."""
     hills = some_hills()
-    (table,) = final_bias(hills, VARIABLE)
+    (table,) = final_bias(hills, VARIABLE, CHI)
     s = rng().uniform(TURN.low, TURN.high, 200)
     d = s[:, None] - hills.cv[0]
     d -= 2 * np.pi * np.round(d / (2 * np.pi))
@@ -59,7 +59,7 @@ def test_hills_between_points_are_gaussians():
 
 def test_a_biased_force_is_the_slope_of_the_bias():
     """By central differences, also in the very points of the grid, where intervals meet, and across the period."""
-    table = jnp.asarray(final_bias(some_hills(), VARIABLE)[0])
+    table = jnp.asarray(final_bias(some_hills(), VARIABLE, CHI)[0])
     energy = jax.jit(lambda x: grid.value(TURN, table, x))
     for x in (*rng().uniform(TURN.low, TURN.high, 30), *TURN.points[3:9], np.pi, np.pi - 1e-9):
         numeric = (energy(x + 1e-5) - energy(x - 1e-5)) / 2e-5
@@ -70,7 +70,7 @@ def test_a_biased_force_is_the_slope_of_the_bias():
 def test_forces_of_beads_are_those_of_potential_and_bias():
     """Of three beads around one with a bias along their dihedral: the energy's gradient by central differences in every coordinate."""
     bias = well_tempered(VARIABLE, replace(CHI, pace=20), toys.config())
-    state = bias.potential.init(None) | dict(grid=jnp.asarray(final_bias(some_hills(), VARIABLE)[0]))
+    state = bias.potential.init(None) | dict(grid=jnp.asarray(final_bias(some_hills(), VARIABLE, CHI)[0]))
     x = jnp.asarray(toys.star_start(2.3) + 0.01 * rng().normal(size=(4, 3)))
     energy = jax.jit(lambda x: bias.potential.energy(state, x, BOX))
     slope = np.asarray(jax.grad(energy)(x))
@@ -104,7 +104,7 @@ def test_hills_grow_as_they_should(tmp_path):
     assert (height[:, ::2] == 0).all() and (height[:, 1::2] > 0).all()
     assert_allclose(height[:, 1::2], np.exp(-bias[:, 1::2] / (4 * kT(300.0))), rtol=1e-5)
     grown = load_tree(run.run.path("state.npz"))["state"]["bias_state"]["grid"]
-    assert_allclose(grown, final_bias(trajectory, toys.X), atol=1e-5)
+    assert_allclose(grown, final_bias(trajectory, toys.X, CHI), atol=1e-5)
     assert_allclose(bias[:, 2], np.exp(-0.5 * ((cv[:, 2] - cv[:, 1]) / toys.X.width) ** 2), atol=1e-4)
     x = jnp.asarray(ensemble.position, float)
     energy = jax.vmap(jax.vmap(lambda p: toys.double_well(1.0, p, BOX)))(x)
@@ -113,7 +113,7 @@ def test_hills_grow_as_they_should(tmp_path):
 
 def test_a_fixed_bias_conserves_energy(tmp_path):
     """At constant energy, with a bias of before and no hills added: what some force evaluation missed would be seen here."""
-    config, table = replace(CHI, pace=10**6), jnp.asarray(final_bias(some_hills(200), VARIABLE)[0])
+    config, table = replace(CHI, pace=10**6), jnp.asarray(final_bias(some_hills(200), VARIABLE, CHI)[0])
     x = np.tile(toys.star_start(), (4, 1, 1))
     spread = {}
     for dt in (0.0005, 0.001):

@@ -15,6 +15,7 @@ from cgcore.metadynamics import (
     reweighting,
     well_tempered,
 )
+from cgcore.metadynamics.barrier import mirrored
 from cgcore.units import kT
 
 pytestmark = pytest.mark.physics
@@ -33,7 +34,7 @@ def biased_run(folder, variable, *, potential=toys.WELLS, molecule=toys.PARTICLE
 
 def from_bias(trajectory, variable, config) -> Estimate:
     """F = -gamma / (gamma - 1) V with int exp(-F / kT) ds = 1, and the error of its mean over the replicas."""
-    F = -config.deepening * final_bias(trajectory, variable)[:, :, 0]
+    F = -config.deepening * final_bias(trajectory, variable, config)[:, :, 0]
     F += THERMAL * np.log(np.exp(-F / THERMAL).sum(1, keepdims=True) * variable.axis.step)
     return Estimate(F.mean(0), F.std(0, ddof=1) / np.sqrt(len(F)))
 
@@ -70,6 +71,21 @@ def test_the_bias_becomes_the_double_well(wells):
     assert got.error[inner].max() < 0.25 * toys.DEPTH / 2
     top, bottom = np.abs(points).argmin(), np.abs(points - toys.WELL).argmin()
     assert abs(got.value[top] - got.value[bottom] - toys.DEPTH) < 1.0
+
+
+def test_hills_on_both_sides_level_wells_that_were_not_both_visited(tmp_path):
+    """Of an energy that is its own mirror image: half of the time, F(s) = F(-s) exactly, and each run alone has the barrier."""
+    md = toys.config(replicas=16, n_frames=600, steps_per_frame=60, seed=3)
+    _, trajectory, config = biased_run(tmp_path, toys.X, md=md, height_kJ_mol=1.0, symmetric=True)
+    got, points = from_bias(trajectory, toys.X, config), toys.X.axis.points
+    runs = -config.deepening * final_bias(trajectory, toys.X, config)[:, :, 0]
+    assert np.ptp(runs - mirrored(runs)) < 1e-9
+    inner = np.abs(points) < 0.68
+    assert (np.abs(got.value - exact_of_x(points))[inner] < 4 * got.error[inner] + 0.1).all()
+    top, bottom = np.abs(points).argmin(), np.abs(points - toys.WELL).argmin()
+    heights = runs[:, top] - runs[:, bottom]
+    assert abs(heights.mean() - toys.DEPTH) < 4 * heights.std(ddof=1) / 4 + 0.1
+    assert heights.std(ddof=1) < 0.15 * toys.DEPTH
 
 
 def late_frames(wells):

@@ -73,7 +73,8 @@ def well_tempered(variable: Variable, config: MetadynamicsConfig, md: MDConfig) 
             f"variable {variable.name!r}: hills of width {variable.width:g} are below the grid spacing {axis.step:g}"
         )
     update = _update(variable, config, kT(md.temperature_K), config.frames_per_hill(md))
-    identity = {"kind": "well-tempered metadynamics"} | asdict(config) | {"bins": axis.bins}
+    named = {name: value for name, value in asdict(config).items() if name != "symmetric" or value}
+    identity = {"kind": "well-tempered metadynamics"} | named | {"bins": axis.bins}
     return Bias(_potential(variable), update, dict.fromkeys(RECORDED, ()), identity)
 
 
@@ -109,10 +110,16 @@ def _update(variable: Variable, config: MetadynamicsConfig, thermal: float, ever
     def update(state, position, box, valid, number):
         state = jax.vmap(observe, (0, 0, None, 0))(state, position, box, valid)
         height = jnp.where(number % every == 0, state["height"], 0.0)
-        hills = height[:, None, None] * grid.hill(variable.axis, variable.width, state["cv"])
+        hills = height[:, None, None] * _hills(variable, config, state["cv"])
         return state | dict(height=height, grid=state["grid"] + hills)
 
     return update
+
+
+def _hills(variable: Variable, config: MetadynamicsConfig, s):
+    """Tables (..., n, 2) of hills of height one at s (...), and at -s where the bias is symmetric."""
+    there = grid.hill(variable.axis, variable.width, s)
+    return there + grid.hill(variable.axis, variable.width, -s) if config.symmetric else there
 
 
 def _offset(V: Array, config: MetadynamicsConfig, thermal: float) -> Array:
@@ -140,10 +147,10 @@ def biased_trajectory(run: Simulation) -> BiasedTrajectory:
     return BiasedTrajectory(*arrays, run.ensemble.valid)
 
 
-def final_bias(trajectory: BiasedTrajectory, variable: Variable) -> np.ndarray:
+def final_bias(trajectory: BiasedTrajectory, variable: Variable, config: MetadynamicsConfig) -> np.ndarray:
     """Add up each replica's hills in double precision: the bias after the last frame, (C, n, 2) as tables of `grid`."""
     return np.stack([
-        np.tensordot(height[height > 0], grid.hill(variable.axis, variable.width, cv[height > 0]), axes=1)
+        np.tensordot(height[height > 0], _hills(variable, config, cv[height > 0]), axes=1)
         for cv, height in zip(trajectory.cv, trajectory.height, strict=True)
     ])  # fmt: skip
 

@@ -26,6 +26,9 @@ class MetadynamicsConfig(Checked):
     height_kJ_mol: float = number(0.2 * KCAL, above=0)  # of the first hill
     bias_factor: float = number(5.0, above=1)  # gamma
     pace: int = number(500, least=1)  # steps between hills
+    symmetric: bool = (
+        False  # every hill at s and at -s: of an energy that is the same for mirror images, whose F(s) = F(-s)
+    )
 
     def __post_init__(self):
         super().__post_init__()

@@ -3,6 +3,7 @@
 The beads around CA go from one hand to the other through the plane of N, CB and C, where this dihedral is pi.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -52,8 +53,8 @@ def inversion(
 ) -> tuple[dict, dict[str, np.ndarray], Simulation]:
     """Run md.replicas independent metadynamics from `initial` (C, N, 3) nm and sum them up: table, arrays, simulation.
 
-    symmetric: the model gives a mirror image the same energy and the molecule has no other stereocentre (see
-    `barrier.transition`).
+    symmetric: the model gives a mirror image the same energy and the molecule has no other stereocentre: every hill then
+    falls on both sides, so that neither valley waits for the other to be filled (see `barrier.transition`).
 
     Each number of the table is the mean over the runs that crossed, with the error of that mean, which a single run
     does not have; the barrier and the first-passage time as `barrier.transition` has them, the others over those with frames
@@ -66,11 +67,12 @@ def inversion(
     error; and transition_state (N, 3) nm, the most planar frame at the top, where there is one.
     Raises MetadynamicsError for a map without the four beads.
     """
+    config = replace(config, symmetric=symmetric)
     variable = dihedral(config, molecule.names)
     bias = well_tempered(variable, config, md)
     run = simulate.run(potential, params, molecule, initial, md, root, bias=bias, progress=progress)
     ensemble, trajectory, points = run.ensemble, biased_trajectory(run), variable.axis.points
-    F = -config.deepening * final_bias(trajectory, variable)[:, :, 0]
+    F = -config.deepening * final_bias(trajectory, variable, config)[:, :, 0]
     F -= F.min(1, keepdims=True)
     side = float(np.sign(variable.function(jnp.asarray(initial[0]), jnp.full(3, jnp.inf))))
     weights = reweighting(trajectory, md.temperature_K)

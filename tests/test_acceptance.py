@@ -1,0 +1,149 @@
+"""The acceptance test of runs: what passes, fails, or cannot be decided yet."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from cgcore import acceptance, steps
+from cgcore.acceptance import Criterion, by_start, depth, drift, failures, judged
+from cgcore.analysis.blocks import Estimate
+from cgcore.config import ConfigError, from_resolved
+from cgcore.frames import Ensemble, Frames
+from cgcore.units import kT
+
+DIHEDRALS = {"phi": (0, 1, 2, 3), "psi": (1, 2, 3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "verdict"),
+    [
+        (0.02, 0.01, "pass"),
+        (-0.02, 0.01, "pass"),
+        (0.09, 0.01, "undecided"),
+        (0.3, 0.2, "undecided"),
+        (-0.3, 0.05, "fail"),
+    ],
+)
+def test_two_errors_decide(value, error, verdict):
+    assert judged("x", Estimate(value, error), 0.1, "").verdict == verdict
+
+
+def test_a_depth_is_that_of_the_populations_with_both_errors():
+    found = depth("alpha_R", Estimate(0.6, 0.01), Estimate(0.4, 0.02), replicas=100, temperature_K=300.0)
+    assert_allclose(found.value, 2 * kT(300) * np.log(1.5))
+    assert_allclose(found.error, kT(300) * np.hypot(0.01, 0.02) / 0.24)
+    assert found.verdict == "pass" and "reference 0.4 ± 0.02" in found.why
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        (Estimate(0.0, 0.0), Estimate(0.4, 0.01), "fail"),  # at most 0.03, in a basin of 0.4
+        (Estimate(0.0, 0.0), Estimate(0.02, 0.005), "undecided"),  # at most 0.03 says nothing of 0.02
+        (Estimate(1.0, 0.0), Estimate(0.4, 0.01), "fail"),
+        (Estimate(0.3, 0.01), Estimate(0.0, 0.0), "undecided"),
+    ],
+)
+def test_a_population_of_zero_is_taken_at_its_limit_and_never_passes(ours, theirs, verdict):
+    assert depth("alpha_R", ours, theirs, replicas=100, temperature_K=300.0).verdict == verdict
+
+
+def run_of(phi: np.ndarray, psi: np.ndarray) -> Ensemble:
+    """Chains of five beads with dihedrals (C, T)."""
+    angle, bond = np.full(phi.shape, np.radians(110.0)), 0.15
+    x = np.zeros((*phi.shape, 5, 3))
+    x[..., 1, 0] = bond
+    x[..., 2, :2] = np.stack([bond - bond * np.cos(angle), bond * np.sin(angle)], axis=-1)
+    for k, torsion in ((3, phi), (4, psi)):
+        b1, b2 = x[..., k - 2, :] - x[..., k - 3, :], x[..., k - 1, :] - x[..., k - 2, :]
+        u = b2 / np.linalg.norm(b2, axis=-1, keepdims=True)
+        n = np.cross(b1, u)
+        n /= np.linalg.norm(n, axis=-1, keepdims=True)
+        m, (c, s), t = np.cross(n, u), (np.cos(angle), np.sin(angle)), torsion
+        step = -c[..., None] * u + s[..., None] * (np.cos(t)[..., None] * m + np.sin(t)[..., None] * n)
+        x[..., k, :] = x[..., k - 1, :] + bond * step
+    n_frames = phi.shape[1]
+    return Ensemble(
+        position=x, energy=np.zeros(phi.shape), kinetic=np.zeros(phi.shape), time=np.arange(n_frames) * 0.5,
+        status=np.zeros(len(phi), int), first_bad=np.full(len(phi), n_frames), names=tuple("ABCDE"),
+    )  # fmt: skip
+
+
+def visits(rng, C, T, alpha) -> tuple[np.ndarray, np.ndarray]:
+    """Frames in beta, and with the probability alpha (C,) in alpha_R."""
+    inside = rng.random((C, T)) < alpha[:, None]
+    phi = rng.normal(-1.3, 0.1, (C, T))
+    return phi, np.where(inside, -0.7, 2.4) + rng.normal(0, 0.1, (C, T))
+
+
+@pytest.fixture(scope="module")
+def reference():
+    run = run_of(*visits(np.random.default_rng(0), 1, 5000, np.array([0.4])))
+    return Frames(
+        position=run.position[0], force=None, box=np.full(3, np.inf), time=np.arange(5000.0), names=run.names
+    )  # fmt: skip
+
+
+def judge(run: Ensemble, reference: Frames) -> dict[str, Criterion]:
+    found = acceptance.of_basins(run, reference, DIHEDRALS, run.position[:, 0], 300.0)
+    return {test.name: test for test in found}
+
+
+def test_a_run_that_samples_the_reference_passes(reference):
+    tests = judge(run_of(*visits(np.random.default_rng(1), 40, 200, np.full(40, 0.4))), reference)
+    of_alpha = [t.verdict for name, t in tests.items() if name.startswith("alpha_R")]
+    assert of_alpha == ["pass"] * 3
+    assert tests["phi_positive: depth against the reference"].verdict == "undecided"  # nobody has seen it
+
+
+def test_replicas_that_stay_where_they_began_fail_whatever_their_mean(reference):
+    stuck = np.where(np.arange(40) < 16, 1.0, 0.0)
+    tests = judge(run_of(*visits(np.random.default_rng(1), 40, 200, stuck)), reference)
+    assert tests["alpha_R: depth against the reference"].verdict != "fail"
+    memory = tests["alpha_R: started inside less outside, second half"]
+    assert memory.verdict == "fail" and memory.value == pytest.approx(1.0)
+
+
+def test_a_drift_from_half_to_half_fails(reference):
+    rng = np.random.default_rng(1)
+    halves = [visits(rng, 40, 100, np.full(40, alpha)) for alpha in (0.2, 0.6)]
+    tests = judge(run_of(*(np.concatenate(pair, axis=1) for pair in zip(*halves, strict=True))), reference)
+    assert tests["alpha_R: second half less first"].verdict == "fail"
+
+
+def test_starts_on_one_side_decide_nothing():
+    assert by_start("alpha_R", np.linspace(0, 1, 20), np.arange(20) < 3).verdict == "undecided"
+
+
+def test_a_broken_replica_fails(reference):
+    run = run_of(*visits(np.random.default_rng(1), 4, 20, np.full(4, 0.4)))
+    assert failures(run).verdict == "pass"
+    assert failures(replace(run, status=np.array([0, 0, 4, 0]))).verdict == "fail"
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(0.0, "pass"), (2.0, "fail"), (-2.0, "fail")])
+def test_heating_has_a_sign(slope, verdict):
+    rng = np.random.default_rng(2)
+    run = run_of(*visits(rng, 16, 200, np.full(16, 0.4)))
+    run = replace(run, energy=slope * run.time + rng.normal(0, 0.01, (16, 200)))
+    found = drift(acceptance.simulate.Simulation(run, {}, None, {}), 5)
+    assert found.verdict == verdict and np.sign(np.round(found.value, 1)) == np.sign(slope)
+
+
+def test_a_configuration_comes_back_from_a_manifest():
+    for potential in ("mace", "nequip", "spline"):
+        config = steps.configure("amino_acids" if potential != "spline" else "hexane", potential=potential)
+        assert from_resolved(config.resolved()) == config
+    older = steps.configure("amino_acids").resolved()
+    del older["data"]["weights"]
+    assert from_resolved(older) == steps.configure("amino_acids")
+
+
+def test_what_cannot_be_tested_is_said(tmp_path):
+    config = steps.configure("amino_acids", protocol="nve", reference="obc2")
+    run = steps.open_run(tmp_path, "amino_acids", config.resolved(), data={}, rooms=("analysis",))
+    run.finish({}, 0.0)
+    with pytest.raises(ConfigError, match="want a simulation .protocol nvt. of a map with the dihedrals phi and psi"):
+        acceptance.accept(run.folder)
