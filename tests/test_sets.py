@@ -16,7 +16,7 @@ from cgcore.reference.protocol import SYSTEMS, protocol
 from cgcore.reference.run import simulate
 
 SETS = {entry.name: entry for entry in sets.available()}
-LIMIT_MB = 60
+LIMIT_MB = 70
 
 
 def test_all_sets_together_stay_small_and_say_what_they_are_good_for():

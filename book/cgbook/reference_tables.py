@@ -55,7 +55,18 @@ def dipeptide(topology: Topology, frames: Frames) -> tuple[dict, dict]:
     phi, psi, valid = (blocks(a) for a in angles(topology, frames))
     table = summary(phi, psi, valid, frame_ps=float(np.median(np.diff(frames.sampled_ps))))
     of_blocks = {k: v for k, v in table.items() if k not in ("ns", "n_frames")}  # all frames are told elsewhere
+    of_blocks |= of_runs(topology, frames)
     return of_blocks, surfaces(phi, psi, valid, temperature_K=TEMPERATURE_K)
+
+
+def of_runs(topology: Topology, frames: Frames) -> dict:
+    """The lowest and the highest share of phi > 0 of any run, where there are several."""
+    phi, _, counts = angles(topology, frames)
+    index, valid = frames.by_replica()
+    if len(index) < 2:
+        return {}
+    shares = [np.average(phi[i[v]] > 0, weights=counts[i[v]]) for i, v in zip(index, valid, strict=True)]
+    return {"phi_positive_lowest": float(min(shares)), "phi_positive_highest": float(max(shares))}
 
 
 def angles(topology: Topology, frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
