@@ -26,6 +26,8 @@ CHANGE = 0.1
 """By how much a population may differ between the halves of a run, and between replicas of different starts."""
 HEATING_K = 1.0
 """In 100 ps at constant energy, by the time step of the run."""
+WALKS, WALK_PS = 16, 1000.0
+"""Replicas with a bias along phi, and the length of each."""
 EXTRAPOLATING = 1e-3
 """Share of frames with beads nearer than in any frame of the training."""
 NVE_PS, NVE_REPLICAS = 100.0, 32
@@ -50,8 +52,9 @@ class Criterion(NamedTuple):
 def accept(folder: Path) -> tuple[list[Criterion], str]:
     """Test a finished observation, runs/<system>/<id>, and write acceptance.json into it.
 
-    Fit and simulation are read back; what is simulated are 100 ps at constant energy. Returns the tests, and the verdict of
-    all: "fail" if one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation.
+    Fit and simulation are read back; what is simulated are 100 ps at constant energy, and walks along phi with a growing
+    bias: a free simulation does not say how full a basin behind a barrier is. Returns the tests, and the verdict of all:
+    "fail" if one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation.
     """
     folder = Path(folder).resolve()
     config = from_resolved(read_json(folder / MANIFEST, "config", "results")["config"])
@@ -65,9 +68,19 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
     fitted = steps.fit(config, reference, out_dir)
     run = steps.simulate_protocol(config, reference, fitted, out_dir).ensemble
     nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=NVE_REPLICAS, length_ps=NVE_PS)
+    walks, counts, walk_starts = steps.walks(config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS)
+    dihedrals, kelvin = reference.beads.dihedrals, config.md.temperature_K
     starts = steps.initial_positions(config, reference)
+    theirs = ramachandran.blocked(*surface.backbone(reference.frames, **dihedrals))
     tests = [
-        *of_basins(run, reference.frames, reference.beads.dihedrals, starts, config.md.temperature_K),
+        *of_basins("free: ", surface.backbone(run, **dihedrals), theirs, _angles(starts, dihedrals), kelvin),
+        *of_basins(
+            "walks: ",
+            (*surface.backbone(walks, **dihedrals)[:2], counts),
+            theirs,
+            _angles(walk_starts, dihedrals),
+            kelvin,
+        ),
         failures(run),
         extrapolation(run, reference),
         drift(nve, len(reference.beads.beads)),
@@ -84,25 +97,26 @@ def judged(name: str, found: Estimate, limit: float, unit: str, why: str = "") -
     return Criterion(name, float(found.value), float(found.error), limit, unit, verdict, why)
 
 
-def of_basins(run, frames, dihedrals: dict, starts: np.ndarray, temperature_K: float) -> list[Criterion]:
-    """Populations of alpha_R and of phi > 0: depth against the reference, halves of the run, starts on both sides."""
-    ours = surface.backbone(run, **dihedrals)
-    theirs = ramachandran.blocked(*surface.backbone(frames, **dihedrals))
-    begin = surface.basin_counts(*_angles(starts, dihedrals))
-    valid, late = ours[2], np.arange(ours[2].shape[1]) >= ours[2].shape[1] // 2
-    of_all, of_late = (surface.basin_counts(*ours[:2], valid & part) for part in (True, late))
-    of_theirs, tests = surface.basin_counts(*theirs), []
+def of_basins(where: str, ours: tuple, theirs: tuple, begin: tuple, temperature_K: float) -> list[Criterion]:
+    """Populations of alpha_R and of phi > 0: depth against the reference, halves of the run, starts on both sides.
+
+    ours: phi, psi (C, T) rad, and what each frame counts, of replicas; theirs: the same of blocks of the reference; begin: of
+    the initial positions, (C, 1). where: put before the names.
+    """
+    phi, psi, counts = ours
+    half = counts.shape[1] // 2
+    parts = [(phi[:, t], psi[:, t], counts[:, t]) for t in (slice(None), slice(half), slice(half, None))]
+    inside, sums = [surface.basin_counts(*part) for part in parts], [part[2].sum(1) for part in parts]
+    of_theirs, of_starts, tests = surface.basin_counts(*theirs), surface.basin_counts(*begin), []
+    whole = (sums[1] > 0) & (sums[2] > 0)
     for name in ("alpha_R", "phi_positive"):
-        ratios = [
-            ratio(inside[name], counted) for inside, counted in ((of_all, valid.sum(1)), (of_theirs, theirs[2].sum(1)))
-        ]
-        tests.append(depth(name, *ratios, replicas=len(valid), temperature_K=temperature_K))
-        whole = (valid[:, ~late].any(1)) & (valid[:, late].any(1))
-        first = (of_all[name] - of_late[name])[whole] / valid[:, ~late].sum(1)[whole]
-        second = of_late[name][whole] / valid[:, late].sum(1)[whole]
-        tests.append(judged(f"{name}: second half less first", block_mean((second - first)[:, None]), CHANGE, ""))
-        inside = begin[name][whole] > 0
-        tests.append(by_start(name, second, inside))
+        ratios = ratio(inside[0][name], sums[0]), ratio(of_theirs[name], theirs[2].sum(1))
+        tests.append(depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K))
+        first, second = (inside[k][name][whole] / sums[k][whole] for k in (1, 2))
+        tests.append(
+            judged(f"{where}{name}: second half less first", block_mean((second - first)[:, None]), CHANGE, "")
+        )
+        tests.append(by_start(f"{where}{name}", second, of_starts[name][whole] > 0))
     return tests
 
 

@@ -15,10 +15,18 @@ import numpy as np
 
 from . import data, force_maps, mapping, observables, simulate, train, train_splines
 from .analysis.noise_floor import floors
+from .analysis.surface import backbone
 from .config import RunConfig
 from .frames import Ensemble, Frames, Topology
 from .mapping import Mapping
-from .metadynamics import inversion
+from .metadynamics import (
+    MetadynamicsConfig,
+    biased_trajectory,
+    dihedral,
+    inversion,
+    reweighting,
+    well_tempered,
+)
 from .potentials import barrier, mace, nequip, priors, splines
 from .potentials.base import Potential, add
 from .potentials.terms import terms
@@ -28,6 +36,10 @@ from .store import Run, open_run, write_json, write_npz
 
 __all__ = ["Fitted", "Observed", "Reference", "Simulated", "configure", "fit", "load", "observe", "simulate_protocol"]
 
+WALK = {"width": 0.15, "height_kJ_mol": 1.0, "bias_factor": 10.0}
+"""Hills of walks along phi, one a picosecond."""
+FILLING = 0.2
+"""Of a walk, the part at the beginning that does not count."""
 NETWORKS = {"mace": mace, "nequip": nequip}
 
 
@@ -148,6 +160,37 @@ def constant_energy(
     config = replace(config, md=replace(config.md, ensemble="nve", replicas=replicas, n_frames=n_frames))
     start = initial_positions(config, reference)
     return simulate.run(fitted.potential, fitted.params, molecule(reference), start, config.md, out_dir)
+
+
+def walks(
+    config: RunConfig, reference: Reference, fitted: Fitted, out_dir: Path, *, replicas: int, length_ps: float
+) -> tuple[Ensemble, np.ndarray, np.ndarray]:
+    """Simulate replicas with a bias along phi that grows, half of them from frames of each sign of phi where there are some.
+
+    Returns the ensemble, what each frame counts (C, T), zero in the part in which the bias grows fast (FILLING), and the
+    initial positions (C, N, 3) nm.
+    """
+    beads, md = reference.beads, config.md
+    hills = MetadynamicsConfig(
+        beads=tuple(beads.beads[b] for b in beads.dihedrals["phi"]),
+        **(WALK | {"pace": md.steps_per_frame * max(1, round(1.0 / md.frame_ps))}),
+    )
+    md = replace(md, replicas=replicas, n_frames=round(length_ps / md.frame_ps))
+    start = np.asarray(_either_side(reference, replicas, md.seed), np.float32)
+    bias = well_tempered(dihedral(hills, beads.beads), hills, md)
+    run = simulate.run(fitted.potential, fitted.params, molecule(reference), start, md, out_dir, bias=bias)
+    counts = reweighting(biased_trajectory(run), md.temperature_K)
+    counts[:, : round(FILLING * counts.shape[1])] = 0.0
+    return run.ensemble, counts, start
+
+
+def _either_side(reference: Reference, n: int, seed: int) -> np.ndarray:
+    """(n, N, 3) nm: frames that were held out, in turn of phi < 0 and phi > 0."""
+    valid = reference.split.valid
+    phi = backbone(valid, **reference.beads.dihedrals)[0][0]
+    sides = [valid[np.flatnonzero(side)] for side in (phi <= 0, phi > 0) if side.any()]
+    drawn = [data.initial_positions(frames, -(-n // len(sides)), seed) for frames in sides]
+    return np.stack(drawn, axis=1).reshape(-1, *drawn[0].shape[1:])[:n]
 
 
 def molecule(reference: Reference) -> simulate.Molecule:

@@ -9,6 +9,8 @@ from numpy.testing import assert_allclose
 from cgcore import acceptance, steps
 from cgcore.acceptance import Criterion, by_start, depth, drift, failures, judged
 from cgcore.analysis.blocks import Estimate
+from cgcore.analysis.ramachandran import blocked
+from cgcore.analysis.surface import backbone
 from cgcore.config import ConfigError, from_resolved
 from cgcore.frames import Ensemble, Frames
 from cgcore.units import kT
@@ -87,7 +89,9 @@ def reference():
 
 
 def judge(run: Ensemble, reference: Frames) -> dict[str, Criterion]:
-    found = acceptance.of_basins(run, reference, DIHEDRALS, run.position[:, 0], 300.0)
+    theirs = blocked(*backbone(reference, **DIHEDRALS))
+    ours = backbone(run, **DIHEDRALS)
+    found = acceptance.of_basins("", ours, theirs, tuple(a[:, :1] for a in ours), 300.0)
     return {test.name: test for test in found}
 
 

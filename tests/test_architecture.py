@@ -52,7 +52,7 @@ BUDGET = {
     "compat": 30,
     "config": 320,
     "data": 160,
-    "doctor": 1660,
+    "doctor": 1662,
     "errors": 70,
     "force_maps": 70,
     "frames": 145,

@@ -66,7 +66,10 @@ def worst_first(examination: Examination) -> list[Finding]:
 def verdict(examination: Examination) -> str:
     """What a person reads in ten seconds: one line each, the worst first."""
     mapping, worst = examination.mapping, LEVELS[headline(examination)]["headline"]
-    lines = [f"{mapping.name}, typing {mapping.typing}, {examination.n_frames} frames: {worst}"]
+    frames = f"{examination.n_frames} frames"
+    if examination.beads.weight is not None:
+        frames += f" of a run with a bias, worth {examination.beads.counting:.0f} that count alike"
+    lines = [f"{mapping.name}, typing {mapping.typing}, {frames}: {worst}"]
     for f in worst_first(examination):
         lines.append(f"{LEVELS[f.level]['mark']} {f.kind}: {f.what}")
         if f.level not in (CLEAR, NOTE):
@@ -86,6 +89,7 @@ def to_dict(examination: Examination) -> dict:
                 "map": examination.mapping.name,
                 "typing": examination.mapping.typing,
                 "n_frames": examination.n_frames,
+                "counting": examination.beads.counting,
                 "temperature_K": examination.temperature_K,
                 "verdict": headline(examination),
                 "findings": findings(examination),
