@@ -34,6 +34,8 @@ NVE_PS, NVE_REPLICAS = 100.0, 32
 LEAST_STARTS = 4
 """Replicas on each side, from which on starts are compared."""
 RULE_OF_THREE = 3.0
+KNOWN = 0.5
+"""Error over share, from which on a basin of the reference is hardly known."""
 FILE = "acceptance.json"
 
 
@@ -52,42 +54,58 @@ class Criterion(NamedTuple):
 def accept(folder: Path) -> tuple[list[Criterion], str]:
     """Test a finished observation, runs/<system>/<id>, and write acceptance.json into it.
 
-    Fit and simulation are read back; what is simulated are 100 ps at constant energy, and walks along phi with a growing
-    bias: a free simulation does not say how full a basin behind a barrier is. Returns the tests, and the verdict of all:
+    Fit and simulation are read back; what is simulated are 100 ps at constant energy, and walks along phi with a bias: a free simulation does not say how full a basin behind a barrier is. Returns the tests, and the verdict of all:
     "fail" if one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation.
     """
     folder = Path(folder).resolve()
-    config = from_resolved(read_json(folder / MANIFEST, "config", "results")["config"])
-    out_dir = folder.parent.parent
-    reference = steps.load(config)
-    if config.protocol != "nvt" or not {"phi", "psi"} <= reference.beads.dihedrals.keys():
+    manifest, out_dir = _manifest(folder), folder.parent.parent
+    config = from_resolved(manifest["config"])
+    if config.protocol != "nvt" or not (out_dir / "fit" / manifest["made_of"]["fit"] / MANIFEST).is_file():
         raise ConfigError(
-            f"{folder}: want a simulation (protocol nvt) of a map with the dihedrals phi and psi, got protocol "
-            f"{config.protocol!r}, map {config.data.map!r}"
+            f"{folder}: want a simulation (protocol nvt) with its fit beside it in {out_dir / 'fit'}, got protocol "
+            f"{config.protocol!r}, fit {manifest['made_of']['fit']}; was the folder copied without it?"
+        )
+    reference = steps.load(config)
+    dihedrals, kelvin = reference.beads.dihedrals, config.md.temperature_K
+    if not {"phi", "psi"} <= dihedrals.keys():
+        raise ConfigError(
+            f"{folder}: want a map with the dihedrals phi and psi, {config.data.map!r} has {list(dihedrals)}"
         )
     fitted = steps.fit(config, reference, out_dir)
-    run = steps.simulate_protocol(config, reference, fitted, out_dir).ensemble
+    simulated = steps.simulate_protocol(config, reference, fitted, out_dir)
+    made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
+    if made_of != manifest["made_of"]:
+        raise ConfigError(
+            f"{folder} was made of {manifest['made_of']}, the same configuration now makes {made_of}; other kernels or another "
+            "reference? Run the notebook again, and test what it makes"
+        )
     nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=NVE_REPLICAS, length_ps=NVE_PS)
     walks, counts, walk_starts = steps.walks(config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS)
-    dihedrals, kelvin = reference.beads.dihedrals, config.md.temperature_K
-    starts = steps.initial_positions(config, reference)
-    theirs = ramachandran.blocked(*surface.backbone(reference.frames, **dihedrals))
+    run, theirs = simulated.ensemble, ramachandran.blocked(*surface.backbone(reference.frames, **dihedrals))
+    starts = _angles(steps.initial_positions(config, reference), dihedrals)
+    walked = (*surface.backbone(walks, **dihedrals)[:2], counts)
     tests = [
-        *of_basins("free: ", surface.backbone(run, **dihedrals), theirs, _angles(starts, dihedrals), kelvin),
-        *of_basins(
-            "walks: ",
-            (*surface.backbone(walks, **dihedrals)[:2], counts),
-            theirs,
-            _angles(walk_starts, dihedrals),
-            kelvin,
-        ),
-        failures(run),
+        *of_basins("free: ", surface.backbone(run, **dihedrals), theirs, starts, kelvin),
+        *of_basins("walks: ", walked, theirs, _angles(walk_starts, dihedrals), kelvin),
+        failures("free", run),
+        failures("walks", walks),
+        failures("constant energy", nve.ensemble),
         extrapolation(run, reference),
         drift(nve, len(reference.beads.beads)),
     ]
     verdict = next((word for word in ("fail", "undecided") if any(t.verdict == word for t in tests)), "pass")
     write_json(folder / FILE, {"verdict": verdict, "tests": [test._asdict() for test in tests]})
     return tests, verdict
+
+
+def _manifest(folder: Path) -> dict:
+    """The manifest of an observation. Raises ConfigError for another folder."""
+    if not (folder / MANIFEST).is_file():
+        raise ConfigError(f"{folder}: no {MANIFEST}; want a finished observation, runs/<system>/<id>")
+    manifest = read_json(folder / MANIFEST, "kind", "config")
+    if "made_of" not in manifest:
+        raise ConfigError(f"{folder}: a {manifest['kind']}; want a finished observation, runs/<system>/<id>")
+    return manifest
 
 
 def judged(name: str, found: Estimate, limit: float, unit: str, why: str = "") -> Criterion:
@@ -104,18 +122,21 @@ def of_basins(where: str, ours: tuple, theirs: tuple, begin: tuple, temperature_
     the initial positions, (C, 1). where: put before the names.
     """
     phi, psi, counts = ours
-    half = counts.shape[1] // 2
+    counted = np.flatnonzero(counts.any(0))
+    half = int(counted[len(counted) // 2]) if len(counted) else 0
     parts = [(phi[:, t], psi[:, t], counts[:, t]) for t in (slice(None), slice(half), slice(half, None))]
     inside, sums = [surface.basin_counts(*part) for part in parts], [part[2].sum(1) for part in parts]
     of_theirs, of_starts, tests = surface.basin_counts(*theirs), surface.basin_counts(*begin), []
     whole = (sums[1] > 0) & (sums[2] > 0)
+    if whole.sum() < 2:
+        why = f"{whole.sum()} of {len(counts)} replicas have frames that count in both halves"
+        return [Criterion(f"{where}populations", None, None, CHANGE, "", "undecided", why)]
     for name in ("alpha_R", "phi_positive"):
         ratios = ratio(inside[0][name], sums[0]), ratio(of_theirs[name], theirs[2].sum(1))
         tests.append(depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K))
         first, second = (inside[k][name][whole] / sums[k][whole] for k in (1, 2))
-        tests.append(
-            judged(f"{where}{name}: second half less first", block_mean((second - first)[:, None]), CHANGE, "")
-        )
+        change = block_mean((second - first)[:, None])
+        tests.append(judged(f"{where}{name}: second half less first", change, CHANGE, ""))
         tests.append(by_start(f"{where}{name}", second, of_starts[name][whole] > 0))
     return tests
 
@@ -130,20 +151,22 @@ def _angles(starts: np.ndarray, dihedrals: dict):
 def depth(name: str, ours: Estimate, theirs: Estimate, *, replicas: int, temperature_K: float) -> Criterion:
     """The free energy of a basin against all else, kT ln(p / (1 - p)), less the reference's, kJ/mol.
 
-    A population of zero or one is taken at the limit that so many independent replicas allow (rule of three), and can then
-    fail but not pass.
+    Undecided where the reference says little of it: a share whose error is half of it, or none at all. A share of zero or one
+    of ours is taken at the limit that so many independent replicas allow (rule of three), and can then fail but not pass.
     """
     limit, thermal, least = DEPTH_KT * kT(temperature_K), kT(temperature_K), RULE_OF_THREE / replicas
     words = f"{ours.value:.3g} ± {ours.error:.1g}, reference {theirs.value:.3g} ± {theirs.error:.1g}"
-    title = f"{name}: depth against the reference"
-    if not 0 < theirs.value < 1:
+    title, rare = f"{name}: depth against the reference", min(theirs.value, 1 - theirs.value)
+    if rare <= 0 or theirs.error > KNOWN * rare:
         return Criterion(
-            title, None, None, limit, "kJ/mol", "undecided", f"never left or never seen in the reference; {words}"
+            title, None, None, limit, "kJ/mol", "undecided", f"hardly visited or left in the reference; {words}"
         )
     seen = 0 < ours.value < 1
-    p = ours.value if seen else np.clip(ours.value, least, 1 - least)
+    if not seen and least >= 0.5:
+        return Criterion(title, None, None, limit, "kJ/mol", "undecided", f"only {replicas} replicas; {words}")
+    p = ours.value if seen else abs(round(ours.value) - least)
     gap = thermal * float(np.log(p / (1 - p)) - np.log(theirs.value / (1 - theirs.value)))
-    each = [thermal * e.error / (q * (1 - q)) for e, q in ((ours, p), (theirs, theirs.value))]
+    each = [thermal * error / (q * (1 - q)) for error, q in ((ours.error, p), (theirs.error, theirs.value))]
     test = judged(title, Estimate(gap, float(np.hypot(*each))), limit, "kJ/mol", words)
     outward = (gap < 0) == (ours.value < theirs.value)
     return test if seen or (test.verdict == "fail" and outward) else test._replace(verdict="undecided")
@@ -160,10 +183,12 @@ def by_start(name: str, second: np.ndarray, inside: np.ndarray) -> Criterion:
     return judged(title, gap, CHANGE, "", f"{inside.sum()} and {(~inside).sum()} replicas")
 
 
-def failures(run) -> Criterion:
+def failures(where: str, run) -> Criterion:
     """Replicas that lost a bond or got no finite energy: none may."""
     n = len(run.status)
-    return Criterion("failed replicas", run.n_failed, None, 0, "", "fail" if run.n_failed else "pass", f"of {n}")
+    return Criterion(
+        f"{where}: failed replicas", run.n_failed, None, 0, "", "fail" if run.n_failed else "pass", f"of {n}"
+    )
 
 
 def extrapolation(run, reference: steps.Reference) -> Criterion:

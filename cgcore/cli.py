@@ -129,12 +129,14 @@ def reference(
     bias: Annotated[
         str | None, typer.Option(help="Dihedral to cross all barriers of: phi, psi-2, or four atoms.")
     ] = None,
-    bias_ns: Annotated[float, typer.Option(help="Length of the metadynamics that makes the bias.")] = 5.0,
+    bias_ns: Annotated[
+        float | None, typer.Option(help="Length of the metadynamics that makes it, from its start after a kill; 5 ns.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int | None, typer.Option(help="Replicas at once; as many as cores by default.")] = None,
 ):
     """Simulate an atomistic reference with forces; a killed run goes on where it stopped, a longer one adds to it."""
-    from cgcore.reference.protocol import BiasConfig, protocol
+    from cgcore.reference.protocol import bias_config, protocol
     from cgcore.reference.run import simulate
 
     wanted = protocol(
@@ -146,7 +148,7 @@ def reference(
         seed=seed,
         chirality=chirality,
         constraints=constraints,
-        bias=None if bias is None else BiasConfig(dihedral=bias, length_ns=bias_ns),
+        bias=bias_config(bias, bias_ns),
     )
     along = "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
     folder = out or Path("reference") / f"{system}_{wanted.solvent}{along}"
@@ -160,7 +162,7 @@ def sets():
 
     for entry in available():
         amount = f"{entry.frames} frames, {entry.length_ns:.3g} ns, {entry.size / 1e6:.1f} MB"
-        typer.echo(f"{entry.name:12} {amount:34} {entry.good_for}")
+        typer.echo(f"{entry.name:15} {amount:34} {entry.good_for}")
 
 
 @app.command("mean-forces")
@@ -177,6 +179,26 @@ def mean_forces(
     table = beside_mean_forces(map, network or [], out, frames=frames, length_ps=length_ps)
     for name, numbers in table.items():
         typer.echo(f"{name:24} " + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+
+
+@app.command()
+def hold(
+    map: Annotated[str, typer.Argument(help="A map of `cgcore maps`.")],
+    reference: Annotated[str, typer.Argument(help="A set of `cgcore sets`, or a folder of `cgcore reference`.")],
+    residue: Annotated[str, typer.Option(help="A residue of the map.")] = "ala",
+    frames: Annotated[
+        int, typer.Option(help="Frames at which the beads stand still, chosen for what they cover.")
+    ] = 200,
+    length_ps: Annotated[float, typer.Option(help="For how long the atoms move under each.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of velocities and noise.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder; reference/REFERENCE_MAP_held by default.")] = None,
+):
+    """Make a reference of mean forces: beads held still, the force on them averaged over the atoms; resumable."""
+    from cgcore.hold import hold as sample
+
+    folder = out or Path("reference") / f"{Path(reference).name}_{map}_held"
+    done = sample(reference, map, folder, residue=residue, frames=frames, length_ps=length_ps, seed=seed)
+    typer.echo(f"Done: {done}; learn from it by reference={done}")
 
 
 @app.command()

@@ -231,6 +231,8 @@ class RunConfig(Checked):
     def resolved(self) -> dict:
         """All settings as plain values, the kind of potential among them."""
         config = dataclasses.asdict(self) | {"prior": list(self.prior)}
+        if self.data.weights == WEIGHTS[0]:  # younger than many runs, whose names stay
+            del config["data"]["weights"]
         return config | {"potential": {"potential": self.kind} | config["potential"]}
 
     @property

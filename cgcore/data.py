@@ -31,9 +31,14 @@ class Split(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.train.n_frames} frames to train on, {self.valid.n_frames} held out "
+            f"{_told(self.train)} to train on, {_told(self.valid)} held out "
             f"(blocks {', '.join(map(str, self.valid_blocks))}), {self.gap_count} dropped between them"
         )
+
+
+def _told(frames: Frames) -> str:
+    worth = "" if frames.weight is None else f" (worth {frames.counting:.0f} that count alike)"
+    return f"{frames.n_frames} frames{worth}"
 
 
 def subsample(frames: Frames, n: int | None) -> Frames:
@@ -87,9 +92,23 @@ def split_blocks(frames: Frames, blocks: int, valid_blocks: int, gap_ps: float) 
 
 
 def frames_hash(frames: Frames) -> str:
-    """12 hex digits of what is learnt from: positions, forces, box, and weights where there are some."""
-    weight = () if frames.weight is None else (frames.weight,)
-    return data_hash(*(np.asarray(a) for a in (frames.position, frames.force, frames.box, *weight)))
+    """12 hex digits of what is learnt from: positions, forces, box, and weights and errors where there are some."""
+    more = (a for a in (frames.weight, frames.force_error) if a is not None)
+    return data_hash(*(np.asarray(a) for a in (frames.position, frames.force, frames.box, *more)))
+
+
+def loss_weights(frames: Frames) -> np.ndarray:
+    """What each squared error of a force counts in the loss, mean 1: (T, 1, 1) by frames, or (T, N, 3) with errors.
+
+    A force with the standard error e counts 1 / (e^2 + m^2), divided by the mean, with m^2 the mean square error: the best
+    for forces that a model misses by as much as they are uncertain, and no single one can count for all others.
+    """
+    weight = (frames.weights / frames.weights.mean())[:, None, None]
+    if frames.force_error is None:
+        return weight
+    square = np.square(np.asarray(frames.force_error, dtype=np.float64))
+    precision = 1 / (square + max(square.mean(), np.finfo(float).tiny))
+    return weight * precision / precision.mean()
 
 
 def alike(frames: Frames, what: str) -> Frames:
@@ -105,7 +124,7 @@ def force_rms(frames: Frames) -> float:
 
 
 def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
-    """Positions (n, N, 3) nm to start replicas from, drawn from the frames without replacement.
+    """Positions (n, N, 3) nm to start replicas from, drawn from the frames without replacement, by their weights.
 
     Where n exceeds the number of frames, each is used equally often (to within one), with a RepeatedStartsWarning.
     """
@@ -118,6 +137,10 @@ def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
             stacklevel=2,
         )
     random = np.random.default_rng(seed)
+    if frames.weight is not None:
+        twice = n > np.count_nonzero(frames.weights)
+        chosen = random.choice(frames.n_frames, n, replace=twice, p=frames.weights / frames.weights.sum())
+        return np.asarray(frames.position)[chosen]
     chosen = np.concatenate([random.permutation(frames.n_frames) for _ in range(rounds)])[:n]
     return np.asarray(frames.position)[chosen]
 

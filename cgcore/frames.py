@@ -59,9 +59,8 @@ class Frames:
     time: Array  # (T,) ps, on the clock of each replica
     names: tuple[str, ...] = field(metadata={"static": True})  # N, in array order
     replica: Array | None = None  # (T,) number of the run that each frame is of, ascending; None: all are of one
-    weight: Array | None = (
-        None  # (T,) what each counts of a run with a bias, mean 1 in a replica; None: all count alike
-    )
+    weight: Array | None = None  # (T,) what each counts of a run with a bias, mean 1 in a replica; None: all alike
+    force_error: Array | None = None  # (T, N, 3) kJ/mol/nm, standard errors of forces that are means over atoms
 
     @property
     def n_frames(self) -> int:
@@ -101,7 +100,7 @@ class Frames:
 
     def __getitem__(self, frames: slice | np.ndarray) -> "Frames":
         """The frames that a slice or an index array selects."""
-        names = ("force", "replica", "weight")
+        names = ("force", "replica", "weight", "force_error")
         some = {name: None if (a := getattr(self, name)) is None else a[frames] for name in names}
         return replace(self, position=self.position[frames], time=self.time[frames], **some)
 

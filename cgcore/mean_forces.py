@@ -13,27 +13,22 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import openmm as mm
-from tqdm import tqdm
 
 from . import force_maps, mapping, steps, train, train_splines
 from .analysis import constrained, force_errors
 from .analysis.blocks import Estimate, row
 from .analysis.constrained import ConstrainedForce
-from .config import Checked, ConfigError, SplineConfig, number
+from .config import Checked, SplineConfig, number
 from .data import frames_hash, subsample
+from .hold import check_samples, context, sample_frames
 from .potentials import saved, splines
 from .potentials.terms import terms
-from .reference.constrained import ConstrainedConfig, sample
-from .reference.engine_openmm import platform
+from .reference.constrained import ConstrainedConfig
 from .reference.protocol import protocol
-from .reference.system import prepare
-from .store import Run, open_run, read_npz, write_npz
+from .store import Run, open_run, read_npz
 from .units import MEV_PER_ANGSTROM
 
 SYSTEM = "hexane"
-FEWEST = 4 * constrained.BLOCKS
-"""Samples of one frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +41,7 @@ class MeanForceConfig(Checked):
 
     def __post_init__(self):
         super().__post_init__()
-        if (n := self.sampling.samples) < FEWEST:
-            step_ps = self.sampling.dt_ps * self.sampling.steps_per_sample
-            raise ConfigError(
-                f"length_ps: want {FEWEST * step_ps:g} ps or more for {FEWEST} samples of the force, got {n} samples in "
-                f"{self.sampling.length_ps:g} ps"
-            )
+        check_samples(self.sampling)
 
 
 def beside_mean_forces(
@@ -102,24 +92,19 @@ def beside_mean_forces(
 
 def held_beads(config: MeanForceConfig, reference: steps.Reference, out_dir: Path, *, progress: bool = True) -> Run:
     """Sample the mean forces at held-out frames in <out_dir>/held_beads/<id>, one file a frame; resumable by frames."""
-    start, s = time.perf_counter(), config.sampling
+    start = time.perf_counter()
     atoms = reference.atom_split.valid
     run = open_run(
         out_dir, "held_beads", asdict(config), data={SYSTEM: frames_hash(atoms)}, rooms=("analysis", "geometry")
     )
     with run.held():
         frames = subsample(atoms, config.frames)
-        missing = [k for k in range(frames.n_frames) if not _frame(run, k).is_file()]
         if run.done:
             return run
-        done = (frames.n_frames - len(missing)) * s.samples
-        engine = _context(reference.topology.n_atoms, np.asarray(frames.box, float))
-        name, total = f"hold beads, {config.map}", frames.n_frames * s.samples
-        with tqdm(total=total, initial=done, unit="sample", desc=name, disable=not progress) as bar:
-            for k in missing:
-                beads, start_at = reference.beads, np.asarray(frames.position[k], float)
-                force = sample(engine, start_at, beads.weights, beads.force_weights, s, frame=k, on_sample=bar.update)
-                write_npz(_frame(run, k), position=beads.weights @ start_at, **constrained.from_samples(force))
+        engine = context(protocol(SYSTEM), reference.topology.n_atoms, np.asarray(frames.box, float))
+        sample_frames(
+            run.folder, reference.beads, frames, engine, config.sampling, f"hold beads, {config.map}", progress
+        )
         sampled = _read(run)
         squares = {"mean_force_rms": sampled.mean**2 - sampled.error2, "noise_rmse": sampled.noise}
         squares |= {"noise_half_rmse": sampled.noise_half, "error_of_mean_rmse": sampled.error2}
@@ -152,16 +137,3 @@ def _potentials(reference: steps.Reference, models: dict[Path, tuple]) -> Iterat
 def _read(run: Run) -> ConstrainedForce:
     parts = [read_npz(path) for path in sorted(run.folder.glob("frame_*.npz"))]
     return ConstrainedForce(**{key: np.stack([part[key] for part in parts]) for key in ConstrainedForce._fields})
-
-
-def _frame(run: Run, k: int) -> Path:
-    return run.path(f"frame_{k:03d}.npz")
-
-
-def _context(n_atoms: int, box: np.ndarray) -> mm.Context:
-    """OpenMM's forces on the atoms of the liquid in a box (3,) nm; its integrator is never asked for a step."""
-    wanted = protocol(SYSTEM)
-    name = platform("auto", n_atoms, wanted.periodic)
-    engine = mm.Context(prepare(wanted, 0).system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName(name))
-    engine.setPeriodicBoxVectors(*np.diag(box))
-    return engine

@@ -16,7 +16,7 @@ import numpy as np
 from . import data, force_maps, mapping, observables, simulate, train, train_splines
 from .analysis.noise_floor import floors
 from .analysis.surface import backbone
-from .config import RunConfig
+from .config import ConfigError, RunConfig
 from .frames import Ensemble, Frames, Topology
 from .mapping import Mapping
 from .metadynamics import (
@@ -24,7 +24,6 @@ from .metadynamics import (
     biased_trajectory,
     dihedral,
     inversion,
-    reweighting,
     well_tempered,
 )
 from .potentials import barrier, mace, nequip, priors, splines
@@ -32,14 +31,16 @@ from .potentials.base import Potential, add
 from .potentials.terms import terms
 from .profiles import configure, system_table
 from .reference import sets
+from .reference.bias import atoms as atoms_of
 from .store import Run, open_run, write_json, write_npz
+from .units import kT
 
 __all__ = ["Fitted", "Observed", "Reference", "Simulated", "configure", "fit", "load", "observe", "simulate_protocol"]
 
 WALK = {"width": 0.15, "height_kJ_mol": 1.0, "bias_factor": 10.0}
 """Hills of walks along phi, one a picosecond."""
-FILLING = 0.2
-"""Of a walk, the part at the beginning that does not count."""
+FILLING = 0.5
+"""Of a walk, the part at the beginning in which the bias grows, and which does not count."""
 NETWORKS = {"mace": mace, "nequip": nequip}
 
 
@@ -47,14 +48,16 @@ class Reference(NamedTuple):
     """What a run learns from and is compared with.
 
     atoms: all frames; beads: the map, with the force map that was asked for; atom_split: frames to train on and held out,
-    split: the same mapped; frames: the mapped frames that simulations are compared with.
+    None where beads were held; split: the same mapped; sampled: the mapped frames that tell where beads are, from which priors
+    are read; frames: those that simulations are compared with.
     """
 
     topology: Topology
     atoms: Frames
     beads: Mapping
-    atom_split: data.Split
+    atom_split: data.Split | None
     split: data.Split
+    sampled: Frames
     frames: Frames
     liquid: bool
 
@@ -91,16 +94,45 @@ class Observed(NamedTuple):
 def load(config: RunConfig) -> Reference:
     """Load the reference, map it, and cut it into contiguous blocks."""
     d, known = config.data, system_table(config.system)
-    topology, atoms = _atoms(d.reference, d.mirror)
+    topology, atoms = _atoms(sets.source(d.reference), d.mirror)
     beads = mapping.load(d.map, topology, typing=d.typing, residue=d.residue)
+    usual, liquid = known["data"].get("reference", d.reference), known.get("liquid", False)
+    if d.weights == "none":
+        _check_biased(d.reference, topology, beads)
+    if sets.is_held(d.reference):
+        sampled = mapping.apply(beads, atoms)
+        return Reference(topology, atoms, beads, None, _held(config, beads), sampled, sampled, liquid)
     parts = data.split_blocks(data.subsample(atoms, d.frames), d.blocks, d.valid_blocks, d.gap_ps)
     if d.force_map == "optimised":
         beads = force_maps.optimised(beads, topology, parts.train)
     mapped = partial(mapping.apply, beads, require_forces=True)
     split = parts._replace(train=mapped(parts.train), valid=mapped(parts.valid))
-    usual = known["data"].get("reference", d.reference)
     compared = atoms if usual == d.reference else _atoms(usual, d.mirror)[1]
-    return Reference(topology, atoms, beads, parts, split, mapping.apply(beads, compared), known.get("liquid", False))
+    return Reference(topology, atoms, beads, parts, split, split.train, mapping.apply(beads, compared), liquid)
+
+
+def _check_biased(reference: str, topology: Topology, beads: Mapping):
+    """Raise ConfigError unless the reference has a bias along four atoms that are beads: else the mean force is not its own."""
+    along = None if sets.is_held(reference) else sets.protocol_of(reference).bias
+    if along is None:
+        raise ConfigError(f"weights 'none': {reference} has no bias, all of its frames count alike")
+    of_four = [beads.bead_of[atom] for atom in atoms_of(along.dihedral, topology)]
+    if any(bead < 0 or len(beads.atoms[bead]) > 1 for bead in of_four):
+        raise ConfigError(
+            f"weights 'none': {reference} has a bias along {along.dihedral}, whose four atoms are no beads of map "
+            f"{beads.name!r}; the mean force of its frames is that of molecule and bias. Want 'boltzmann'"
+        )
+
+
+def _held(config: RunConfig, beads: Mapping) -> data.Split:
+    """Frames of held beads, cut into blocks. Raises ConfigError where they are of another map, or another force map is wanted."""
+    d = config.data
+    _, frames = _atoms(d.reference, d.mirror)
+    if frames.names != beads.beads:
+        raise ConfigError(f"{d.reference}: beads {list(frames.names)} were held, map {d.map!r} has {list(beads.beads)}")
+    if d.force_map != "sum":
+        raise ConfigError(f"{d.reference}: forces are means already, of which every force map has the same; want 'sum'")
+    return data.split_blocks(data.subsample(frames, d.frames), d.blocks, d.valid_blocks, 0.0)
 
 
 def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
@@ -110,7 +142,7 @@ def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
     """
     split, beads = reference.split, reference.beads
     if config.data.weights == "none":
-        split = split._replace(train=replace(split.train, weight=None), valid=replace(split.valid, weight=None))
+        split = split._replace(train=replace(split.train, weight=None))
     if config.kind == "spline":
         knots = splines.for_frames(terms(beads), split.train, config.potential)
         trained = splines.build(knots, liquid=reference.liquid)
@@ -165,28 +197,38 @@ def constant_energy(
 def walks(
     config: RunConfig, reference: Reference, fitted: Fitted, out_dir: Path, *, replicas: int, length_ps: float
 ) -> tuple[Ensemble, np.ndarray, np.ndarray]:
-    """Simulate replicas with a bias along phi that grows, half of them from frames of each sign of phi where there are some.
+    """Simulate replicas with a bias along phi, half of them from frames of each sign of phi where there are some.
 
-    Returns the ensemble, what each frame counts (C, T), zero in the part in which the bias grows fast (FILLING), and the
-    initial positions (C, N, 3) nm.
+    The bias V grows, and then stands still. Returns the ensemble, what each frame counts (C, T), zero while V grows and
+    exp(V / kT) from then on, and the initial positions (C, N, 3) nm.
     """
     beads, md = reference.beads, config.md
     hills = MetadynamicsConfig(
         beads=tuple(beads.beads[b] for b in beads.dihedrals["phi"]),
-        **(WALK | {"pace": md.steps_per_frame * max(1, round(1.0 / md.frame_ps))}),
+        pace=md.steps_per_frame * max(1, round(1.0 / md.frame_ps)),
+        growing_frames=round(FILLING * length_ps / md.frame_ps),
+        **WALK,
     )
     md = replace(md, replicas=replicas, n_frames=round(length_ps / md.frame_ps))
     start = np.asarray(_either_side(reference, replicas, md.seed), np.float32)
     bias = well_tempered(dihedral(hills, beads.beads), hills, md)
     run = simulate.run(fitted.potential, fitted.params, molecule(reference), start, md, out_dir, bias=bias)
-    counts = reweighting(biased_trajectory(run), md.temperature_K)
-    counts[:, : round(FILLING * counts.shape[1])] = 0.0
-    return run.ensemble, counts, start
+    trajectory = biased_trajectory(run)
+    still = trajectory.valid & (np.arange(md.n_frames) >= hills.growing_frames)
+    V = np.where(still, trajectory.bias, -np.inf) / kT(md.temperature_K)
+    counts = np.exp(V - np.max(V, axis=1, keepdims=True, initial=0.0))
+    mean = counts.mean(1, keepdims=True)  # walks of their own bias count alike
+    return run.ensemble, np.divide(counts, mean, out=counts, where=mean > 0), start
+
+
+def _unlearnt(reference: Reference) -> Frames:
+    """Frames that nothing was learnt from: those held out, or those of the atoms where beads were held at a few of them."""
+    return reference.sampled if reference.atom_split is None else reference.split.valid
 
 
 def _either_side(reference: Reference, n: int, seed: int) -> np.ndarray:
     """(n, N, 3) nm: frames that were held out, in turn of phi < 0 and phi > 0."""
-    valid = reference.split.valid
+    valid = replace(_unlearnt(reference), weight=None)  # one frame of a side is as good as another
     phi = backbone(valid, **reference.beads.dihedrals)[0][0]
     sides = [valid[np.flatnonzero(side)] for side in (phi <= 0, phi > 0) if side.any()]
     drawn = [data.initial_positions(frames, -(-n // len(sides)), seed) for frames in sides]
@@ -195,7 +237,7 @@ def _either_side(reference: Reference, n: int, seed: int) -> np.ndarray:
 
 def molecule(reference: Reference) -> simulate.Molecule:
     """The beads as a simulation knows them: masses, mean lengths of the bonds in training, and the box of a liquid."""
-    beads, train_on = reference.beads, reference.split.train
+    beads, train_on = reference.beads, reference.sampled
     box = np.asarray(train_on.box, float) if reference.liquid else np.full(3, np.inf)
     lengths = data.bond_lengths(train_on, beads.bonds)
     return simulate.Molecule(names=beads.beads, mass=beads.mass, bonds=beads.bonds, bond_length=lengths, box=box)
@@ -210,7 +252,7 @@ def initial_positions(config: RunConfig, reference: Reference) -> np.ndarray:
     elif system_table(config.system)["initial_positions"] == "least_helical":
         chosen = observables.least_helical(reference.frames, reference.beads, n)
     else:
-        chosen = data.initial_positions(reference.split.valid, n, config.md.seed)
+        chosen = data.initial_positions(_unlearnt(reference), n, config.md.seed)
     return np.asarray(chosen, np.float32)
 
 
@@ -239,9 +281,10 @@ def observe(config: RunConfig, reference: Reference, fitted: Fitted, simulated: 
 def mirror_symmetric(config: RunConfig) -> bool:
     """Whether the model has the same free energy at an improper dihedral and at its negative.
 
-    Its energy must be the same for mirror images, and CA the one stereocentre, which it is not in threonine.
+    Its energy must be the same for mirror images, and CA the one stereocentre, which it is not in threonine. An improper
+    prior holds one hand.
     """
-    return config.potential.symmetry == "O3" and config.data.residue != "thr"
+    return config.potential.symmetry == "O3" and config.data.residue != "thr" and "improper" not in config.prior
 
 
 def _atoms(name: str, mirror: bool) -> tuple[Topology, Frames]:
@@ -251,7 +294,7 @@ def _atoms(name: str, mirror: bool) -> tuple[Topology, Frames]:
 
 def with_priors(config: RunConfig, reference: Reference, trained: Potential, params) -> tuple[Potential, object, dict]:
     """The potential with its priors, the parameters of both, and those of the priors for the manifest."""
-    species, frames, added, table = reference.beads.species, reference.split.train, [], {}
+    species, frames, added, table = reference.beads.species, reference.sampled, [], {}
     for name in config.prior:
         if name in ("repulsion", "barrier"):
             found = (barrier.repulsion if name == "repulsion" else barrier.for_frames)(

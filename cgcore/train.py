@@ -23,7 +23,7 @@ from cgcore.errors import CgcoreError
 
 from .analysis import force_errors
 from .config import TrainConfig
-from .data import DataError, Split, frames_hash, subsample
+from .data import DataError, Split, frames_hash, loss_weights, subsample
 from .frames import Frames, Status
 from .potentials.base import Potential, differing, force
 from .store import Run, load_tree, open_run, require_room, save_tree
@@ -203,7 +203,7 @@ def _epoch(compiled: Compiled, split: Split, state: dict, config: TrainConfig, r
     """The rest of an epoch: its batches in an order of its own, then the held-out loss. The state after it, on disk."""
     started = saved = time.perf_counter()
     position, force = np.asarray(split.train.position), np.asarray(split.train.force)
-    weight = split.train.weights.astype(position.dtype)
+    weight = loss_weights(split.train).astype(position.dtype)
     batches = _batches(split.train.n_frames, config, epoch)
     try:
         for number in range(len(state["batch_losses"]), len(batches)):

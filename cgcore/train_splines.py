@@ -21,7 +21,7 @@ from scipy.sparse import csc_array
 
 from .analysis import force_errors
 from .analysis.blocks import jackknife
-from .data import DataError, Split, frames_hash
+from .data import DataError, Split, frames_hash, loss_weights
 from .frames import Frames
 from .potentials.base import force
 from .potentials.splines import Spline, SplineError, build
@@ -121,12 +121,14 @@ def solve_for(splines: tuple[Spline, ...], frames: Frames) -> dict[str, np.ndarr
 def normal_equations(splines: tuple[Spline, ...], frames: Frames) -> np.ndarray:
     """(Y + 1, Y + 1) the matrix [A f]^T [A f] summed over the frames, (kJ/mol/nm)^2 for unit coefficients."""
     size = sum(s.free.shape[1] for s in splines) + 1
+    plain = frames.weight is None and frames.force_error is None
+    weight = None if plain else loss_weights(frames)
     total = np.zeros((size, size))
     for part in chunks(tuple(s.term for s in splines), frames):
         position, f = np.asarray(frames.position[part]), np.asarray(frames.force[part], np.float64)
         columns = np.concatenate([*(design(s, position, frames.box) for s in splines), f.reshape(-1, 1)], axis=1)
-        if frames.weight is not None:
-            columns *= np.repeat(np.sqrt(frames.weights[part]), position[0].size)[:, None]
+        if weight is not None:
+            columns *= np.sqrt(np.broadcast_to(weight[part], position.shape)).reshape(-1, 1)
         total += columns.T @ columns
     return total
 

@@ -23,8 +23,8 @@ FRAMES_ON_A_CARD = 8
 class Compiled(NamedTuple):
     """What an epoch calls, compiled once.
 
-    update(params, opt_state, position (B, N, 3), force, weight (B,)) -> params, opt_state, loss; square_error(params,
-    position, force, weight) -> sum over frames of weight times their mean square error, kJ^2/mol^2/nm^2.
+    update(params, opt_state, position (B, N, 3), force, weight (B, 1, 1) or (B, N, 3)) -> params, opt_state, loss;
+    square_error(params, position, force, weight (B,)) -> sum over frames of weight times their mean square error, kJ^2/mol^2/nm^2.
     """
 
     update: Callable
@@ -58,7 +58,7 @@ def compile_updates(potential: Potential, frames: Frames, tx: optax.GradientTran
     several = jax.device_count() > 1
 
     def update(params, opt_state, position, target, weight):
-        share = jnp.sqrt(weight)[:, None, None]
+        share = jnp.sqrt(weight)
 
         def loss_of(params):
             return mean_square({"F": share * forces(params, position)}, {"F": share * target})

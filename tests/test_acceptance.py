@@ -46,10 +46,25 @@ def test_a_depth_is_that_of_the_populations_with_both_errors():
         (Estimate(0.0, 0.0), Estimate(0.02, 0.005), "undecided"),  # at most 0.03 says nothing of 0.02
         (Estimate(1.0, 0.0), Estimate(0.4, 0.01), "fail"),
         (Estimate(0.3, 0.01), Estimate(0.0, 0.0), "undecided"),
+        (Estimate(0.02, 0.001), Estimate(9e-5, 7e-5), "undecided"),  # a reference that hardly crossed
     ],
 )
 def test_a_population_of_zero_is_taken_at_its_limit_and_never_passes(ours, theirs, verdict):
     assert depth("alpha_R", ours, theirs, replicas=100, temperature_K=300.0).verdict == verdict
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("ours", [0.0, 1.0])
+def test_few_replicas_exclude_nothing(replicas, ours):
+    found = depth("alpha_R", Estimate(ours, 0.0), Estimate(0.5, 0.02), replicas=replicas, temperature_K=300.0)
+    assert found.verdict == "undecided" and (found.value is None or np.isfinite(found.error))
+
+
+def test_replicas_without_frames_are_undecided(reference):
+    ours = [a[:1] for a in backbone(run_of(*visits(np.random.default_rng(1), 1, 20, np.full(1, 0.4))), **DIHEDRALS)]
+    theirs = blocked(*backbone(reference, **DIHEDRALS))
+    (only,) = acceptance.of_basins("", ours, theirs, tuple(a[:, :1] for a in ours), 300.0)
+    assert only.verdict == "undecided" and "0 of 1" not in only.why and "1 of 1 replicas" in only.why
 
 
 def run_of(phi: np.ndarray, psi: np.ndarray) -> Ensemble:
@@ -123,8 +138,8 @@ def test_starts_on_one_side_decide_nothing():
 
 def test_a_broken_replica_fails(reference):
     run = run_of(*visits(np.random.default_rng(1), 4, 20, np.full(4, 0.4)))
-    assert failures(run).verdict == "pass"
-    assert failures(replace(run, status=np.array([0, 0, 4, 0]))).verdict == "fail"
+    assert failures("free", run).verdict == "pass"
+    assert failures("free", replace(run, status=np.array([0, 0, 4, 0]))).verdict == "fail"
 
 
 @pytest.mark.parametrize(("slope", "verdict"), [(0.0, "pass"), (2.0, "fail"), (-2.0, "fail")])
@@ -140,14 +155,19 @@ def test_a_configuration_comes_back_from_a_manifest():
     for potential in ("mace", "nequip", "spline"):
         config = steps.configure("amino_acids" if potential != "spline" else "hexane", potential=potential)
         assert from_resolved(config.resolved()) == config
-    older = steps.configure("amino_acids").resolved()
-    del older["data"]["weights"]
-    assert from_resolved(older) == steps.configure("amino_acids")
+    assert "weights" not in steps.configure("amino_acids").resolved()["data"]  # names of older runs stay
+    other = steps.configure("amino_acids", weights="none")
+    assert from_resolved(other.resolved()) == other
 
 
 def test_what_cannot_be_tested_is_said(tmp_path):
     config = steps.configure("amino_acids", protocol="nve", reference="obc2")
     run = steps.open_run(tmp_path, "amino_acids", config.resolved(), data={}, rooms=("analysis",))
     run.finish({}, 0.0)
-    with pytest.raises(ConfigError, match="want a simulation .protocol nvt. of a map with the dihedrals phi and psi"):
+    with pytest.raises(ConfigError, match="a amino_acids; want a finished observation"):
         acceptance.accept(run.folder)
+    run.finish({}, 0.0, made_of={"fit": "0", "simulations": []})
+    with pytest.raises(ConfigError, match="want a simulation .protocol nvt. with its fit beside it"):
+        acceptance.accept(run.folder)
+    with pytest.raises(ConfigError, match="no manifest.json; want a finished observation"):
+        acceptance.accept(tmp_path)

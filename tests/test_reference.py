@@ -20,7 +20,7 @@ from cgcore.reference import bias, engine_openmm, errors, sets, system
 from cgcore.reference.build import HEXANE_TOP, Structure, hexane, peptide
 from cgcore.reference.engine_openmm import degrees_of_freedom, platform, produce
 from cgcore.reference.errors import ReferenceRunError
-from cgcore.reference.protocol import SYSTEMS, BiasConfig, protocol
+from cgcore.reference.protocol import SYSTEMS, BiasConfig, bias_config, protocol
 from cgcore.reference.run import Progress, simulate
 from cgcore.units import kT
 
@@ -412,6 +412,7 @@ def test_a_bias_or_log_that_was_edited_is_refused(biased, tmp_path, name):
     [
         ("ala2", "chi", "want phi, psi, phi-2 or four different atoms such as"),
         ("ala2", "phi-3", "want one dihedral, phi-2, got 'phi-3'"),
+        ("ala2", "phi-", "want one dihedral, phi-2, got 'phi-'"),
         ("ala15", "phi", "want one dihedral, phi-2 or phi-3"),
         ("ala2", "ACE1:C ALA2:N ALA2:CA ALA2:CX", "ALA2:CX"),
         ("ala2", "ALA2:N ALA2:N ALA2:CA ALA2:C", "four different atoms"),
@@ -422,6 +423,20 @@ def test_dihedrals_that_are_not_there_are_refused_before_anything_runs(tmp_path,
     with pytest.raises(ConfigError, match=message):
         simulate(protocol(name, bias=BiasConfig(dihedral=dihedral)), 0.1, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_length_of_a_bias_without_a_dihedral_is_refused():
+    assert bias_config(None, None) is None and bias_config("phi", None).length_ns == 5.0
+    with pytest.raises(ConfigError, match="want a dihedral with it, --bias phi"):
+        bias_config(None, 7.0)
+
+
+def test_only_replicas_with_a_bias_start_beyond_the_barrier():
+    biased = protocol("ala2", bias=BiasConfig(dihedral="phi"), replicas=4)
+    for wanted, positive in ((protocol("ala2", replicas=4), 0), (biased, 1)):
+        starts = [system.start(wanted, k) for k in range(4)]
+        phi = [dihedral(*s.position[list(bias.atoms("phi", s.topology))]) for s in starts]
+        assert sum(np.array(phi) > 0) == positive
 
 
 def test_four_atoms_name_a_dihedral_as_well():

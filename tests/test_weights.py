@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from cgcore import data, io, mapping, store, train_splines, trainer
+from cgcore import data, io, mapping, steps, store, train_splines, trainer
 from cgcore.analysis import chain_series, force_errors, ramachandran, surface, torsion
 from cgcore.analysis.sample import of_frames
-from cgcore.config import SplineConfig, TrainConfig
+from cgcore.config import ConfigError, SplineConfig, TrainConfig
 from cgcore.data import DataError
 from cgcore.doctor import symmetry
 from cgcore.doctor.groups import Element
@@ -83,6 +83,63 @@ def test_surfaces_and_populations_with_their_block_errors(both):
     compared(weighted, repeated, atol=1e-12)
 
 
+def test_a_rarely_counted_bin_has_its_own_slope():
+    """A ring with a barrier whose frames count e^-20: the torque there is known as well as anywhere."""
+    rng, n = np.random.default_rng(0), 72_000
+    q = rng.uniform(-np.pi, np.pi, n)
+    weight = np.exp(-25.0 * (1 + np.cos(q)) / 2 / kT(T))
+    pmf = torsion.pmf_from_mean_torque(q, 12.5 * np.sin(q) + rng.normal(0, 1.0, n), weight / weight.mean())
+    wanted = 12.5 * np.cos(pmf.centres)
+    assert np.abs((pmf.free_energy - pmf.free_energy.min()) - (wanted - wanted.min())).max() < 0.6
+    plain = torsion.pmf_from_mean_torque(q, 12.5 * np.sin(q) + rng.normal(0, 1.0, n))
+    assert np.abs(plain.free_energy - plain.free_energy.min() - (wanted - wanted.min())).max() < 0.3
+
+
+def test_errors_of_held_out_errors_do_not_grow_with_the_spread_of_weights(beads):
+    """Of errors that are the same in every frame the mean is known, whatever the frames count."""
+    _, frames = beads
+    rng = np.random.default_rng(0)
+    weighted = replace(frames, weight=rng.exponential(1.0, frames.n_frames), force=np.ones_like(frames.force))
+    found = force_errors.mae(force_errors.by_frame(np.zeros_like(frames.force), weighted))
+    assert found.error < 1e-9 * found.value
+
+
+def test_replicas_start_by_the_weights():
+    frames = Frames(
+        position=np.arange(1000.0)[:, None, None] * np.ones(3), force=None, box=np.full(3, np.inf), time=np.arange(1000.0),
+        names=("A",), weight=np.where(np.arange(1000) < 500, 1.9, 0.1),
+    )  # fmt: skip
+    starts = data.initial_positions(frames, 200, 3)[:, 0, 0]
+    assert len(set(starts)) == 200 and 0.85 < (starts < 500).mean() < 0.99
+
+
+def test_files_with_and_without_weights_are_not_read_together():
+    topology = store.data_file("ala2_obc2/topology.pdb")
+    files = [store.data_file(f"{name}/replica_00.h5") for name in ("ala2_obc2", "ala2_obc2_phi")]
+    for order in (files, files[::-1]):
+        with pytest.raises(TrajectoryError, match="frames without weights beside others of a run with a bias"):
+            io.load(topology, order, stride=400)
+    with pytest.raises(TrajectoryError, match="want weights for each of 1 files, got them for 2"):
+        io.load(topology, files[:1], weights=[None, None])
+
+
+@pytest.mark.parametrize(
+    ("map", "reference", "message"),
+    [
+        ("core_beta", "ala2_obc2", "ala2_obc2 has no bias, all of its frames count alike"),
+        ("united_atom", "ala2_obc2_phi", "whose four atoms are no beads of map 'united_atom'"),
+    ],
+)
+def test_weights_are_left_out_only_where_the_mean_force_stays(map, reference, message):
+    with pytest.raises(ConfigError, match=message):
+        steps.load(steps.configure("amino_acids", map=map, reference=reference, weights="none"))
+
+
+def test_without_weights_in_the_loss_the_held_out_error_keeps_them():
+    config = steps.configure("amino_acids", map="core_beta", reference="ala2_obc2_phi", weights="none")
+    assert steps.load(config).split.valid.weight is not None
+
+
 def test_a_weighted_surface_says_how_much_it_counts(both):
     beads, weighted, repeated = both
     blocks = ramachandran.blocked(*surface.backbone(weighted, **beads.dihedrals))
@@ -98,12 +155,9 @@ def test_free_energies_from_mean_torques(both):
         )
         q, torque = torsion.end_torques(frames, np.array([beads.dihedrals["phi"]]))
         by_forces = torsion.profile_from_forces(q, torque, 4, T, frames.weight)
-        return (
-            pmf.population,
-            pmf.free_energy,
-            by_forces.density,
-            torsion.profile_from_positions(q, 4, T, frames.weight).density,
-        )
+        by_positions = torsion.profile_from_positions(q, 4, T, frames.weight)
+        # What lacks around the circle is spread by how many frames there are, and copies are none.
+        return pmf.population, by_forces.density, by_positions.density
 
     compared(*of_both(both, profiles), atol=1e-9)
 
@@ -133,8 +187,9 @@ def test_the_gradient_of_the_loss(both):
     updates = []
     for frames in (weighted, repeated):
         compiled = trainer.compile_updates(pulled, frames, tx)
-        arrays = np.asarray(frames.position), np.asarray(frames.force), frames.weights
-        updates.append((compiled.update(params, tx.init(params), *arrays), compiled.square_error(params, *arrays)))
+        arrays = np.asarray(frames.position), np.asarray(frames.force)
+        found = compiled.update(params, tx.init(params), *arrays, data.loss_weights(frames))
+        updates.append((found, compiled.square_error(params, *arrays, frames.weights)))
     compared(*updates, rtol=1e-6)
 
 

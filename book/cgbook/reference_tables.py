@@ -12,6 +12,7 @@ from cgcore.analysis.chain import FINER, HELICAL
 from cgcore.analysis.chain import edges as helix_edges
 from cgcore.analysis.ramachandran import BINS, summary, surfaces
 from cgcore.analysis.surface import backbone, counts2d, free_energy, jensen_shannon
+from cgcore.data import alike
 from cgcore.frames import Frames, Topology
 from cgcore.reference import sets
 from cgcore.store import data_file, read_json
@@ -85,7 +86,7 @@ def between(first: np.ndarray, second: np.ndarray) -> Estimate:
 
 def chain(topology: Topology, frames: Frames) -> tuple[dict, dict]:
     """Helicity and handedness with block errors, and F(chi, Q) of the CA atoms."""
-    position = np.asarray(frames.position)[:, np.array(topology.names) == "CA"]
+    position = np.asarray(alike(frames, "helices").position)[:, np.array(topology.names) == "CA"]
     q, chi = helix.helicity(position), helix.handedness(position)
     edges = helix_edges(FINER)
     F = free_energy(np.histogram2d(chi, q, bins=tuple(edges.values()))[0], TEMPERATURE_K)
@@ -103,7 +104,8 @@ def liquid(topology: Topology, frames: Frames) -> tuple[dict, dict]:
     every = np.arange(molecule.max() + 1)
     weight = np.where(molecule == every[:, None], topology.mass, 0.0)
     weight /= weight.sum(1, keepdims=True)
-    centres = np.einsum("ma,tad->tmd", weight, np.asarray(frames.position, dtype=np.float64))
+    position = np.asarray(alike(frames, "g(r)").position, dtype=np.float64)
+    centres = np.einsum("ma,tad->tmd", weight, position)
     box = np.asarray(frames.box, dtype=np.float64)
     edges = np.linspace(0.0, float(min(box) / 2), RDF_BINS + 1)
     counted = rdf.pair_counts(np.array_split(centres, BLOCKS // 2), box, every, every, every, edges)

@@ -28,30 +28,29 @@ class ForceErrors(NamedTuple):
 def by_frame(predicted: np.ndarray, frames: Frames) -> np.ndarray:
     """(T, 2) mean absolute (meV/Å) and mean square error ((meV/Å)^2) of each frame's force components.
 
-    Those of weighted frames are multiplied by their share, so that means over frames are weighted ones. predicted:
-    (T, N, 3) kJ/mol/nm. Raises DataError for another shape, and for frames without forces.
+    Of weighted frames (T, 3), the last what each counts. predicted: (T, N, 3) kJ/mol/nm. Raises DataError for another shape, and for frames without forces.
     """
     reference, predicted = forces(frames), np.asarray(predicted, dtype=np.float64)
     if predicted.shape != reference.shape:
         raise DataError(f"want predicted forces of shape {reference.shape}, got {predicted.shape}")
     error = (predicted - reference) / MEV_PER_ANGSTROM
     errors = np.stack([np.abs(error).mean((1, 2)), np.square(error).mean((1, 2))], axis=1)
-    return errors if frames.weight is None else errors * (frames.weights / frames.weights.mean())[:, None]
+    return errors if frames.weight is None else np.column_stack([errors, frames.weights])
 
 
 def mae(errors: np.ndarray) -> Estimate:
     """Mean absolute error in meV/Å of `by_frame`, with its standard error over contiguous blocks."""
-    return _over_blocks(errors[:, 0])
+    return _over_blocks(errors, errors[:, 0])
 
 
 def rmse(errors: np.ndarray) -> Estimate:
     """Root mean square error in meV/Å of `by_frame`, with its standard error over contiguous blocks."""
-    return _over_blocks(errors[:, 1], np.sqrt)
+    return _over_blocks(errors, errors[:, 1], np.sqrt)
 
 
 def loss(errors: np.ndarray) -> Estimate:
     """Mean square error of `by_frame` in kJ^2/mol^2/nm^2, the unit of the loss, with its standard error."""
-    return _over_blocks(errors[:, 1], lambda mean: mean * MEV_PER_ANGSTROM**2)
+    return _over_blocks(errors, errors[:, 1], lambda mean: mean * MEV_PER_ANGSTROM**2)
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> Estimate:
@@ -61,20 +60,21 @@ def difference(first: np.ndarray, second: np.ndarray) -> Estimate:
     """
     if first.shape != second.shape:
         raise DataError(f"want errors of two models on the same frames, got {len(first)} and {len(second)} frames")
-    return _over_blocks(first[:, 0] - second[:, 0])
+    return _over_blocks(first, first[:, 0] - second[:, 0])
 
 
-def _over_blocks(x: np.ndarray, function=lambda mean: mean) -> Estimate:
-    """A function of the mean of x (T,); with a single frame the error is unknown, NaN."""
-    blocks = np.array_split(x, min(BLOCKS, len(x)))
+def _over_blocks(errors: np.ndarray, x: np.ndarray, function=lambda mean: mean) -> Estimate:
+    """A function of the mean of x (T,) over the frames of `by_frame`; with a single frame the error is unknown, NaN."""
+    counts = errors[:, 2] if errors.shape[1] > 2 else np.ones(len(x))
+    blocks = np.array_split(np.arange(len(x)), min(BLOCKS, len(x)))
     if len(blocks) < 2:
         return Estimate(float(function(x.mean())), float("nan"))
-    return ratio([block.sum() for block in blocks], [len(block) for block in blocks], function)
+    return ratio([(counts * x)[b].sum() for b in blocks], [counts[b].sum() for b in blocks], function)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """What every fit keeps of its held-out frames: their errors (T, 2) as `by_frame`; estimates over contiguous blocks."""
+    """What every fit keeps of its held-out frames: their errors as `by_frame`; estimates over contiguous blocks."""
 
     held_out: np.ndarray
 

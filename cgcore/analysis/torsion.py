@@ -155,16 +155,17 @@ def pmf_from_mean_torque(q: np.ndarray, torque: np.ndarray, weight: np.ndarray |
 
     weight: (T,) what each frame counts, all alike where None.
     The mean torque is summed up by the trapezoidal rule around the circle, where it must come to nothing. What it lacks is
-    spread over the bins in proportion to their variance, that is to one over their frames, as least squares would: of the two
+    spread over the bins in proportion to their variance, that is to one over their frames (sum w^2 / (sum w)^2), as least squares would: of the two
     ways from valley to valley the better known one counts, and a bin that no frame visits says nothing.
     """
-    count, total = _counts_and_torques(q, torque, weight, -np.pi, PMF_BINS)
+    count, square, total = _sums(q, torque, weight, -np.pi, PMF_BINS)
     population = count.sum(0) / count.sum()
 
     def energy(chosen: np.ndarray) -> np.ndarray:
         n = count[chosen].sum(0)
-        slope = -total[chosen].sum(0) / np.maximum(n, NO_FRAME)
-        variance = 1 / np.maximum(n, NO_FRAME)
+        known = np.where(n > 0, n, 1.0)
+        slope = -total[chosen].sum(0) / known
+        variance = np.where(n > 0, square[chosen].sum(0) / known**2, 1 / NO_FRAME)
         slope -= slope.sum() * variance / variance.sum()
         F = np.cumsum((slope + np.roll(slope, 1)) / 2) * 2 * np.pi / PMF_BINS
         return F - F @ population
@@ -194,13 +195,13 @@ def profile_from_forces(
     The mean torque is summed up from pi by the trapezoidal rule, over bins that no frame visits as if it were zero; those
     have no density. Errors are those of drawing contiguous blocks of frames again and again (bootstrap).
     """
-    count, total = _counts_and_torques(q, torque, weight, 0.0, BINS[beads])
+    count, _, total = _sums(q, torque, weight, 0.0, BINS[beads])
     # kT ln of the volume at each q: that of an angle is sin q.
     entropy = kT(temperature_K) * np.log(np.sin(_centres(beads))) if beads == 3 else 0.0
 
     def energy(chosen):
         n = count[chosen].sum(0)
-        mean = total[chosen].sum(0) / np.maximum(n, NO_FRAME)
+        mean = total[chosen].sum(0) / np.where(n > 0, n, 1.0)
         between = (mean[1:] + mean[:-1]) / 2 * np.pi / len(n)
         return np.append(np.cumsum(between[::-1])[::-1], 0.0) - entropy, n > 0
 
@@ -210,12 +211,15 @@ def profile_from_forces(
 def profile_from_positions(
     q: np.ndarray, beads: int, temperature_K: float, weight: np.ndarray | None = None, seed: int = 0
 ) -> Profile:
-    """Profile from how often each angle (beads = 3) or dihedral (4) is met, F = -kT ln p; half a count where none is."""
-    count = _by_block(q, 0.0, BINS[beads], weight)
+    """Profile from how often each angle (beads = 3) or dihedral (4) is met, F = -kT ln p.
+
+    Where none is, half of what the frame that counts least counts.
+    """
+    count, least = _by_block(q, 0.0, BINS[beads], weight), 1.0 if weight is None else weight[weight > 0].min()
 
     def energy(chosen):
         n = count[chosen].sum(0)
-        return -kT(temperature_K) * np.log(np.where(n > 0, n, 0.5)), n > 0
+        return -kT(temperature_K) * np.log(np.where(n > 0, n, 0.5 * least)), n > 0
 
     return _profile(energy, len(count), beads, temperature_K, seed)
 
@@ -224,10 +228,12 @@ def _centres(beads: int) -> np.ndarray:
     return (np.arange(BINS[beads]) + 0.5) * np.pi / BINS[beads]
 
 
-def _counts_and_torques(q: np.ndarray, torque: np.ndarray, weight: np.ndarray | None, low: float, bins: int):
-    """(blocks, bins) counts of q, and sums of torques, of frames with weights (T,)."""
-    weighted = torque if weight is None else torque * _of_each(weight, torque)
-    return _by_block(q, low, bins, weight), _by_block(q, low, bins, weighted)
+def _sums(q: np.ndarray, torque: np.ndarray, weight: np.ndarray | None, low: float, bins: int):
+    """(blocks, bins) of frames with weights w (T,), one where None: sums of w, of w^2, and of w times the torque."""
+    count = _by_block(q, low, bins, weight)
+    if weight is None:
+        return count, count, _by_block(q, low, bins, torque)
+    return count, _by_block(q, low, bins, weight**2), _by_block(q, low, bins, torque * _of_each(weight, torque))
 
 
 def _of_each(weight: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -108,12 +108,23 @@ def load(
         options: of `read`.
     """
     topology = read_topology(topology_file)
+    if weights and len(weights) != len(trajectories):
+        raise TrajectoryError(
+            f"{topology_file}: want weights for each of {len(trajectories)} files, got them for {len(weights)}"
+        )
     options |= {"temperature_K": temperature_K, "stride": stride}
     each = zip_longest(trajectories, weights)
     parts = [
         read(file, topology, weight=weight, **options)[: n_frames and -(-n_frames // stride)] for file, weight in each
     ]
     parts = [p if p.weight is None else replace(p, weight=p.weight / p.weight.mean()) for p in parts]
+    if len(without := [file for file, p in zip(trajectories, parts, strict=True) if p.weight is None]) not in (
+        0,
+        len(parts),
+    ):
+        raise TrajectoryError(
+            f"{without[0]}: frames without weights beside others of a run with a bias; want files of one kind"
+        )
     frames = parts[0]
     if len(parts) > 1:
         position, time = (np.concatenate([getattr(p, name) for p in parts]) for name in ("position", "time"))

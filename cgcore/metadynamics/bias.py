@@ -73,7 +73,8 @@ def well_tempered(variable: Variable, config: MetadynamicsConfig, md: MDConfig) 
             f"variable {variable.name!r}: hills of width {variable.width:g} are below the grid spacing {axis.step:g}"
         )
     update = _update(variable, config, kT(md.temperature_K), config.frames_per_hill(md))
-    named = {name: value for name, value in asdict(config).items() if name != "symmetric" or value}
+    younger = ("symmetric", "growing_frames")  # at their defaults they are not in the names of runs
+    named = {name: value for name, value in asdict(config).items() if value or name not in younger}
     identity = {"kind": "well-tempered metadynamics"} | named | {"bins": axis.bins}
     return Bias(_potential(variable), update, dict.fromkeys(RECORDED, ()), identity)
 
@@ -97,6 +98,7 @@ def _potential(variable: Variable) -> Potential:
 def _update(variable: Variable, config: MetadynamicsConfig, thermal: float, every: int) -> Callable:
     """How the bias states of C replicas change after a frame."""
     gain = config.deepening - 1  # 1 / (gamma - 1)
+    last = config.growing_frames or np.iinfo(np.int32).max
 
     def observe(state, position, box, valid):
         alive = state["alive"] & valid
@@ -109,7 +111,7 @@ def _update(variable: Variable, config: MetadynamicsConfig, thermal: float, ever
 
     def update(state, position, box, valid, number):
         state = jax.vmap(observe, (0, 0, None, 0))(state, position, box, valid)
-        height = jnp.where(number % every == 0, state["height"], 0.0)
+        height = jnp.where((number % every == 0) & (number <= last), state["height"], 0.0)
         hills = height[:, None, None] * _hills(variable, config, state["cv"])
         return state | dict(height=height, grid=state["grid"] + hills)
 

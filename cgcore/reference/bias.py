@@ -30,7 +30,7 @@ HEADER = "angle_rad,bias_kJ_per_mol\n"
 
 def atoms(dihedral: str, topology: Topology) -> tuple[int, int, int, int]:
     """The four atoms of a dihedral by its name. Raises ConfigError for one that is not there, or not one alone."""
-    kind, _, residue = dihedral.partition("-")
+    kind = dihedral.partition("-")[0]
     if kind not in BACKBONE:
         return _named(dihedral, [topology.atom(a) for a in range(topology.n_atoms)])
     at = {(r, n): a for a, (r, n) in enumerate(zip(topology.residue_index, topology.names, strict=True))}
@@ -39,7 +39,7 @@ def atoms(dihedral: str, topology: Topology) -> tuple[int, int, int, int]:
         for r in sorted(set(topology.residue_index))
         if all((r + step, name) in at for name, step in BACKBONE[kind])
     }
-    chosen = [four for name, four in found.items() if not residue or name == dihedral]
+    chosen = [four for name, four in found.items() if dihedral in (kind, name)]
     if len(chosen) != 1:
         raise ConfigError(
             f"bias: want one dihedral, {' or '.join(found) or 'which this system has none of'}, got {dihedral!r}"

@@ -36,7 +36,7 @@ def peptide(name: str, start: str, *, chirality: str = "L") -> Structure:
     """
     if chirality not in ("L", "D"):
         raise ConfigError(f"chirality: want L or D, got {chirality!r}")
-    model, path = system(name).starts.index(start), RECIPES / "starts" / f"{name}.pdb"
+    model, path = (system(name).starts + system(name).beyond).index(start), RECIPES / "starts" / f"{name}.pdb"
     topology = read_topology(path)
     position = np.asarray(read(path, topology, frame_ps=1.0).position[model], dtype=float)
     return Structure(topology, position * [1.0, 1.0, -1.0 if chirality == "D" else 1.0], np.full(3, np.inf))

@@ -148,6 +148,8 @@ class Recorder:
             os.fsync(file.fileno())
         with naming(self.log), open(self.log, "a") as file:
             file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
 
     def checkpoint(self, state: str, frames: int):
         """Let `frames` frames count, after which the engine goes on from its state."""

@@ -23,6 +23,7 @@ class System(NamedTuple):
     residues: tuple[str, ...]
     solvents: tuple[str, ...]  # the first is the default
     starts: tuple[str, ...]  # conformations that replicas start from in turn
+    beyond: tuple[str, ...] = ()  # those that replicas with a bias start from as well
 
 
 SYSTEMS = {
@@ -57,6 +58,15 @@ class BiasConfig(Checked):
     def bins(self) -> int:
         """Intervals of the table from -pi to pi, five a width."""
         return math.ceil(10 * math.pi / self.width)
+
+
+def bias_config(dihedral: str | None, length_ns: float | None) -> BiasConfig | None:
+    """The bias that a command asks for, none without a dihedral. Raises ConfigError for a length without one."""
+    if dihedral is None:
+        if length_ns is not None:
+            raise ConfigError(f"--bias-ns {length_ns:g}: want a dihedral with it, --bias phi")
+        return None
+    return BiasConfig(dihedral=dihedral) if length_ns is None else BiasConfig(dihedral=dihedral, length_ns=length_ns)
 
 
 @dataclass(frozen=True, kw_only=True)

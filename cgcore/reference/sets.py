@@ -1,14 +1,19 @@
 """Reference sets: those that travel with the project, and folders that `cgcore reference` made."""
 
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import ConfigError, did_you_mean
+import numpy as np
+
+from ..config import ConfigError, did_you_mean, from_dict
 from ..frames import Frames, Topology
 from ..io import load as read_frames
-from ..store import data_file, read_json
+from ..io import read_topology
+from ..store import data_file, read_json, read_npz
 from ..store.bundled import data_roots
-from .output import CONFIG, TOPOLOGY, read_manifest, verify, weights
+from .output import CONFIG, MANIFEST, TOPOLOGY, read_manifest, verify, weights
+from .protocol import Protocol
 
 SET = "set.json"
 
@@ -46,6 +51,8 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
     damaged file, TrajectoryError for one that does not fit.
     """
     folder, known = Path(name), {}
+    if is_held(folder):
+        return _load_held(folder, stride)
     if (folder / CONFIG).is_file():
         if not (manifest := read_manifest(folder)):
             raise ConfigError(
@@ -60,16 +67,67 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
             known["weights"] = [weights(file.with_suffix(".csv"), protocol["temperature_K"]) for file in files]
         topology_file = folder / TOPOLOGY
     else:
-        names = {entry.name for entry in available()}
-        if str(name) not in names:
-            raise ConfigError(
-                f"no reference set {str(name)!r}; there are {sorted(names)}, or give a folder of `cgcore reference`"
-                f"{did_you_mean(name, names)}"
-            )
-        trajectories = read_json(data_file(f"{name}/{SET}"), "trajectories")["trajectories"]
+        trajectories = read_json(_bundled(name), "trajectories")["trajectories"]
         files = [data_file(f"{name}/{file}") for file in trajectories]
         topology_file = data_file(f"{name}/{TOPOLOGY}")
     return read_frames(topology_file, files, require_forces=True, stride=stride, **known)
+
+
+def is_held(name) -> bool:
+    """Whether a reference is of mean forces on beads (`cgcore.hold`), not of atoms."""
+    config = Path(name) / CONFIG
+    return config.is_file() and "sampling" in read_json(config, "system")
+
+
+def source(name) -> str:
+    """The reference of atoms behind one: that whose frames were held, else itself."""
+    return read_json(Path(name) / CONFIG, "reference")["reference"] if is_held(name) else str(name)
+
+
+def protocol_of(name) -> Protocol:
+    """The protocol of a reference of atoms. Raises ConfigError for an unknown one."""
+    if (config := Path(name) / CONFIG).is_file():
+        made_by = read_json(config, "system")
+    else:
+        made_by = read_json(_bundled(name), "made_by")["made_by"]["protocol"]
+    fields = {field.name for field in dataclasses.fields(Protocol)}
+    return from_dict(Protocol, {key: value for key, value in made_by.items() if key in fields})
+
+
+def topology_file(name) -> Path:
+    """The PDB file of a reference's atoms."""
+    return Path(name) / TOPOLOGY if (Path(name) / CONFIG).is_file() else data_file(f"{name}/{TOPOLOGY}")
+
+
+def _bundled(name) -> Path:
+    """set.json of a bundled set. Raises ConfigError with those there are."""
+    names = {entry.name for entry in available()}
+    if str(name) not in names:
+        raise ConfigError(
+            f"no reference set {str(name)!r}; there are {sorted(names)}, or give a folder of `cgcore reference`"
+            f"{did_you_mean(name, names)}"
+        )
+    return data_file(f"{name}/{SET}")
+
+
+def _load_held(folder: Path, stride: int) -> tuple[Topology, Frames]:
+    """The topology of the atoms, and frames of beads whose forces are means, with their errors."""
+    if not (folder / MANIFEST).is_file():
+        raise ConfigError(f"{folder}: held beads that are not finished; start the same `cgcore hold` again")
+    manifest = read_json(folder / MANIFEST, "beads", "sha256", "config")
+    verify(folder, manifest)
+    topology = read_topology(folder / TOPOLOGY)
+    parts = [read_npz(folder / name) for name in sorted(manifest["sha256"]) if name != TOPOLOGY][::stride]
+    position, force, square = (np.stack([p[key] for p in parts]) for key in ("position", "mean", "error2"))
+    frames = Frames(
+        position=position.astype(np.float32),
+        force=force.astype(np.float32),
+        box=np.asarray(parts[0]["box"]),
+        time=np.arange(len(parts)) * 1.0,
+        names=tuple(manifest["beads"]),
+        force_error=np.sqrt(np.maximum(square, 0.0)),
+    )
+    return topology, frames
 
 
 def _describe(folder: Path) -> Reference:

@@ -40,7 +40,8 @@ def start(protocol: Protocol, replica: int) -> Structure:
     """Build the solute that a replica starts from; replicas take the system's conformations in turn."""
     if protocol.is_liquid:
         return hexane(protocol.seed + replica)
-    starts = system(protocol.system).starts
+    of = system(protocol.system)
+    starts = of.starts + (of.beyond if protocol.bias else ())
     return peptide(protocol.system, starts[replica % len(starts)], chirality=protocol.chirality)
 
 
