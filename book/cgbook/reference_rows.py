@@ -5,7 +5,7 @@ pair distances without samples; and the parts of the long simulation of the chai
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +120,7 @@ def of_backbones(chapter: Chapter) -> Iterator[Observed]:
             data = steps.load(config)
             frames = data.split.train
             table, curves = observables.of_mean_torque(frames, data.beads, TEMPERATURE_K)
-            settings = flat({"data": {k: v for k, v in asdict(config.data).items() if k != "mirror"}})
+            settings = flat({"data": {k: v for k, v in config.resolved()["data"].items() if k != "mirror"}})
             yield Observed("mean_torque", settings, f"{frames.n_frames} frames", table, curves, frames)
 
 

@@ -76,7 +76,7 @@ def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
 def is_held(name) -> bool:
     """Whether a reference is of mean forces on beads (`cgcore.hold`), not of atoms."""
     config = Path(name) / CONFIG
-    return config.is_file() and "sampling" in read_json(config, "system")
+    return config.is_file() and "sampling" in read_json(config)
 
 
 def source(name) -> str:
