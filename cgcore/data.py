@@ -31,14 +31,14 @@ class Split(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{_told(self.train)} to train on, {_told(self.valid)} held out "
+            f"{_told(self.train, ' frames')} to train on, {_told(self.valid)} held out "
             f"(blocks {', '.join(map(str, self.valid_blocks))}), {self.gap_count} dropped between them"
         )
 
 
-def _told(frames: Frames) -> str:
+def _told(frames: Frames, word: str = "") -> str:
     worth = "" if frames.weight is None else f" (worth {frames.counting:.0f} that count alike)"
-    return f"{frames.n_frames} frames{worth}"
+    return f"{frames.n_frames}{word}{worth}"
 
 
 def subsample(frames: Frames, n: int | None) -> Frames:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cgbook import results
-from cgcore import mean_forces, steps
+from cgcore import hold, mean_forces, steps
 from cgcore.analysis import constrained
 from cgcore.config import ConfigError
 from cgcore.potentials.base import PotentialError
@@ -37,8 +37,8 @@ def pretended(monkeypatch):
             raise KeyboardInterrupt
         return frame + np.random.default_rng(frame).normal(size=(config.samples, weights.shape[0], 3))
 
-    monkeypatch.setattr(mean_forces, "sample", pretend)
-    monkeypatch.setattr(mean_forces, "_context", lambda n_atoms, box: None)
+    monkeypatch.setattr(hold, "sample", pretend)
+    monkeypatch.setattr(mean_forces, "context", lambda protocol, n_atoms, box: None)
     return asked
 
 

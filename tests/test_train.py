@@ -390,6 +390,6 @@ def test_loss_and_step_are_those_of_chemtrains_trainer(split):
     batch = {"R": jnp.asarray(part.position), "F": jnp.asarray(part.force)}
     wanted = theirs(params, tx.init(params), batch)
     ours = train.compile_updates(SPRINGS, part, tx).update(
-        params, tx.init(params), batch["R"], batch["F"], jnp.ones(16)
+        params, tx.init(params), batch["R"], batch["F"], jnp.ones((16, 1, 1))
     )
     jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-12), ours, tuple(wanted[:3]))
