@@ -85,7 +85,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 17407
-BOOK_LINES = 3510
+BOOK_LINES = 3520
 """Of all Python in cgcore, and below book/."""
 
 

@@ -31,8 +31,12 @@ ABSENT = "–"
 THIN_SPACE = "\u202f"  # between groups of three digits
 GIVEN = 4
 """A number that ends after so many digits was given so, as published ones are; what was computed does not end."""
-ROUNDING = 1e-9
-"""An error so small beside its value is that of the arithmetic."""
+ROUNDING = 1e-6
+"""An error so small beside its value is not worth its digits."""
+
+
+SMALL, RAISED = 1e-5, str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+"""Numbers below the first are told with a power of ten."""
 
 
 class ResultError(CgcoreError, LookupError):
@@ -57,6 +61,11 @@ class Row(NamedTuple):
             return value
         if isinstance(value, int):
             return f"{value:,}".replace(",", THIN_SPACE)
+        if 0 < abs(value) < SMALL:
+            power = math.floor(math.log10(abs(value)))
+            scaled = Row(value / 10.0**power, error and error / 10.0**power).text()
+            told = f"({scaled})" if "±" in scaled else scaled
+            return f"{told}·10{str(power).translate(RAISED)}"
         if not error or not math.isfinite(error) or error < ROUNDING * abs(value):
             given = float(f"{value:.{GIVEN}g}") == value
             return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.{GIVEN if given else 3}g}"
