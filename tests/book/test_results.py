@@ -27,7 +27,7 @@ ROWS = {
     "big": Row(812.4, 25.0, "meV/Å"),
     "exact": Row(0.31127812445913283, 2e-16),
     "tiny": Row(4.57e-8, 6.3e-9),
-    "rounding": Row(1.234e-13),
+    "rounding": Row(1.23456e-13),
     "n": Row(1234567),
     "published": Row(771.8),
     "computed": Row(771.8123),
