@@ -54,8 +54,9 @@ class Criterion(NamedTuple):
 def accept(folder: Path) -> tuple[list[Criterion], str]:
     """Test a finished observation, runs/<system>/<id>, and write acceptance.json into it.
 
-    Fit and simulation are read back; what is simulated are 100 ps at constant energy, and walks along phi with a bias: a free simulation does not say how full a basin behind a barrier is. Returns the tests, and the verdict of all:
-    "fail" if one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation.
+    Fit and simulation are read back; what is simulated are 100 ps at constant energy, and walks along phi with a bias: a
+    free simulation does not say how full a basin behind a barrier is. Returns the tests, and the verdict of all: "fail" if
+    one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation.
     """
     folder = Path(folder).resolve()
     manifest, out_dir = _manifest(folder), folder.parent.parent
@@ -104,7 +105,7 @@ def _manifest(folder: Path) -> dict:
         raise ConfigError(f"{folder}: no {MANIFEST}; want a finished observation, runs/<system>/<id>")
     manifest = read_json(folder / MANIFEST, "kind", "config")
     if "made_of" not in manifest:
-        raise ConfigError(f"{folder}: a {manifest['kind']}; want a finished observation, runs/<system>/<id>")
+        raise ConfigError(f"{folder}: made by {manifest['kind']!r}; want a finished observation, runs/<system>/<id>")
     return manifest
 
 

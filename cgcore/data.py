@@ -138,8 +138,8 @@ def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
         )
     random = np.random.default_rng(seed)
     if frames.weight is not None:
-        twice = n > np.count_nonzero(frames.weights)
-        chosen = random.choice(frames.n_frames, n, replace=twice, p=frames.weights / frames.weights.sum())
+        several = n > frames.counting  # without replacement the few that count most would be drawn too rarely
+        chosen = random.choice(frames.n_frames, n, replace=several, p=frames.weights / frames.weights.sum())
         return np.asarray(frames.position)[chosen]
     chosen = np.concatenate([random.permutation(frames.n_frames) for _ in range(rounds)])[:n]
     return np.asarray(frames.position)[chosen]

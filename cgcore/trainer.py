@@ -24,7 +24,8 @@ class Compiled(NamedTuple):
     """What an epoch calls, compiled once.
 
     update(params, opt_state, position (B, N, 3), force, weight (B, 1, 1) or (B, N, 3)) -> params, opt_state, loss;
-    square_error(params, position, force, weight (B,)) -> sum over frames of weight times their mean square error, kJ^2/mol^2/nm^2.
+    square_error(params, position, force, weight (B,)) -> sum over frames of weight times their mean square error,
+    kJ^2/mol^2/nm^2.
     """
 
     update: Callable

@@ -164,7 +164,7 @@ def test_what_cannot_be_tested_is_said(tmp_path):
     config = steps.configure("amino_acids", protocol="nve", reference="obc2")
     run = steps.open_run(tmp_path, "amino_acids", config.resolved(), data={}, rooms=("analysis",))
     run.finish({}, 0.0)
-    with pytest.raises(ConfigError, match="a amino_acids; want a finished observation"):
+    with pytest.raises(ConfigError, match="made by 'amino_acids'; want a finished observation"):
         acceptance.accept(run.folder)
     run.finish({}, 0.0, made_of={"fit": "0", "simulations": []})
     with pytest.raises(ConfigError, match="want a simulation .protocol nvt. with its fit beside it"):

@@ -11,7 +11,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cgcore import data, hold, mapping, steps, trainer
+from cgcore.analysis.surface import backbone
 from cgcore.config import ConfigError, TrainConfig
+from cgcore.doctor import diagnose
+from cgcore.doctor.inputs import DoctorError
 from cgcore.frames import Frames
 from cgcore.potentials.base import Potential
 from cgcore.reference import sets
@@ -23,18 +26,18 @@ REFERENCE = "ala2_obc2_phi"
 @pytest.fixture(scope="module")
 def held(tmp_path_factory):
     folder = tmp_path_factory.mktemp("held") / "run"
-    return hold.hold(REFERENCE, "core_beta", folder, residue="ala", frames=12, length_ps=0.4, progress=False)
+    return hold.hold(REFERENCE, "core_beta", folder, residue="ala", frames=20, length_ps=0.4, progress=False)
 
 
 @pytest.fixture(scope="module")
 def reference(held):
-    return steps.load(steps.configure("amino_acids", map="core_beta", reference=str(held), frames=12))
+    return steps.load(steps.configure("amino_acids", map="core_beta", reference=str(held), frames=20))
 
 
 def test_held_beads_are_a_reference_that_every_template_takes(held, reference):
     """Frames of the beads with mean forces and errors to learn from; the atoms behind them for everything else."""
     split, frames = reference.split, sets.load(held)[1]
-    assert split.train.n_frames + split.valid.n_frames == 12 and split.train.names == reference.beads.beads
+    assert split.train.n_frames + split.valid.n_frames == 20 and split.train.names == reference.beads.beads
     assert reference.atoms.n_frames == reference.frames.n_frames == 16_000 and reference.frames.weight is not None
     assert (frames.force_error > 0).all() and frames.weight is None
     # The atoms that no bead has are free, so that their mean force is none, nor is that of all beads together.
@@ -57,15 +60,15 @@ def test_a_killed_sampling_goes_on_and_gives_the_same(held, tmp_path):
         sets.load(again)
     before = {path.name: path.read_bytes() for path in sorted(again.glob("frame_*.npz"))}
     (again / "frame_005.npz").unlink()
-    hold.hold(REFERENCE, "core_beta", again, residue="ala", frames=12, length_ps=0.4, progress=False)
+    hold.hold(REFERENCE, "core_beta", again, residue="ala", frames=20, length_ps=0.4, progress=False)
     with np.load(again / "frame_005.npz") as new, np.load(held / "frame_005.npz") as old:
         assert_array_equal(new["mean"], old["mean"])
     assert before.keys() == {path.name for path in again.glob("frame_*.npz")}
 
 
 def test_another_request_in_the_same_folder_and_damage_are_refused(held, tmp_path):
-    with pytest.raises(ReferenceRunError, match="frames was 12, now 13"):
-        hold.hold(REFERENCE, "core_beta", held, residue="ala", frames=13, length_ps=0.4, progress=False)
+    with pytest.raises(ReferenceRunError, match="frames was 20, now 21"):
+        hold.hold(REFERENCE, "core_beta", held, residue="ala", frames=21, length_ps=0.4, progress=False)
     damaged = shutil.copytree(held, tmp_path / "run")
     (damaged / "frame_003.npz").write_bytes(b"")
     with pytest.raises(ReferenceRunError, match=r"frame_003.npz: not the file that the manifest was written for"):
@@ -81,7 +84,7 @@ def test_another_request_in_the_same_folder_and_damage_are_refused(held, tmp_pat
 )
 def test_what_does_not_fit_held_beads_is_refused(held, options, message):
     with pytest.raises(ConfigError, match=message):
-        steps.load(steps.configure("amino_acids", reference=str(held), frames=12, **options))
+        steps.load(steps.configure("amino_acids", reference=str(held), frames=20, **options))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,11 @@ def test_what_cannot_be_held_is_refused(tmp_path, arguments, message):
         hold.hold(map="core_beta", out=tmp_path / "run", residue="ala", progress=False, **wanted)
 
 
+def test_frames_chosen_for_what_they_cover_are_no_sample_for_the_doctor(held):
+    with pytest.raises(DoctorError, match="frames of held beads are chosen for what they cover"):
+        diagnose("core_beta", str(held))
+
+
 def test_chosen_frames_cover_what_is_rare():
     """Of a thousand frames in one place and ten all around, nearly all of the ten."""
     rng = np.random.default_rng(0)
@@ -112,8 +120,6 @@ def test_covering_frames_of_alanine_are_on_both_sides_of_the_barrier():
     topology, atoms = sets.load(REFERENCE)
     beads = mapping.load("core_beta", topology)
     chosen = mapping.apply(beads, hold.covering(beads, atoms, 60))
-    from cgcore.analysis.surface import backbone
-
     phi, _, _ = backbone(replace(chosen, weight=None), **beads.dihedrals)
     assert 0.3 < (phi > 0).mean() < 0.7 and np.abs(phi[0]).min() < 0.2
 
@@ -153,4 +159,4 @@ def test_the_loss_has_these_weights():
 def test_errors_are_part_of_what_is_learnt_from(held):
     frames = sets.load(held)[1]
     assert data.frames_hash(frames) != data.frames_hash(replace(frames, force_error=None))
-    assert json.loads((held / "manifest.json").read_text())["atomistic_ns"] == pytest.approx(12 * 0.4e-3)
+    assert json.loads((held / "manifest.json").read_text())["atomistic_ns"] == pytest.approx(20 * 0.4e-3)

@@ -30,6 +30,11 @@ def check(mapping: Mapping, topology: Topology, frames: Frames, temperature_K: f
             f"{frames.n_frames} frames are too few for any verdict; want at least {LEAST_FRAMES}, and some hundred that "
             "are independent for the symmetry bound"
         )
+    if frames.force_error is not None:
+        raise DoctorError(
+            "frames of held beads are chosen for what they cover, and are no sample of the molecule; want the reference behind "
+            "them (`reference` in their config.json)"
+        )
     check_finite("frames", frames.position, frames.force)
     of_atoms = frames.position.shape[1] == topology.n_atoms
     if of_atoms:

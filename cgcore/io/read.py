@@ -5,7 +5,6 @@ What a file does not hold is `None` or an error, never a guess: no zero forces, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 
 import mdtraj
@@ -113,18 +112,17 @@ def load(
             f"{topology_file}: want weights for each of {len(trajectories)} files, got them for {len(weights)}"
         )
     options |= {"temperature_K": temperature_K, "stride": stride}
-    each = zip_longest(trajectories, weights)
+    each = zip(trajectories, weights or [None] * len(trajectories), strict=True)
     parts = [
         read(file, topology, weight=weight, **options)[: n_frames and -(-n_frames // stride)] for file, weight in each
     ]
-    parts = [p if p.weight is None else replace(p, weight=p.weight / p.weight.mean()) for p in parts]
-    if len(without := [file for file, p in zip(trajectories, parts, strict=True) if p.weight is None]) not in (
-        0,
-        len(parts),
-    ):
+    without = [file for file, p in zip(trajectories, parts, strict=True) if p.weight is None]
+    if 0 < len(without) < len(parts):
         raise TrajectoryError(
             f"{without[0]}: frames without weights beside others of a run with a bias; want files of one kind"
         )
+    if not without:
+        parts = [replace(p, weight=p.weight / p.weight.mean()) for p in parts]
     frames = parts[0]
     if len(parts) > 1:
         position, time = (np.concatenate([getattr(p, name) for p in parts]) for name in ("position", "time"))
