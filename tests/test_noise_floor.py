@@ -76,6 +76,8 @@ def test_bad_input_is_named(molecule):
         noise_floor.from_neighbours(frames, frames.force, gap_ps=1e6)
     with pytest.raises(DataError, match="want residuals"):
         noise_floor.from_neighbours(frames, frames.force[:5], gap_ps=1.0)
+    with pytest.raises(DataError, match="want more than 12 frames, got 4"):
+        noise_floor.from_neighbours(frames[:4], frames.force[:4], gap_ps=1.0)
 
 
 def test_both_estimates_agree_where_they_can_be_had_and_else_say_why_not(molecule):

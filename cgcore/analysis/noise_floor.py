@@ -108,6 +108,8 @@ def from_neighbours(frames: Frames, residual: np.ndarray, *, gap_ps: float) -> E
 
 def _pairs(position: np.ndarray, time: np.ndarray, gap_ps: float):
     """First and second frames (P,), and their squared distance in the space of all bead distances, nm^2."""
+    if len(position) <= NEIGHBOURS:
+        raise DataError(f"noise from neighbours: want more than {NEIGHBOURS} frames, got {len(position)}")
     i, j = np.triu_indices(position.shape[1], 1)
     features = np.linalg.norm(position[:, i] - position[:, j], axis=-1)
     if position.shape[1] > 3:
