@@ -4,17 +4,20 @@ Every number has a limit and a standard error. It passes where value and two err
 beyond it by two errors, and is undecided between: then more sampling is wanted, of the run or of the reference.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from . import geometry, simulate, steps
-from .analysis import ramachandran, surface
+from .analysis import bonded, ramachandran, surface
 from .analysis.blocks import Estimate, block_mean, ratio
+from .analysis.sample import of_ensemble, of_molecule
 from .analysis.stability import extrapolating_frames
 from .analysis.time_steps import heating
-from .config import ConfigError, from_resolved
+from .config import ConfigError, RunConfig, from_resolved
+from .frames import Ensemble
 from .store import read_json, write_json
 from .store.runs import MANIFEST
 from .units import PS_PER_NS, kT
@@ -28,6 +31,8 @@ HEATING_K = 1.0
 """In 100 ps at constant energy, by the time step of the run."""
 WALKS, WALK_PS = 16, 1000.0
 """Replicas with a bias along phi, and the length of each."""
+APART_BIT, APART_G = 0.02, 1.0
+"""How far distributions may be apart beyond what chance gives, and the mean square error of g in 10^-3."""
 EXTRAPOLATING = 1e-3
 """Share of frames with beads nearer than in any frame of the training."""
 NVE_PS, NVE_REPLICAS = 100.0, 32
@@ -54,9 +59,10 @@ class Criterion(NamedTuple):
 def accept(folder: Path) -> tuple[list[Criterion], str]:
     """Test a finished observation, runs/<system>/<id>, and write acceptance.json into it.
 
-    Fit and simulation are read back; what is simulated are 100 ps at constant energy, and walks along phi with a bias: a
-    free simulation does not say how full a basin behind a barrier is. Returns the tests, and the verdict of all: "fail" if
-    one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation.
+    Fit and simulation are read back; what is simulated is a run at constant energy, and of a map with phi and psi walks
+    along phi with a bias: a free simulation does not say how full a basin behind a barrier is. Of any other map the
+    distributions that were observed are tested. Returns the tests, and the verdict of all: "fail" if one fails, else
+    "undecided" if one is. Raises ConfigError for anything but a finished simulation (protocol nvt).
     """
     folder = Path(folder).resolve()
     manifest, out_dir = _manifest(folder), folder.parent.parent
@@ -67,11 +73,6 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
             f"{config.protocol!r}, fit {manifest['made_of']['fit']}; was the folder copied without it?"
         )
     reference = steps.load(config)
-    dihedrals, kelvin = reference.beads.dihedrals, config.md.temperature_K
-    if not {"phi", "psi"} <= dihedrals.keys():
-        raise ConfigError(
-            f"{folder}: want a map with the dihedrals phi and psi, {config.data.map!r} has {list(dihedrals)}"
-        )
     fitted = steps.fit(config, reference, out_dir)
     simulated = steps.simulate_protocol(config, reference, fitted, out_dir)
     made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
@@ -80,16 +81,17 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
             f"{folder} was made of {manifest['made_of']}, the same configuration now makes {made_of}; other kernels or another "
             "reference? Run the notebook again, and test what it makes"
         )
-    nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=NVE_REPLICAS, length_ps=NVE_PS)
-    walks, counts, walk_starts = steps.walks(config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS)
-    run, theirs = simulated.ensemble, ramachandran.blocked(*surface.backbone(reference.frames, **dihedrals))
-    starts = _angles(steps.initial_positions(config, reference), dihedrals)
-    walked = (*surface.backbone(walks, **dihedrals)[:2], counts)
-    tests = [
-        *of_basins("free: ", surface.backbone(run, **dihedrals), theirs, starts, kelvin),
-        *of_basins("walks: ", walked, theirs, _angles(walk_starts, dihedrals), kelvin),
+    as_long = (NVE_REPLICAS, NVE_PS)
+    if reference.liquid:  # has many molecules to average over
+        as_long = min(NVE_REPLICAS, config.md.replicas), min(NVE_PS, config.md.length_ps)
+    nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=as_long[0], length_ps=as_long[1])
+    run = simulated.ensemble
+    if not reference.liquid and {"phi", "psi"} <= reference.beads.dihedrals.keys():
+        tests = of_backbone(config, reference, fitted, run, out_dir)
+    else:
+        tests = [*of_distributions(manifest["results"]), *of_halves(reference, run)]
+    tests += [
         failures("free", run),
-        failures("walks", walks),
         failures("constant energy", nve.ensemble),
         extrapolation(run, reference),
         drift(nve, len(reference.beads.beads)),
@@ -97,6 +99,60 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
     verdict = next((word for word in ("fail", "undecided") if any(t.verdict == word for t in tests)), "pass")
     write_json(folder / FILE, {"verdict": verdict, "tests": [test._asdict() for test in tests]})
     return tests, verdict
+
+
+def of_backbone(config: RunConfig, reference: steps.Reference, fitted: steps.Fitted, run, out_dir: Path) -> list:
+    """Populations of basins over phi and psi, of the run and of walks along phi."""
+    dihedrals, kelvin = {k: reference.beads.dihedrals[k] for k in ("phi", "psi")}, config.md.temperature_K
+    walks, counts, walk_starts = steps.walks(config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS)
+    theirs = ramachandran.blocked(*surface.backbone(reference.frames, **dihedrals))
+    starts = _angles(steps.initial_positions(config, reference), dihedrals)
+    walked = (*surface.backbone(walks, **dihedrals)[:2], counts)
+    return [
+        *of_basins("free: ", surface.backbone(run, **dihedrals), theirs, starts, kelvin),
+        *of_basins("walks: ", walked, theirs, _angles(walk_starts, dihedrals), kelvin),
+        failures("walks", walks),
+    ]
+
+
+def of_distributions(table: dict) -> list[Criterion]:
+    """The distributions that an observation has compared: the worst of those in bit, less what chance gives, and every g."""
+    names, tests = [name.removesuffix("_js") for name in table if name.endswith("_js")], []
+    excess = {name: table[f"{name}_js"] - table[f"{name}_js_floor"] for name in names}
+    if excess:
+        worst = max(excess, key=excess.get)
+        found = Estimate(max(0.0, excess[worst]), table[f"{worst}_js_error"])
+        tests.append(judged(f"{worst} against the reference", found, APART_BIT, "bit", f"the worst of {len(names)}"))
+    for name in [name.removesuffix("_mse_all") for name in table if name.endswith("_mse_all")]:
+        excess = max(0.0, table[f"{name}_mse_all"] - table[f"{name}_mse_floor"])
+        tests.append(
+            judged(f"{name} against the reference", Estimate(excess, table[f"{name}_mse_error"]), APART_G, "10⁻³")
+        )
+    if not tests:
+        tests.append(Criterion("distributions", None, None, APART_BIT, "bit", "undecided", "none was compared"))
+    return tests
+
+
+def of_halves(reference: steps.Reference, run: Ensemble) -> list[Criterion]:
+    """The second half of a run against the first: the distribution along the bonds that differs most, less chance."""
+    beads, early = reference.beads, np.arange(len(run.time)) < len(run.time) // 2
+    if reference.liquid:
+        sample, labels = of_ensemble(run, reference.frames.box), tuple(beads.species_names[s] for s in beads.species)
+    else:
+        sample, labels = of_molecule(run), beads.beads
+    parts, worst, of_worst = [replace(sample, valid=sample.valid & part) for part in (early, ~early)], -np.inf, None
+    if min(part.valid.any(1).sum() for part in parts) < 2:
+        why = "fewer than two replicas have frames in both halves"
+        return [Criterion("second half less first", None, None, APART_BIT, "bit", "undecided", why)]
+    for name, paths in bonded.kinds(labels, beads.bonds).items():
+        first, second = (bonded.values(part, paths) for part in parts)
+        edges = bonded.edges_for(name, first)
+        found = surface.divergence("js", *(bonded.histogram(values, edges).counts for values in (second, first)))
+        if (excess := found["js"] - found["js_floor"]) > worst:
+            worst, of_worst = excess, (name, Estimate(max(0.0, excess), found["js_error"]))
+    if of_worst is None:
+        return []
+    return [judged(f"{of_worst[0]}: second half against first", of_worst[1], APART_BIT, "bit", "the worst")]
 
 
 def _manifest(folder: Path) -> dict:
@@ -194,7 +250,8 @@ def failures(where: str, run) -> Criterion:
 
 def extrapolation(run, reference: steps.Reference) -> Criterion:
     """The share of frames in which beads are nearer than in the training."""
-    found = extrapolating_frames(run, reference.split.train, np.full(3, np.inf))["n_frames_extrapolating"]
+    box = steps.molecule(reference).box
+    found = extrapolating_frames(run, reference.split.train, box)["n_frames_extrapolating"]
     n = int(run.valid.sum())
     share = found / max(1, n)
     verdict = "pass" if share <= EXTRAPOLATING else "fail"

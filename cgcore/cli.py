@@ -116,8 +116,18 @@ def maps():
 
 @app.command()
 def reference(
-    system: Annotated[str, typer.Argument(help="hexane, ala2, gly2, pro2, thr2 or ala15.")],
-    solvent: Annotated[str | None, typer.Option(help="tip3p or obc2 (implicit, the default).")] = None,
+    system: Annotated[
+        str | None, typer.Argument(help="hexane, ala2, gly2, pro2, thr2 or ala15; or a PDB file with all hydrogens.")
+    ] = None,
+    sequence: Annotated[str | None, typer.Option(help="In place of a file: a peptide such as ACE-VAL-NME.")] = None,
+    smiles: Annotated[str | None, typer.Option(help="In place of a file: a molecule such as 'C[C@H](O)CC'.")] = None,
+    forcefield: Annotated[
+        str | None,
+        typer.Option(help="amber99sbildn (of peptides), amber14, or mmff94 (of any small molecule, in vacuum)."),
+    ] = None,
+    solvent: Annotated[
+        str | None, typer.Option(help="obc2 (implicit, of peptides the default), tip3p or none.")
+    ] = None,
     length_ns: Annotated[float, typer.Option(help="Length of each replica.")] = 1.0,
     every_ps: Annotated[float | None, typer.Option(help="Of frames; 2 ps, or the paper's 1 ps in water.")] = None,
     replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
@@ -139,8 +149,9 @@ def reference(
     from cgcore.reference.protocol import bias_config, protocol
     from cgcore.reference.run import simulate
 
+    name, own = _own_molecule(system, sequence, smiles, forcefield)
     wanted = protocol(
-        system,
+        name,
         solvent=solvent,
         every_ps=every_ps,
         dt_fs=dt_fs,
@@ -149,9 +160,10 @@ def reference(
         chirality=chirality,
         constraints=constraints,
         bias=bias_config(bias, bias_ns),
+        **own,
     )
     along = "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
-    folder = out or Path("reference") / f"{system}_{wanted.solvent}{along}"
+    folder = out or Path("reference") / f"{name}_{wanted.solvent}{along}"
     typer.echo(f"Done: {simulate(wanted, length_ns, folder, device=device, jobs=jobs)}")
 
 
@@ -239,6 +251,30 @@ def doctor(
 
 
 @app.command()
+def propose(
+    trajectory: Annotated[
+        str,
+        typer.Argument(help="A set of `cgcore sets`, a folder of frames, or a TRR, XTC, H5 or PDB file."),
+    ],
+    topology: Annotated[Path | None, typer.Option(help="PDB, GRO or TOP file, where TRAJECTORY is a file.")] = None,
+    frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
+    stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
+    temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the reference.")] = 300.0,
+    constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the maps and the verdict on each.")] = Path("proposals"),
+):
+    """Propose maps for a molecule, with the doctor's verdict beside each: the soundest first, then the cheapest."""
+    from cgcore.doctor import read_frames
+    from cgcore.proposals import propose as proposed
+    from cgcore.proposals import ranking
+
+    given = {"frame_ps": frame_ps, "stride": stride, "temperature_K": temperature_k, "constraints": constraints}
+    atoms, frames = read_frames(trajectory, topology=topology, **given)
+    typer.echo(ranking(proposed(atoms, frames, out, temperature_K=temperature_k)))
+    typer.echo(f"maps and verdicts: {out}")
+
+
+@app.command()
 def accept(
     observed: Annotated[list[Path], typer.Argument(help="Finished observations: runs/<system>/<id>.")],
 ):
@@ -309,6 +345,27 @@ def kernels(
 def version():
     """Print the version."""
     typer.echo(__version__)
+
+
+def _own_molecule(
+    system: str | None, sequence: str | None, smiles: str | None, forcefield: str | None
+) -> tuple[str, dict]:
+    """The name of what is simulated, and the fields of the protocol of anyone's molecule."""
+    from cgcore.config import ConfigError
+
+    given = {"SYSTEM": system, "--sequence": sequence, "--smiles": smiles}
+    if sum(value is not None for value in given.values()) != 1:
+        raise ConfigError(
+            f"want one of {', '.join(given)}, got {[k for k, v in given.items() if v is not None] or 'none'}"
+        )
+    if system is not None and not system.lower().endswith(".pdb"):
+        return system, {} if forcefield is None else {"forcefield": forcefield}
+    from cgcore.reference import own
+
+    if smiles is not None:
+        return own.label(smiles), {"structure": own.from_smiles(smiles), "forcefield": forcefield or "mmff94"}
+    text = own.from_sequence(sequence) if sequence else own.from_pdb(system)
+    return sequence or Path(system).stem, {"structure": text, "forcefield": forcefield or "amber99sbildn"}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -62,7 +62,7 @@ class DataConfig(Checked):
     """Which reference, map and bead types, which forces, and how the frames are split into contiguous blocks."""
 
     reference: str = "ala2"  # a set that comes with the project, or a folder
-    residue: str = "ala"
+    residue: str | None = None  # that the topology must hold, for maps of several
     map: str = "core"
     typing: str = "published"
     force_map: str = word("sum", FORCE_MAPS)

@@ -3,6 +3,7 @@
 import tomllib
 from collections import Counter
 from importlib import resources
+from pathlib import Path
 
 from cgcore.errors import CgcoreError, read_text
 
@@ -25,6 +26,33 @@ def bundled() -> list:
 def residues(table: dict) -> tuple[str, ...]:
     """The residues, without the caps, that a table names the atoms of; none where it has SMARTS."""
     return tuple(sorted(name.lower() for name in table.get("residues", {}).keys() - CAPS))
+
+
+def find(name, typing: str = "published", residue: str | None = None) -> dict:
+    """The table of a bundled map or of a .toml file, of which the typing, and the residue where one is given, are known.
+
+    Raises MappingError for what it has not.
+    """
+    names = {path.name.removesuffix(".toml"): path for path in bundled()}
+    if str(name).endswith(".toml"):
+        path, name = Path(name), Path(name).stem
+        if not path.is_file():
+            raise MappingError(f"{path}: no such file")
+    elif name in names:
+        path = names[name]
+    else:
+        raise MappingError(
+            f"unknown map {name!r}; there are {sorted(names)}, or give a .toml file{did_you_mean(name, names)}"
+        )
+    table = read(path)
+    if typing not in table["typings"]:
+        known = sorted(table["typings"])
+        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
+    if residue and "residues" in table and residue.lower() not in (known := residues(table)):
+        raise MappingError(
+            f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
+        )
+    return table
 
 
 KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict}

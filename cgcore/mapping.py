@@ -86,15 +86,17 @@ def available() -> tuple[Available, ...]:
     )
 
 
-def load(name, topology: Topology, *, typing: str = "published", residue: str = "ala") -> Mapping:
+def load(name, topology: Topology, *, typing: str = "published", residue: str | None = None) -> Mapping:
     """Build the map of that name (or of a path to a TOML file) for this topology, with one of its typings.
+
+    residue: one that the topology must hold; None for whichever it holds.
 
     Raises MappingError for an unknown map, typing, residue or key; an atom that the topology lacks, that is named
     twice, or that is left out where the map must cover all; a pattern that `smarts.find` refuses; a molecule whose
     beads are not connected by bonds; a constraint of the simulation that pulls at a bead from outside.
     """
-    table, name = _find(name, typing, residue), Path(name).stem
-    if "residues" in table and residue.upper() not in topology.residues:
+    table, name = map_files.find(name, typing, residue), Path(name).stem
+    if "residues" in table and residue and residue.upper() not in topology.residues:
         raise MappingError(
             f"residue {residue!r} is not in the topology, which holds {list(dict.fromkeys(topology.residues))}"
         )
@@ -129,35 +131,6 @@ def load(name, topology: Topology, *, typing: str = "published", residue: str = 
                 "between residues (CONECT records)?"
             )
     return replace(mapping, dihedrals=dihedrals)
-
-
-def check(name, *, typing: str = "published", residue: str = "ala"):
-    """Raise MappingError unless there is such a map with such a typing for such a residue; needs no topology."""
-    _find(name, typing, residue)
-
-
-def _find(name, typing: str, residue: str) -> dict:
-    """The table of a bundled map or of a .toml file, of which the typing and the residue are known."""
-    bundled = {path.name.removesuffix(".toml"): path for path in map_files.bundled()}
-    if str(name).endswith(".toml"):
-        path, name = Path(name), Path(name).stem
-        if not path.is_file():
-            raise MappingError(f"{path}: no such file")
-    elif name in bundled:
-        path = bundled[name]
-    else:
-        raise MappingError(
-            f"unknown map {name!r}; there are {sorted(bundled)}, or give a .toml file{did_you_mean(name, bundled)}"
-        )
-    table = map_files.read(path)
-    if typing not in table["typings"]:
-        names = sorted(table["typings"])
-        raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {names}{did_you_mean(typing, names)}")
-    if "residues" in table and residue.lower() not in (residues := map_files.residues(table)):
-        raise MappingError(
-            f"map {name!r}: unknown residue {residue!r}; there are {list(residues)}{did_you_mean(residue, residues)}"
-        )
-    return table
 
 
 def apply(mapping: Mapping, frames: Frames, *, require_forces: bool = False) -> Frames:

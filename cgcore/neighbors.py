@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax_md import partition
 from scipy.sparse import coo_array, eye_array
 from scipy.spatial import KDTree
 
@@ -268,6 +267,8 @@ def cell_index(position: Array, box: Array, cells: tuple[int, int, int], capacit
     n, shape = position.shape[0], np.array(cells)
     fraction = jax.lax.stop_gradient(position) / box
     grid = (fraction - jnp.floor(fraction)) * shape.astype(position.dtype)
+    from jax_md import partition  # loads all of JAX-MD: seconds that the doctor and error messages need not wait
+
     table = partition.cell_list(shape.astype(float), 1.0).update(grid, capacity)
     beads = table.id_buffer.reshape(-1, capacity)
     around = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(1, 27, 3)

@@ -9,6 +9,7 @@ from .analysis import chain_series, torsion
 from .analysis.bonded import kinds
 from .analysis.chain import OF_RESIDUES, chain
 from .analysis.liquid import liquid
+from .analysis.molecule import molecule
 from .analysis.ramachandran import ramachandran
 from .analysis.stability import extrapolating_frames
 from .analysis.surface import backbone
@@ -48,7 +49,7 @@ def _with_frames(simulated, skip_ps: float = 0.0):
 def of_backbone(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]:
     """The Ramachandran surface beside the reference's (`analysis.ramachandran`)."""
     run = _with_frames(simulated)
-    dihedrals = reference.beads.dihedrals
+    dihedrals = {name: reference.beads.dihedrals[name] for name in ("phi", "psi")}
     theirs = backbone(reference.frames, **dihedrals)
     table, curves = ramachandran(
         *(*backbone(run, **dihedrals), *theirs),
@@ -84,6 +85,21 @@ def of_chain(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]
     return *_parted(table, simulated.table), curves
 
 
+def of_molecule(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]:
+    """What any molecule is asked for (`analysis.molecule`), and the Ramachandran surface of a map with phi and psi; of a
+    liquid what `of_liquid` gives."""
+    if reference.liquid:
+        return of_liquid(config, reference, simulated)
+    run, beads = _with_frames(simulated), reference.beads
+    table, curves = molecule(run, reference.frames, beads, temperature_K=config.md.temperature_K)
+    table |= extrapolating_frames(run, reference.split.train, np.full(3, np.inf))
+    ours, theirs = _parted(table, simulated.table)
+    if {"phi", "psi"} <= beads.dihedrals.keys():
+        of_surface = of_backbone(config, reference, simulated)
+        ours, theirs, curves = ours | of_surface[0], theirs | of_surface[1], curves | of_surface[2]
+    return ours, theirs, curves
+
+
 def of_time_steps(config: RunConfig, reference, simulated) -> tuple[dict, dict, dict]:
     """Drift and heating with each time step, and the step that the doctor predicts, fs."""
     table = {name: value for name, value in simulated.table.items() if name != "steps"}
@@ -95,12 +111,10 @@ def of_time_steps(config: RunConfig, reference, simulated) -> tuple[dict, dict, 
             table[f"drift_{name}{end}"] = drift
             table[f"heating_{name}{end}"] = None if drift is None else heating(drift, n_beads)
         table[f"failed_{name}"] = row["n_replicas_failed"]
-    (molecule,) = molecule_kinds(reference.beads, reference.topology)
+    kind, *_ = molecule_kinds(reference.beads, reference.topology)
     frames = mapping.apply(reference.beads, reference.atoms[::STRIDE])
-    blocks = np.array_split(molecule.select(frames.position), BLOCKS)
-    table["predicted_step_fs"] = round(
-        fastest(molecule, reference.beads.mass, blocks, config.md.temperature_K).step_fs, 1
-    )
+    blocks, mass = np.array_split(kind.select(frames.position), BLOCKS), reference.beads.mass[kind.copies[0]]
+    table["predicted_step_fs"] = round(fastest(kind, mass, blocks, config.md.temperature_K).step_fs, 1)
     return table, {}, simulated.curves
 
 
@@ -113,6 +127,7 @@ OBSERVERS = {
     "backbone": of_backbone,
     "liquid": of_liquid,
     "chain": of_chain,
+    "molecule": of_molecule,
     "nve": of_time_steps,
     "inversion": of_inversion,
 }

@@ -23,7 +23,13 @@ BASIN_LABELS = {
     "alpha_L": r"$\alpha_\mathrm{L}$",
     "mirror_beta": r"mirror $\beta$",
 }
-BONDED_LABELS = {"bond": "Bond", "angle": "Angle", "dihedral": "Dihedral", "nearest": "Nearest neighbour"}
+BONDED_LABELS = {
+    "bond": "Bond",
+    "angle": "Angle",
+    "dihedral": "Dihedral",
+    "nearest": "Nearest neighbour",
+    "gyration": "Radius of gyration",
+}
 MODEL_COLOURS = {"spline": PALETTE[1], "mace": PALETTE[0], "nequip": PALETTE[2]}
 PHI, PSI, CHI = r"$\varphi$ (°)", r"$\psi$ (°)", "Handedness χ (10⁻³ nm³)"
 ZERO = {"color": "0.6", "linewidth": 0.6, "linestyle": (0, (4, 4))}
@@ -63,18 +69,19 @@ def ramachandran(
     vmax: float = 20.0,
     colourbar: bool = True,
     basins: dict | None = None,
+    labels: tuple[str, str] = (PHI, PSI),
 ):
     """Free energy surface F (M, M) in kJ/mol, phi along its first axis, edges (M + 1,) in rad; empty bins stay white.
 
-    basins: name -> ((phi, phi), (psi, psi)) in degrees, outlined where given. Returns the mesh, for a shared colour bar.
+    labels: of both axes, for other dihedrals than phi and psi; basins: name -> ((phi, phi), (psi, psi)) in degrees, outlined where given. Returns the mesh, for a shared colour bar.
     """
     mesh = _surface(ax, np.degrees(edges), np.degrees(edges), F, vmax, colourbar)
     for zero in (ax.axhline, ax.axvline):
         zero(0, **ZERO)
     for name, ((left, right), (low, high)) in (basins or {}).items():
         _outline(ax, name, left, right, low, high)
-    degree_axis(ax.xaxis, PHI)
-    degree_axis(ax.yaxis, PSI)
+    degree_axis(ax.xaxis, labels[0])
+    degree_axis(ax.yaxis, labels[1])
     ax.set(aspect="equal", title=title)
     ax.spines[:].set_visible(True)
     return mesh
@@ -218,7 +225,8 @@ def density(
     scale = np.degrees(1.0) if angular else 1.0
     middle = (edges[:-1] + edges[1:]) / 2 * scale
     band(ax, middle, values / scale, error / scale, label=label, **line)
-    quantity = " ".join([BONDED_LABELS[word], "–".join(species)]).strip()
+    labels = species.split("-") if "-" in species else species
+    quantity = " ".join([BONDED_LABELS[word], "–".join(labels)]).strip()
     unit = "°" if angular else "nm"
     ax.autoscale(axis="y")  # a limit set by an earlier curve would stay
     ax.set(xlabel=f"{quantity} ({unit})", ylabel=f"Density (1/{unit})")

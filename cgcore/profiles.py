@@ -2,7 +2,7 @@
 
 `notebooks/profiles/<system>.toml` holds the numbers: data and defaults of the system, settings of each map, and for each
 profile the frames, the training, and replicas and length of each protocol; a table under a profile has what larger maps
-(`size`) take instead.
+(`size`) take instead. A profile without maps is for any: what its table would say is read from the frames (`suggestions`).
 """
 
 from dataclasses import replace
@@ -26,6 +26,9 @@ from .config import (
 from .store import read_toml
 from .store.bundled import profile_file, profile_roots
 
+UNKNOWN_MAP = {"cutoff_nm": 1.0}
+"""In place of what frames say of a map, where only the parameters are to be checked."""
+
 
 def systems() -> list[str]:
     """The systems that have a profile."""
@@ -40,6 +43,7 @@ def system_table(system: str) -> dict:
 def configure(
     system: str,
     *,
+    of_map: dict | None = None,
     profile: str = "quick",
     protocol: str = "nvt",
     residue: str | None = None,
@@ -56,6 +60,7 @@ def configure(
     symmetry: str = "O3",
     bond_types: bool = False,
     prior: str | None = None,
+    dt_ps: float | None = None,
     frames: int | None = None,
     epochs: int | None = None,
     replicas: int | None = None,
@@ -67,6 +72,7 @@ def configure(
 
     Args:
         system: a template, as hexane, amino_acids or polyalanine.
+        of_map: what is known of the map, as `suggestions.of_map` gives it for systems whose profile lists no maps.
         prior: joined by "+", out of PRIORS, or "none"; None is the profile's, else "repulsion" for a network and "none" for
             splines.
         nu, bond_types: of MACE only. layers, cutoff_nm, symmetry: of networks only.
@@ -80,11 +86,14 @@ def configure(
         raise ConfigError(f"unknown parameter {name!r}; known are {names}{did_you_mean(name, names)}")
     known = system_table(system)
     data = known["data"] | {} if residue is None else known["data"] | {"residue": residue}
-    data |= {"map": data["map"] if map is None else map}
-    check_word("map", data["map"], known["maps"])
-    of_map = known["maps"][data["map"]]
-    check_word("residue", data["residue"], known.get("references", [known["data"]["residue"]]))
-    _check_map(data["map"], typing, data["residue"])
+    data |= {} if map is None else {"map": map}
+    if "maps" in known:
+        check_word("map", data["map"], known["maps"])
+        of_map = known["maps"][data["map"]]
+        check_word("residue", data["residue"], known.get("references", [known["data"]["residue"]]))
+    check_type("map", data.get("map"), str)
+    check_type("typing", typing, str)
+    map_files.find(data["map"], typing, data.get("residue"))
     check_word("profile", profile, known["profiles"])
     check_word("force_map", force_map, FORCE_MAPS)
     check_word("weights", weights, WEIGHTS)
@@ -98,23 +107,17 @@ def configure(
     chosen_frames = numbers.get("frames") if frames is None else frames
     data |= dict(typing=typing, force_map=force_map, mirror=mirror, weights=weights, frames=chosen_frames)
     data["reference"] = _reference(known, data, reference)
-    train = numbers["train"] | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
+    train = (
+        numbers["train"] | of_map.get("train", {}) | dict(seed=seed) | ({} if epochs is None else dict(epochs=epochs))
+    )
     network = dict(nu=nu, layers=layers, cutoff_nm=cutoff_nm, symmetry=symmetry, bond_types=bond_types)
     raw = dict(
         system=system, protocol=protocol, data=data, prior=_priors(prior, potential, numbers.get("prior", "repulsion"))
     )
     raw |= dict(train=None if potential == "spline" else train)
-    raw["md"] = _dynamics(protocol, of_map, numbers[protocol], replicas, length_ps, seed)
+    raw["md"] = _dynamics(protocol, of_map, numbers[protocol], replicas, length_ps, dt_ps, seed)
     settings = from_dict(POTENTIALS[potential], _settings(potential, of_map, **network))
     return replace(from_dict(RunConfig, raw), potential=settings)
-
-
-def _check_map(name: str, typing: str, residue: str):
-    """Raise ConfigError for a typing or a residue that a map of the package has not."""
-    table = next(map_files.read(path) for path in map_files.bundled() if path.name == f"{name}.toml")
-    check_word(f"typing of map {name}", typing, table["typings"])
-    if "residues" in table:
-        check_word(f"residue of map {name}", residue, map_files.residues(table))
 
 
 def _numbers(profile: dict, size: str | None) -> dict:
@@ -131,6 +134,8 @@ def _reference(known: dict, data: dict, reference: str | None) -> str:
         return f"{data['residue']}2_obc2"
     if reference is not None:
         return reference
+    if "maps" not in known:
+        raise ConfigError("reference: want a set of `cgcore sets`, or a folder of frames with forces, got none")
     if "references" in known:
         return known["references"][data["residue"]]
     return data["reference"]
@@ -164,15 +169,19 @@ def _settings(potential: str, of_map: dict, *, nu, layers, cutoff_nm, symmetry, 
     return common | (dict(correlation=nu, bond_types=bond_types) if potential == "mace" else {})
 
 
-def _dynamics(protocol: str, of_map: dict, numbers: dict, replicas, length_ps, seed: int) -> dict:
+def _dynamics(protocol: str, of_map: dict, numbers: dict, replicas, length_ps, dt_ps, seed: int) -> dict:
     """Steps of 2 fs as in the paper unless the map says less, and of 1 fs for an inversion; a frame each FRAME_PS."""
     length_ps = numbers["length_ps"] if length_ps is None else length_ps
-    dt_ps = 0.001 if protocol == "inversion" else of_map.get("dt_ps", 0.002)
+    if dt_ps is None:
+        dt_ps = 0.001 if protocol == "inversion" else of_map.get("dt_ps", 0.002)
+    check_type("dt_ps", dt_ps, float)
+    check_range("dt_ps", dt_ps, above=0, most=FRAME_PS)
     return dict(
         replicas=numbers["replicas"] if replicas is None else replicas,
         n_frames=whole_frames("length_ps", length_ps, FRAME_PS),
-        steps_per_frame=round(FRAME_PS / dt_ps),
+        steps_per_frame=whole_frames("dt_ps", FRAME_PS, dt_ps),
         dt_ps=dt_ps,
+        temperature_K=of_map.get("temperature_K", 300.0),
         ensemble="nve" if protocol == "nve" else "nvt",
         seed=seed,
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import data, force_maps, mapping, observables, simulate, train, train_splines
+from . import data, force_maps, mapping, observables, profiles, simulate, suggestions, train, train_splines
 from .analysis.noise_floor import floors
 from .analysis.surface import backbone
 from .config import ConfigError, RunConfig
@@ -29,10 +29,11 @@ from .metadynamics import (
 from .potentials import barrier, mace, nequip, priors, splines
 from .potentials.base import Potential, add
 from .potentials.terms import terms
-from .profiles import configure, system_table
+from .profiles import system_table
 from .reference import sets
 from .reference.bias import atoms as atoms_of
 from .store import Run, open_run, write_json, write_npz
+from .store.files import digest
 from .units import kT
 
 __all__ = ["Fitted", "Observed", "Reference", "Simulated", "configure", "fit", "load", "observe", "simulate_protocol"]
@@ -91,12 +92,23 @@ class Observed(NamedTuple):
     run: Run
 
 
+def configure(system: str, **parameters) -> RunConfig:
+    """The configuration of one run of a template (`profiles.configure`); of anyone's map, cut-off, time step, temperature
+    and batch are read from its frames where they are not given (`suggestions`)."""
+    if "maps" in system_table(system):
+        return profiles.configure(system, **parameters)
+    profiles.configure(system, of_map=profiles.UNKNOWN_MAP, **parameters)  # mistakes show before frames are read
+    return profiles.configure(system, of_map=suggestions.of_map(system, **parameters), **parameters)
+
+
 def load(config: RunConfig) -> Reference:
     """Load the reference, map it, and cut it into contiguous blocks."""
     d, known = config.data, system_table(config.system)
     topology, atoms = _atoms(sets.source(d.reference), d.mirror)
     beads = mapping.load(d.map, topology, typing=d.typing, residue=d.residue)
-    usual, liquid = known["data"].get("reference", d.reference), known.get("liquid", False)
+    usual, liquid = known["data"].get("reference", d.reference), known.get("liquid")
+    if liquid is None:
+        liquid = suggestions.is_liquid(beads, topology)
     if d.weights == "none":
         _check_biased(d.reference, topology, beads)
     if sets.is_held(d.reference):
@@ -258,12 +270,16 @@ def initial_positions(config: RunConfig, reference: Reference) -> np.ndarray:
 
 def observe(config: RunConfig, reference: Reference, fitted: Fitted, simulated: Simulated, out_dir: Path) -> Observed:
     """Compare the simulation with the reference, and write table, curves and manifest to <out_dir>/<system>/<id>."""
-    clock = time.perf_counter()
+    clock, beads = time.perf_counter(), reference.beads
+    made_from = {"train": data.frames_hash(reference.split.train), "compared": data.frames_hash(reference.frames)}
+    if config.data.map.endswith(".toml"):  # a file that may change under its name
+        said = (beads.beads, beads.species, beads.bonds.tolist(), beads.dihedrals)
+        made_from["map"] = digest(repr(said).encode())
     run = open_run(
         out_dir,
         config.system,
         config.resolved(),
-        data={"train": data.frames_hash(reference.split.train), "compared": data.frames_hash(reference.frames)},
+        data=made_from,
         rooms=("analysis", "geometry", "simulate", "train", *fitted.potential.rooms),
     )
     kind = system_table(config.system)["observe"] if config.protocol == "nvt" else config.protocol

@@ -25,23 +25,23 @@ LAYERS = [
     "trainer train_splines simulate",
     "train",
     "metadynamics doctor",
-    "observables",
+    "observables suggestions",
     "steps",
-    "hold",
+    "hold proposals",
     "mean_forces acceptance",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
 
 UP_TO_DATA = set(" ".join(LAYERS[:7]).split())
 SIDE = {
-    "reference": {"errors", "units", "processes", "config", "frames", "geometry", "store", "io"},
+    "reference": {"errors", "units", "processes", "config", "frames", "geometry", "store", "io", "smarts"},
     "analysis": UP_TO_DATA,
     "plots": {"errors", "units", "config", "frames", "geometry"},
     "poster": {"errors", "units", "config", "frames", "geometry", "mapping"},
     "viewer": {"errors", "units", "config", "frames", "geometry", "mapping", "poster"},
 }
 USES = {"analysis": "train train_splines simulate metadynamics doctor observables steps hold mean_forces acceptance"}
-USES |= {"reference": "doctor steps hold mean_forces"}
+USES |= {"reference": "doctor suggestions steps hold mean_forces"}
 """Rooms beside the rows, and who may import them."""
 TOP = {"cli"}
 

@@ -341,7 +341,7 @@ def test_slips_in_a_table(tmp_path, topology, old, new, message):
 
 def test_topologies_that_do_not_fit(topology):
     with pytest.raises(MappingError, match="residue 'ala' is not in the topology, which holds .*'GLY'"):
-        mapping.load("core", replace(topology, residues=("GLY",) * 22))
+        mapping.load("core", replace(topology, residues=("GLY",) * 22), residue="ala")
     twice = ("CH3",) + topology.names[:1] + topology.names[2:]
     with pytest.raises(MappingError, match="atom ACE0:CH3 occurs twice in the topology"):
         mapping.load("core", replace(topology, names=twice))

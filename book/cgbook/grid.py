@@ -22,7 +22,7 @@ import yaml
 from cgbook.parameters import check_parameters, read_parameters
 from cgcore.config import Checked, ConfigError, did_you_mean, from_dict
 from cgcore.errors import CgcoreError
-from cgcore.profiles import configure, systems
+from cgcore.profiles import UNKNOWN_MAP, configure, systems
 from cgcore.store.files import parsed
 
 MOST_ROWS, MOST_BYTES = 1000, 500_000
@@ -85,7 +85,7 @@ def read_grid(path: Path, template: Path) -> list[dict]:
         try:
             values = check_parameters(template, given, parameters)
             if template.stem in systems():
-                configure(template.stem, **values)
+                configure(template.stem, of_map=UNKNOWN_MAP, **values)
         except CgcoreError as error:
             raise ConfigError(f"{path}, row {number} {given}: {error}") from error
         if values in runs:

@@ -1,84 +1,44 @@
-"""The molecule of the page "Bring your own molecule": capped threonine and phenylalanine, from a PDB file to frames.
+"""The verdicts of the page "Your molecule": capped threonine and phenylalanine, from a reference of it.
 
-`python -m cgbook.own_molecule FOLDER` writes thr_phe.pdb and thr_phe.h5 with forces. It stands for whatever makes your own.
-With `--publish` the verdicts that the page shows are made anew from them, each with a manifest: what
+    cgcore reference book/doctor_maps/thr_phe.pdb --length-ns 1.5 --every-ps 1.5 --dt-fs 3 --out reference/thr_phe
+    python -m cgbook.own_molecule reference/thr_phe
 
-    cgcore doctor book/doctor_maps/MAP.toml FOLDER/thr_phe.h5 --topology FOLDER/thr_phe.pdb
-
-prints.
+writes them into book/results/doctor/own, each with a manifest: what `cgcore doctor` and `cgcore propose` print.
 """
 
 import argparse
-import shutil
+import tempfile
 from pathlib import Path
-
-import numpy as np
-import openmm as mm
-from openmm import app, unit
 
 from cgbook.results import BOOK, made_here
 from cgcore.doctor import diagnose, verdict
-from cgcore.frames import Frames
-from cgcore.io import write_packed
-from cgcore.store import write_json
+from cgcore.proposals import propose, ranking
+from cgcore.reference import sets
+from cgcore.store import read_json, write_json
 from cgcore.store.bundled import checksum
 
-TOPOLOGY, TRAJECTORY = "thr_phe.pdb", "thr_phe.h5"
-DT_PS, STEPS_PER_FRAME, HYDROGEN_MASS = 0.003, 500, 4.0
-EQUILIBRATION_PS = 60.0
+TOPOLOGY = "thr_phe.pdb"
 VERDICTS = {"first": "thr_phe_backbone", "second": "thr_phe", "third": "thr_phe_heavy", "smarts": "thr_phe_smarts"}
 """What the page calls a verdict -> its map in doctor_maps/."""
 
 
-def make(folder: Path, length_ps: float, seed: int = 1):
-    """Write the topology, and frames with forces of a Langevin run in implicit solvent at 300 K without constraints."""
-    folder.mkdir(parents=True, exist_ok=True)
-    topology = Path(shutil.copyfile(BOOK / "doctor_maps" / TOPOLOGY, folder / TOPOLOGY))
-    pdb = app.PDBFile(str(topology))
-    system = app.ForceField("amber99sbildn.xml", "amber99_obc.xml").createSystem(
-        pdb.topology, nonbondedMethod=app.NoCutoff, constraints=None, hydrogenMass=HYDROGEN_MASS
-    )
-    integrator = mm.LangevinMiddleIntegrator(300.0, 1.0, DT_PS)
-    integrator.setRandomNumberSeed(seed)
-    run = app.Simulation(pdb.topology, system, integrator, mm.Platform.getPlatformByName("Reference"))
-    run.context.setPositions(pdb.positions)
-    run.minimizeEnergy()
-    run.context.setVelocitiesToTemperature(300.0, seed)
-    run.step(round(EQUILIBRATION_PS / DT_PS))
-    position, force = [], []
-    for _ in range(round(length_ps / (DT_PS * STEPS_PER_FRAME))):
-        run.step(STEPS_PER_FRAME)
-        state = run.context.getState(getPositions=True, getForces=True)
-        position.append(state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))
-        force.append(state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer))
-    frames = Frames(
-        position=np.array(position, np.float32),
-        force=np.array(force, np.float32),
-        box=np.full(3, np.inf, np.float32),
-        time=np.arange(1, len(position) + 1) * DT_PS * STEPS_PER_FRAME,
-        names=tuple(a.name for a in pdb.topology.atoms()),
-    )
-    write_packed(folder / TRAJECTORY, frames)
-
-
-def publish(folder: Path, into: Path):
-    """Write the verdict on each map of the page, as the command prints it, with a manifest beside it."""
-    topology, trajectory = folder / TOPOLOGY, folder / TRAJECTORY
+def publish(reference: Path, into: Path):
+    """Write the verdict on each map of the page, and the ranking of those that the topology suggests."""
+    sums = read_json(reference / "manifest.json", "sha256")["sha256"]
     for name, stem in VERDICTS.items():
         map = BOOK / "doctor_maps" / f"{stem}.toml"
-        examination = diagnose(str(map), str(trajectory), topology=topology)
+        examination = diagnose(str(map), str(reference))
         (into / f"{name}.txt").write_text(verdict(examination) + "\n", encoding="utf-8")
-        sums = {path.name: checksum(path) for path in (map, topology, trajectory)}
         about = {"frames": examination.n_frames, "temperature_K": examination.temperature_K}
-        write_json(into / f"{name}.json", made_here(**about, sha256=sums))
+        write_json(into / f"{name}.json", made_here(**about, sha256=sums | {map.name: checksum(map)}))
+    topology, frames = sets.load(reference)
+    with tempfile.TemporaryDirectory() as folder:
+        words = ranking(propose(topology, frames, Path(folder)))
+    (into / "proposals.txt").write_text(words + "\n", encoding="utf-8")
+    write_json(into / "proposals.json", made_here(frames=frames.n_frames, sha256=sums))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--length-ps", type=float, default=2000.0)
-    parser.add_argument("--publish", action="store_true", help="write book/results/doctor/own anew")
-    given = parser.parse_args()
-    make(given.folder, given.length_ps)
-    if given.publish:
-        publish(given.folder, BOOK / "results" / "doctor" / "own")
+    parser.add_argument("reference", type=Path)
+    publish(parser.parse_args().reference, BOOK / "results" / "doctor" / "own")

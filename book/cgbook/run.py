@@ -13,8 +13,9 @@ import nbformat
 
 from cgbook.parameters import OUT_DIR, check_parameters, read_notebook, read_parameters
 from cgcore import map_files
+from cgcore.config import RunConfig
 from cgcore.errors import MEMORY, CgcoreError
-from cgcore.profiles import configure, systems
+from cgcore.profiles import UNKNOWN_MAP, configure, system_table, systems
 from cgcore.store import StoreError, read_json, replacing
 from cgcore.store.bundled import SUMS, checksum, data_roots
 from cgcore.store.files import digest, held
@@ -93,10 +94,20 @@ def run_record(template: Path, values: dict, made_by: dict | None = None) -> dic
 
     Raises ConfigError for values that cannot be run.
     """
-    config = configure(template.stem, **values).resolved() if template.stem in systems() else values
+    config = configured(template.stem, values).resolved() if template.stem in systems() else values
     about = {"template": template.name, "parameters": values, "config": config}
     about |= {"differing": readable(template, values, ", "), "seed": values.get("seed"), "data": _read_by(config)}
     return about | (made_by or version_of(template))
+
+
+def configured(system: str, values: dict) -> RunConfig:
+    """The configuration of a template's parameters. Raises ConfigError for mistakes, before frames are read for it."""
+    if "maps" in system_table(system):
+        return configure(system, **values)
+    configure(system, of_map=UNKNOWN_MAP, **values)
+    from cgcore import steps  # takes seconds, and frames of anyone's molecule more
+
+    return steps.configure(system, **values)
 
 
 def version_of(template: Path) -> dict:

@@ -5,12 +5,11 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from cgcore.analysis import bonded, pair_bonds
-from cgcore.analysis.blocks import Estimate, filled, row
+from cgcore.analysis.blocks import Estimate, row
 from cgcore.analysis.diffusion import diffusion
 from cgcore.analysis.rdf import pair_counts
 from cgcore.analysis.sample import Sample, of_ensemble, of_frames
 from cgcore.analysis.stability import exclusions
-from cgcore.analysis.surface import divergence
 from cgcore.frames import Ensemble, Frames
 from cgcore.geometry import molecules
 from cgcore.mapping import Mapping
@@ -67,7 +66,7 @@ def liquid(
     }
     measured["nearest"] = [bonded.nearest(sample) for sample in (ours, theirs)]
     for name, (values, reference_values) in measured.items():
-        table |= _density(name, values, reference_values, arrays) | _mean(name, values)
+        table |= bonded.beside(name, values, reference_values, arrays, INSIDE) | _mean(name, values)
         own |= _mean(name, reference_values)
     for into, sample, prefix in ((table, ours, ""), (own, theirs, "reference_")):
         nearer = pair_bonds.nearer_neighbours(sample, beads.bonds, beads.species, molecule)
@@ -92,7 +91,7 @@ def species_pairs(beads: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     species = np.array(beads.species)
     pairs = combinations_with_replacement(range(len(beads.species_names)), 2)
     return {
-        "g_" + "".join(beads.species_names[s] for s in pair): tuple(np.flatnonzero(species == s) for s in pair)
+        "g_" + bonded.joined(beads.species_names[s] for s in pair): tuple(np.flatnonzero(species == s) for s in pair)
         for pair in pairs
     }
 
@@ -116,21 +115,6 @@ def _rdf(name, ours: Sample, theirs: Sample, molecule, first, second, arrays: di
         f"{name}_mse_sd": float(each.std(ddof=1)),
         f"{name}_mse_all": float(np.mean((g - g_ref) ** 2)) * MILLI,
         f"{name}_mse_floor": float(np.mean(error**2 + error_ref**2)) * MILLI,
-    }
-
-
-def _density(name, values, reference_values, arrays: dict) -> dict:
-    edges = bonded.edges_for(name, reference_values)
-    ours, theirs = bonded.histogram(values, edges), bonded.histogram(reference_values, edges)
-    arrays[f"{name}_edges"] = edges
-    for prefix, histogram in (("", ours), ("reference_", theirs)):
-        arrays |= row(f"{prefix}{name}", histogram.density()) | {f"{prefix}{name}_sd": histogram.spread()}
-    (p, error), (q, error_ref) = ours.density(), theirs.density()
-    agree = np.abs(p - q) <= INSIDE * np.hypot(error, error_ref)
-    return {
-        **divergence(f"{name}_js", ours.counts, theirs.counts),
-        f"{name}_inside": float(np.sum(q[agree]) / np.sum(q)),
-        f"{name}_outside_range": float(filled(ours.counts).sum(0)[-1] / ours.counts.sum()),
     }
 
 

@@ -13,16 +13,17 @@ PIECES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Replicas of a periodic system on a common clock.
+    """Replicas of a periodic system, or of one molecule, on a common clock.
 
-    position: (C, T, N, 3) nm, wrapped or not; valid: (C, T), true where a frame counts; box: (3,) nm; frame_ps: time
-    between frames.
+    position: (C, T, N, 3) nm, wrapped or not; valid: (C, T), true where a frame counts; box: (3,) nm, inf around a molecule;
+    frame_ps: time between frames; weight: (C, T), what each frame counts, None where all count alike.
     """
 
     position: np.ndarray
     valid: np.ndarray
     box: np.ndarray
     frame_ps: float
+    weight: np.ndarray | None = None
 
     @property
     def n_frames(self) -> int:
@@ -45,6 +46,11 @@ class Sample:
         pairs = zip(self.position, self.valid, strict=True)
         return _cut([np.asarray(values(np.where(v[:, None, None], x, 0.0)))[v] for x, v in pairs if v.any()])
 
+    def counts(self) -> list[np.ndarray]:
+        """What each frame counts, (t,), cut as `blocks`."""
+        weight = np.ones(self.valid.shape) if self.weight is None else self.weight
+        return _cut([w[v] for w, v in zip(weight, self.valid, strict=True) if v.any()])
+
 
 def of_ensemble(run: Ensemble, box, *, skip_ps: float = 0.0) -> Sample:
     """The frames of a simulation before its replicas failed, without the first `skip_ps` of each.
@@ -60,6 +66,16 @@ def of_frames(frames: Frames) -> Sample:
     """One trajectory, all of whose frames count alike. Raises DataError for weighted ones."""
     position = np.asarray(alike(frames, "distributions of a liquid").position)[None]
     return _checked(position, np.ones(position.shape[:2], bool), frames.box, frames.sampled_ps)
+
+
+def of_molecule(run: Ensemble | Frames) -> Sample:
+    """The frames of one molecule that count: of a simulation before its replicas failed, or all of a trajectory by weight."""
+    box, time = np.full(3, np.inf), np.asarray(run.time if isinstance(run, Ensemble) else run.sampled_ps)
+    position, step_ps = np.asarray(run.position), float(np.median(np.diff(time)))
+    if isinstance(run, Ensemble):
+        return Sample(position=position, valid=run.valid, box=box, frame_ps=step_ps)
+    valid, weight = np.ones((1, len(position)), bool), None if run.weight is None else run.weights[None]
+    return Sample(position=position[None], valid=valid, box=box, frame_ps=step_ps, weight=weight)
 
 
 def wrapped(x: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """`cgcore doctor`: from a map and a trajectory to an examination, as text for the terminal, as JSON, and as files."""
 
 import json
-import tomllib
 from pathlib import Path
 
 from cgcore import mapping as maps
@@ -10,9 +9,8 @@ from cgcore.config import ConfigError, check_range
 from cgcore.doctor.examine import Examination, OfMolecule, examine
 from cgcore.doctor.findings import CLEAR, LEVELS, NOTE, Finding, findings, level_of
 from cgcore.doctor.species import map_text, proposal
-from cgcore.frames import Topology
+from cgcore.frames import Frames, Topology
 from cgcore.io import load
-from cgcore.map_files import CAPS
 from cgcore.reference import sets
 from cgcore.store.files import plain
 
@@ -34,22 +32,29 @@ def diagnose(
     Args:
         name: a bundled map, or a TOML file.
         trajectory: a set of `cgcore sets`, a folder of `cgcore reference`, or a trajectory file; then topology is needed.
-        residue: one of the map's; the first that the topology has by default.
+        residue: one of the map's, that the topology must hold; None for whichever it holds.
         frame_ps: spacing of frames, for files without times.
         constraints: "none", "h-bonds" or "all-bonds", what the run of a trajectory file had where frames cannot tell.
 
     Raises what `mapping.load`, the readers and `examine` raise, which explain themselves.
     """
+    known = {"frame_ps": frame_ps, "stride": stride, "temperature_K": temperature_K, "constraints": constraints}
+    atoms, frames = read_frames(trajectory, topology=topology, **known)
+    mapping = maps.load(name, atoms, typing=typing, residue=residue)
+    return examine(mapping, atoms, frames, temperature_K=temperature_K)
+
+
+def read_frames(
+    trajectory: str, *, topology: Path | None, frame_ps, stride: int, temperature_K: float, constraints: str | None
+) -> tuple[Topology, Frames]:
+    """Read a set, a folder, or a trajectory file with its topology; arguments and errors of `diagnose`."""
     check_range("temperature_K", temperature_K, above=0, most=10_000)
     if topology is not None:
         known = {"constraints": constraints, "temperature_K": temperature_K, "frame_ps": frame_ps}
-        atoms, frames = load(topology, [trajectory], stride=stride, **known)
-    elif Path(trajectory).is_file():
+        return load(topology, [trajectory], stride=stride, **known)
+    if Path(trajectory).is_file():
         raise ConfigError(f"{trajectory}: want the topology of a trajectory file as well: --topology FILE.pdb")
-    else:
-        atoms, frames = sets.load(trajectory, stride=stride)
-    mapping = maps.load(name, atoms, typing=typing, residue=residue or _residue(name, atoms))
-    return examine(mapping, atoms, frames, temperature_K=temperature_K)
+    return sets.load(trajectory, stride=stride)
 
 
 def headline(examination: Examination) -> str:
@@ -168,12 +173,3 @@ def _named(value):
     if isinstance(value, dict):
         return {k: _named(v) for k, v in value.items()}
     return [_named(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def _residue(name: str, topology: Topology) -> str:
-    """The first residue of the topology that the map has a table for; `mapping.load` says what is wrong if there is none."""
-    try:
-        residues = tomllib.loads(map_text(name)).get("residues", {}).keys() - CAPS
-    except (FileNotFoundError, tomllib.TOMLDecodeError):
-        residues = set()
-    return next((r for r in topology.residues if r in residues), topology.residues[0])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import SEED, Checked, ConfigError, check_range, check_type, did_you_mean, number, word
+from ..config import SEED, Checked, ConfigError, check_range, check_type, check_word, did_you_mean, number, word
 from ..store import read_toml
 from ..units import PS_PER_NS
 
@@ -14,6 +14,8 @@ RECIPES = Path(__file__).parent / "recipes"
 TABLES = read_toml(RECIPES / "protocols.toml")
 SOLVENTS = ("none", "obc2", "tip3p")
 CONSTRAINTS = ("none", "h-bonds")
+FORCE_FIELDS = {"amber99sbildn": ("obc2", "tip3p", "none"), "amber14": ("obc2", "tip3p", "none"), "mmff94": ("none",)}
+"""Of anyone's molecule, with the solvents of each, the first by default; that of the systems is amber99sbildn."""
 
 
 class System(NamedTuple):
@@ -75,7 +77,8 @@ class Protocol(Checked):
 
     hydrogen_mass: g/mol of repartitioned hydrogens, None for the real one. Configurations and forces do not depend on
     masses, and heavier hydrogens allow longer steps. friction_per_ps is the Langevin thermostat's. cutoff_nm, margin_nm
-    (solute to wall) and grid_nm (PME) are None without a box.
+    (solute to wall) and grid_nm (PME) are None without a box. Of anyone's molecule, whose name is `system`, structure is the
+    text of a PDB file with a model for each start, and forcefield one of FORCE_FIELDS.
     """
 
     system: str
@@ -94,10 +97,18 @@ class Protocol(Checked):
     margin_nm: float | None = number(None, least=0, most=100)
     equilibration_ps: float = number(100.0, above=0, most=1_000_000)  # of each stage before production
     bias: BiasConfig | None = None
+    structure: str | None = None
+    forcefield: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        solvents = system(self.system).solvents
+        if self.structure is not None:
+            check_word("forcefield", self.forcefield, FORCE_FIELDS)
+        elif self.forcefield is not None:
+            raise ConfigError(
+                f"--forcefield {self.forcefield}: {self.system} has its own; want a molecule of yours with it"
+            )
+        solvents = FORCE_FIELDS[self.forcefield] if self.structure else system(self.system).solvents
         if self.solvent not in solvents:
             raise ConfigError(f"{self.system}: want solvent {' or '.join(solvents)}, got {self.solvent!r}")
         if self.chirality == "D" and self.is_liquid:
@@ -120,11 +131,11 @@ class Protocol(Checked):
 
     @property
     def periodic(self) -> bool:
-        return self.solvent != "obc2"
+        return self.solvent == "tip3p" or self.is_liquid
 
     @property
     def is_liquid(self) -> bool:
-        return not system(self.system).residues
+        return self.structure is None and not system(self.system).residues
 
 
 def protocol(
@@ -140,12 +151,15 @@ def protocol(
     every_ps is the spacing of frames, a multiple of the step; options are other fields of `Protocol`. Raises
     ConfigError for what does not exist or does not fit together.
     """
+    if solvent is None and options.get("structure"):
+        check_word("forcefield", options.get("forcefield"), FORCE_FIELDS)
+        solvent = FORCE_FIELDS[options["forcefield"]][0]
     solvent = system(name).solvents[0] if solvent is None else solvent
     fields = {field.name for field in dataclasses.fields(Protocol)}
     if unknown := options.keys() - fields:
         raise ConfigError(f"unknown option {min(unknown)!r}{did_you_mean(min(unknown), fields)}")
     chosen = Protocol(system=name, solvent=solvent, **options)
-    numbers = dict(TABLES["numbers"][solvent])
+    numbers = dict(TABLES["numbers"]["vacuum" if solvent == "none" and not chosen.is_liquid else solvent])
     for option, value, limits in (
         ("--every-ps", every_ps, {"above": 0}),
         ("--dt-fs", dt_fs, {"least": 0.01, "most": 100}),

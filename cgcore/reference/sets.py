@@ -94,6 +94,11 @@ def protocol_of(name) -> Protocol:
     return from_dict(Protocol, {key: value for key, value in made_by.items() if key in fields})
 
 
+def temperature_K(name) -> float:
+    """The temperature of a reference, also of one whose beads were held."""
+    return protocol_of(source(name)).temperature_K
+
+
 def topology_file(name) -> Path:
     """The PDB file of a reference's atoms."""
     return Path(name) / TOPOLOGY if (Path(name) / CONFIG).is_file() else data_file(f"{name}/{TOPOLOGY}")

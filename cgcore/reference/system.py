@@ -9,12 +9,28 @@ from openmm import app, unit
 from scipy.special import erfcinv
 
 from ..config import ConfigError
+from . import mmff
 from .build import HEXANE_TOP, Structure, hexane, peptide
 from .output import mdtraj_topology
+from .own import structures
 from .protocol import Protocol, system
 
 EWALD_TOLERANCE = 1e-5
 """erfc(alpha * cutoff), as GROMACS's ewald-rtol."""
+
+
+XML = {
+    name: {
+        "obc2": [file, implicit],
+        "tip3p": [file, water],
+        "none": [file],
+    }
+    for name, file, implicit, water in (
+        ("amber99sbildn", "amber99sbildn.xml", "amber99_obc.xml", "tip3p.xml"),
+        ("amber14", "amber14/protein.ff14SB.xml", "implicit/obc2.xml", "amber14/tip3p.xml"),
+    )
+}
+"""Files of OpenMM by force field and solvent."""
 
 
 class Prepared(NamedTuple):
@@ -38,6 +54,10 @@ class Plan(NamedTuple):
 
 def start(protocol: Protocol, replica: int) -> Structure:
     """Build the solute that a replica starts from; replicas take the system's conformations in turn."""
+    if protocol.structure is not None:
+        models = structures(protocol.structure, protocol.system)
+        model, hand = models[replica % len(models)], -1.0 if protocol.chirality == "D" else 1.0
+        return model._replace(position=model.position * [1.0, 1.0, hand])
     if protocol.is_liquid:
         return hexane(protocol.seed + replica)
     of = system(protocol.system)
@@ -52,7 +72,7 @@ def prepare(protocol: Protocol, replica: int) -> Prepared:
         check_box(protocol, structure.box)
         built, position, box = _liquid(protocol, structure), structure.position, structure.box
     else:
-        built, position, box = _peptide(protocol, structure)
+        built, position, box = (_small if protocol.forcefield == "mmff94" else _peptide)(protocol, structure)
     if protocol.periodic:
         set_pme(built, protocol.cutoff_nm, np.ceil(box / protocol.grid_nm))
     return Prepared(built, structure, position, box)
@@ -94,23 +114,36 @@ def _liquid(protocol: Protocol, structure: Structure) -> mm.System:
     return built
 
 
+def _small(protocol: Protocol, structure: Structure):
+    """Any small molecule in vacuum."""
+    if protocol.constraints != "none" or protocol.hydrogen_mass is not None:
+        raise ConfigError("mmff94: simulated without constraints, with hydrogens of their own mass")
+    return mmff.system(structure.topology, structure.position), structure.position, np.full(3, np.inf)
+
+
 def _peptide(protocol: Protocol, structure: Structure):
     topology = mdtraj_topology(structure.topology).to_openmm()
     in_water = protocol.solvent == "tip3p"
-    field = app.ForceField("amber99sbildn.xml", "tip3p.xml" if in_water else "amber99_obc.xml")
+    field = app.ForceField(*XML[protocol.forcefield or "amber99sbildn"][protocol.solvent])
     model = app.Modeller(topology, structure.position * unit.nanometer)
     box = np.full(3, np.inf)
     if in_water:
         box = np.full(3, np.ptp(structure.position, axis=0).max() + 2 * protocol.margin_nm)
         check_box(protocol, box)
         model.addSolvent(field, model="tip3p", boxSize=mm.Vec3(*box) * unit.nanometer, neutralize=False)
-    built = field.createSystem(
-        model.topology,
-        nonbondedMethod=app.PME if in_water else app.NoCutoff,
-        nonbondedCutoff=(protocol.cutoff_nm or 1.0) * unit.nanometer,
-        constraints=app.HBonds if protocol.constraints == "h-bonds" else None,
-        rigidWater=True,
-        hydrogenMass=None if protocol.hydrogen_mass is None else protocol.hydrogen_mass * unit.amu,
-        removeCMMotion=True,
-    )
+    try:
+        built = field.createSystem(
+            model.topology,
+            nonbondedMethod=app.PME if in_water else app.NoCutoff,
+            nonbondedCutoff=(protocol.cutoff_nm or 1.0) * unit.nanometer,
+            constraints=app.HBonds if protocol.constraints == "h-bonds" else None,
+            rigidWater=True,
+            hydrogenMass=None if protocol.hydrogen_mass is None else protocol.hydrogen_mass * unit.amu,
+            removeCMMotion=True,
+        )
+    except ValueError as error:  # a residue without template
+        raise ConfigError(
+            f"{protocol.system}: {protocol.forcefield} has no parameters: {error}. Want standard residues with all "
+            "hydrogens, their bonds as CONECT records, or --forcefield mmff94 for a small molecule"
+        ) from error
     return built, np.array(model.positions.value_in_unit(unit.nanometer)), box

@@ -7,7 +7,7 @@ from cgbook import doctor_table
 from cgbook.doctor_table import cases
 from cgbook.own_molecule import TOPOLOGY
 from cgbook.results import BOOK, Row, add
-from cgcore import io, mapping
+from cgcore import io, map_files
 
 
 def test_there_are_more_than_25_combinations_each_once_and_all_load():
@@ -15,7 +15,7 @@ def test_there_are_more_than_25_combinations_each_once_and_all_load():
     assert len(cases()["maps"]) > 25
     assert len({case.name for case in every}) == len(every)
     for case in every:
-        mapping.check(case.map, typing=case.typing, residue=case.residue)
+        map_files.find(case.map, typing=case.typing, residue=case.residue)
 
 
 def test_agreement_counts_only_what_was_observed_and_barriers_are_not_seen_in_plain_simulations():
