@@ -1,6 +1,8 @@
 """One call: everything that can be said of a mapping before a model is trained on it."""
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -11,8 +13,8 @@ from cgcore.doctor.groups import Element, Symmetries, describe, symmetries
 from cgcore.doctor.inputs import check
 from cgcore.doctor.molecule import Molecule, kinds
 from cgcore.doctor.species import Typing, typing
-from cgcore.doctor.stereo import Handedness, Retention, handedness, obstacle, retention
-from cgcore.doctor.symmetry import Bound, Observable, bound_of, measure, observables
+from cgcore.doctor.stereo import Handedness, Retention, handedness, held_by_pyramids, obstacle, retention
+from cgcore.doctor.symmetry import Bound, Observable, bound_of, handed, measure, observables
 from cgcore.doctor.vibrations import Vibration, fastest
 from cgcore.frames import Frames, Topology
 from cgcore.io import Virial
@@ -22,6 +24,11 @@ from cgcore.unsampled import UnsampledRange
 BLOCKS = 20
 GAP_PS = 10.0
 """Frames closer in time than this are not compared for the noise floor: they share what was left out."""
+UNKNOWN_PATH = "unknown"
+BOUND_BIT, DEVIATIONS = 0.02, 4.0
+"""By how much, and by how many standard errors, frames must differ from their mirror images where the graph of the atoms says
+that they have none: many dihedrals are looked at."""
+MOST_REFLECTIONS = 8
 SAMPLED = 300
 """Frames by which a symmetry is compared with the stereocentres."""
 
@@ -29,7 +36,7 @@ SAMPLED = 300
 @dataclass(frozen=True, kw_only=True)
 class Broken:
     """One symmetry of the model that the molecule does not have. path: what is in the way ("kept", "kept with inversion
-    path"), or None where conformers of the molecule lead there."""
+    path", "unknown" where only the frames tell), or None where conformers of the molecule lead there."""
 
     element: Element
     name: str
@@ -39,8 +46,7 @@ class Broken:
     @property
     def worst(self) -> Bound | None:
         """The observable that suffers most, beyond noise."""
-        # the two halves of a chain that is reversed tie but for rounding: the first of them counts
-        return max(self.bounds, key=lambda b: round(b.excess, 9), default=None)
+        return worst_of(self.bounds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +122,10 @@ def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temper
     weights = None if beads.weight is None else [np.repeat(beads.weights[c], x.shape[1]) for c in cuts]
     of_frames = {"temperature_K": temperature_K, "inefficiency": g, "weights": weights}
     some = x.reshape(-1, *x.shape[2:])[:: max(1, x.shape[0] * x.shape[1] // SAMPLED)]
+    against = _against_reflections(molecule, group, some, partial(bound_of, blocks=pieces, **of_frames))
+    if against:  # by the graphs there are some, and the frames know better
+        group = group.unreflected
+        shown += tuple(o for o in handed(molecule) if o.name == worst_of(against).observable)
     return OfMolecule(
         molecule=molecule,
         observables=shown,
@@ -125,7 +135,7 @@ def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temper
             Broken(
                 element=element,
                 name=describe(element, molecule),
-                path=obstacle(element, kept, some),
+                path=UNKNOWN_PATH if against and element.parity < 0 else obstacle(element, kept, some),
                 bounds=tuple(bound_of(o, pieces, element, **of_frames) for o in shown),
             )
             for element in group.cosets
@@ -136,6 +146,31 @@ def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temper
         pmf_errors=() if beads.force is None else pmf_errors(molecule, shown, beads, *better),
         independent=x.shape[0] * x.shape[1] / g,
     )
+
+
+def _against_reflections(molecule: Molecule, group: Symmetries, some: np.ndarray, bound) -> list[Bound]:
+    """What in the frames contradicts the reflections that the molecule has by the graphs; empty where one of them holds.
+
+    Those are looked at that keep every pyramid of beads of one hand, the simplest first: which of two hydrogens of a CH2 is the
+    first is a matter of labels, and the reflection exchanges them. some: (K, n, 3) nm, any frames.
+    """
+    found = []
+    for reflection in islice(held_by_pyramids(group.reflections, molecule, some), MOST_REFLECTIONS):
+        bounds = (bound(o, element=reflection) for o in handed(molecule))
+        if not (against := [b for b in bounds if differs(b)]):
+            return []
+        found += against
+    return found
+
+
+def worst_of(bounds) -> Bound | None:
+    """The bound that is largest beyond noise; of equals, as the two halves of a chain that is reversed, the first."""
+    return max(bounds, key=lambda b: round(b.excess, 9), default=None)
+
+
+def differs(bound: Bound) -> bool:
+    """Whether the frames are not as their images, beyond noise."""
+    return bound.excess > BOUND_BIT and bound.sure(DEVIATIONS)
 
 
 def _inefficiency(shown, x: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcore.doctor.examine import Broken, Examination, OfMolecule
+from cgcore.doctor.examine import UNKNOWN_PATH, Broken, Examination, OfMolecule
 from cgcore.doctor.stereo import KEPT, LOST, PATH
 from cgcore.units import kT
 
@@ -59,7 +59,7 @@ def _case(broken: Broken, independent: float) -> str:
     if independent < LIMITS["least_independent"]:
         return "too_few"
     if worst.excess > LIMITS["bound_bit"] and worst.sure(LIMITS["deviations"]):
-        return {None: "forced", PATH: "behind_plane", KEPT: "barred"}[broken.path]
+        return {None: "forced", PATH: "behind_plane", KEPT: "barred", UNKNOWN_PATH: "by_frames"}[broken.path]
     if independent < LIMITS["independent"]:
         return "too_few"
     return "barred" if broken.path == KEPT else "harmless"
@@ -89,7 +89,7 @@ def _symmetry(m: OfMolecule) -> list[Finding]:
 def _remedy(broken: Broken, case: str) -> str:
     if broken.element.moves:
         return "exchange" if broken.element.parity > 0 else "reflected_exchange"
-    return "barrier" if case == "behind_plane" else "open"
+    return {"behind_plane": "barrier", "by_frames": "by_frames"}.get(case, "open")
 
 
 def _stereo(m: OfMolecule) -> list[Finding]:

@@ -20,6 +20,8 @@ from cgcore.doctor.molecule import NO_BEAD, Molecule
 
 MOST = 5000
 """Automorphisms of a bead graph that are listed at most."""
+LONE_PAIR = {"S", "Se", "P", "As"}
+"""Elements whose pyramids of three neighbours do not turn inside out; those of nitrogen do. With four they count as carbon."""
 MOST_LIFTS = 64
 """Symmetries of the atoms behind one permutation of the beads that are looked at."""
 
@@ -45,10 +47,10 @@ class Element(NamedTuple):
 
 
 class Stereocentre(NamedTuple):
-    """An atom with four neighbours of which no two are alike."""
+    """An atom with four neighbours, or a lone pair in place of one, of which no two are alike."""
 
     atom: int
-    neighbours: tuple[int, ...]  # four atoms
+    neighbours: tuple[int, ...]  # four atoms, or three beside a lone pair
 
 
 class Symmetries(NamedTuple):
@@ -57,6 +59,16 @@ class Symmetries(NamedTuple):
     model: tuple[Element, ...]
     molecule: tuple[Element, ...]
     cosets: tuple[Element, ...]
+
+    @property
+    def reflections(self) -> list[Element]:
+        """The reflections among the symmetries of the molecule, the simplest first."""
+        return sorted((h for h in self.molecule if h.parity < 0), key=lambda h: (h.moved, h.permutation))
+
+    @property
+    def unreflected(self) -> "Symmetries":
+        """The same of a molecule that has no reflection after all."""
+        return _of_groups(self.model, tuple(h for h in self.molecule if h.parity > 0))
 
 
 def permutations(molecule: Molecule, species: tuple[int, ...] | None = None) -> Iterator[tuple[int, ...]]:
@@ -67,17 +79,17 @@ def permutations(molecule: Molecule, species: tuple[int, ...] | None = None) -> 
 
 
 def stereocentres(molecule: Molecule) -> tuple[Stereocentre, ...]:
-    """Atoms with four different branches, by the graph of elements and bonds.
+    """Atoms with four different branches, or three beside a lone pair that stays, by the graph of elements and bonds.
 
     Branches that differ only by a stereocentre further out count as alike, so that pseudo-asymmetric centres are left out;
-    so are axes, helices and double bonds.
+    so are axes, helices and double bonds, of which only frames tell (`symmetry.shows`).
     """
     graph = molecule.atom_graph()
     chemical = _folded(graph, lambda leaf, parent: True)
     return tuple(
         Stereocentre(atom, tuple(sorted(graph[atom])))
         for atom, node in chemical.nodes.items()
-        if graph.degree(atom) == 4
+        if graph.degree(atom) in ({3, 4} if graph.nodes[atom]["element"] in LONE_PAIR else {4})
         and len(set(node["leaves"])) == len(node["leaves"])
         and not any(_alike(chemical, atom, a, b) for a, b in combinations(sorted(chemical[atom]), 2))
     )
@@ -102,12 +114,16 @@ def symmetries(molecule: Molecule, handedness: dict[int, int]) -> Symmetries:
         parities = _parities(folded, graph, permutation, centres, handedness)
         G += [Element(permutation, parity) for parity in (1, -1)]
         H += [Element(permutation, parity) for parity in (1, -1) if parity in parities]
+    return _of_groups(tuple(G), tuple(H))
+
+
+def _of_groups(G: tuple[Element, ...], H: tuple[Element, ...]) -> Symmetries:
     covered, cosets = set(H), []
     for g in sorted(G, key=lambda g: (g.moved, -g.parity, g.permutation)):
         if g not in covered:
             cosets.append(g)
             covered |= {h.after(g) for h in H}  # H g: p(h g x) = p(g x), one bound for all
-    return Symmetries(tuple(G), tuple(H), tuple(cosets))
+    return Symmetries(G, H, tuple(cosets))
 
 
 def _parities(folded, graph, permutation, centres: dict[int, Stereocentre], handedness) -> set[int]:

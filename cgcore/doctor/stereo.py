@@ -1,5 +1,7 @@
 """What a map keeps of each stereocentre of the molecule: all five points, four with a path through the plane, or nothing."""
 
+from collections.abc import Iterator
+from itertools import combinations
 from typing import NamedTuple
 
 import networkx
@@ -93,6 +95,20 @@ def obstacle(element: Element, kept: tuple[Retention, ...], x: np.ndarray) -> st
             same_side = np.sign(volume(x, centre.beads)) * np.sign(volume(x, image)) * element.parity
             states |= {centre.state} if same_side.mean() < 0 else set()
     return next((state for state in (KEPT, PATH) if state in states), None)
+
+
+def held_by_pyramids(elements: list[Element], molecule: Molecule, x: np.ndarray) -> Iterator[Element]:
+    """The elements that leave the hand of every pyramid of the beads x (K, n, 3) nm which has but one: a bead with three bonded."""
+    graph = molecule.bead_graph()
+    stars = np.array([(b, *three) for b in graph for three in combinations(sorted(graph[b]), 3)], int).reshape(-1, 4)
+    signs = np.array([np.sign(volume(x, star)).mean() for star in stars])
+    stars, signs = stars[np.abs(signs) > MIXED], signs[np.abs(signs) > MIXED]
+    for element in elements:
+        images = np.array(element.permutation)[stars]
+        if all(
+            np.sign(volume(x, image)).mean() * element.parity * s > 0 for image, s in zip(images, signs, strict=True)
+        ):
+            yield element
 
 
 def shown_by(molecule: Molecule, centre: Stereocentre) -> tuple[int, ...]:

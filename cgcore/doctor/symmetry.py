@@ -18,6 +18,8 @@ from cgcore.units import kT
 
 BINS = {1: 36, 2: 12}
 """Bins of each axis by the number of axes: 10 and 30 degrees for dihedrals. Coarse bins keep the bound valid."""
+MOST_HANDED = 60
+"""Dihedrals by which a reflection is looked for in the frames."""
 SPAN_FRAMES = 100
 """Frames, evenly spread, from which the range of a distance is taken."""
 MEASURES = {2: geometry.distances, 3: geometry.angles, 4: geometry.dihedrals}
@@ -52,6 +54,16 @@ def observables(mapping: Mapping, molecule: Molecule) -> tuple[Observable, ...]:
     if len(named) == 1 or (named and len(named[0][1]) == 2):
         return tuple(Observable(name, (beads,)) for name, beads in named)
     return tuple(Observable(f"{a}, {b}", (first, second)) for (a, first), (b, second) in pairwise(named))
+
+
+def handed(molecule: Molecule) -> tuple[Observable, ...]:
+    """Every dihedral along the bonds of the beads, and of every bead with three bonded ones how far it is out of their plane:
+    what a reflection turns round. MOST_HANDED at most, evenly spread."""
+    chains = [tuple(map(int, chain)) for chain in geometry.paths(molecule.bonds, molecule.size, 4)]
+    graph = molecule.bead_graph()
+    stars = [(near[0], bead, *near[1:3]) for bead in graph if len(near := sorted(graph[bead])) >= 3]
+    every = [Observable("–".join(molecule.beads[b] for b in four), (four,)) for four in chains + stars]
+    return tuple(every[:: -(-len(every) // MOST_HANDED) or 1])
 
 
 def edges(observable: Observable, x: np.ndarray) -> list[np.ndarray]:
