@@ -26,15 +26,17 @@ def diagnose(
     topology: Path | None = None,
     frame_ps: float | None = None,
     stride: int = 1,
-    temperature_K: float = 300.0,
+    temperature_K: float | None = None,
     constraints: str | None = None,
 ) -> Examination:
     """Read, map and examine.
 
     Args:
         name: a bundled map, or a TOML file.
-        trajectory: a set of `cgcore sets`, a folder of `cgcore reference`, or a trajectory file; then topology is needed.
+        trajectory: a set of `cgcore sets`, a folder of `cgcore reference` or `cgcore import`, or a trajectory file; then topology is
+            needed.
         residue: one of the map's; the first that the topology has by default.
+        temperature_K: None for that of the reference, 300 for a trajectory file.
         frame_ps: spacing of frames, for files without times.
         constraints: "none", "h-bonds" or "all-bonds", what the run of a trajectory file had where frames cannot tell.
 
@@ -42,11 +44,13 @@ def diagnose(
     """
     check_range("temperature_K", temperature_K, above=0, most=10_000)
     if topology is not None:
+        temperature_K = temperature_K or 300.0
         known = {"constraints": constraints, "temperature_K": temperature_K, "frame_ps": frame_ps}
         atoms, frames = load(topology, [trajectory], stride=stride, **known)
     elif Path(trajectory).is_file():
         raise ConfigError(f"{trajectory}: want the topology of a trajectory file as well: --topology FILE.pdb")
     else:
+        temperature_K = temperature_K or sets.temperature_K(trajectory)
         atoms, frames = sets.load(trajectory, stride=stride)
     mapping = maps.load(name, atoms, typing=typing, residue=residue or _residue(name, atoms))
     return examine(mapping, atoms, frames, temperature_K=temperature_K)
