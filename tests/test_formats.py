@@ -1,6 +1,5 @@
 """Frames and atoms through the formats of other programs, by real writers where there are some: equal, or refused in words."""
 
-import shutil
 import warnings
 from dataclasses import replace
 
@@ -478,6 +477,3 @@ def test_atoms_that_are_taken_keep_what_is_between_them(topology):
     assert some.atom(2) == topology.atom(8) and some.constraints.tolist() == [[2, 3]]
     inside = (topology.bonds >= 6).all(1) & (topology.bonds < 16).all(1)
     assert_array_equal(some.bonds, topology.bonds[inside] - 6)
-
-
-needs_gmx = pytest.mark.skipif(shutil.which("gmx") is None, reason="GROMACS is not installed (apt-get install gromacs)")
