@@ -317,6 +317,20 @@ def test_a_plain_folder_of_gromacs(gromacs, tmp_path):
 
 
 @needs_gmx
+def test_united_atoms_keep_their_masses(tmp_path):
+    """GROMOS as pdb2gmx writes it: atomic numbers from the force field, masses of united atoms through the folder's file."""
+    residue = [line for line in PDB.read_text().splitlines() if " ALA " in line]
+    (tmp_path / "in.pdb").write_text("\n".join([*residue, "END", ""]))
+    words = "pdb2gmx -f in.pdb -ff gromos54a7 -water spc -ignh -o conf.gro -p topol.top"
+    subprocess.run(["gmx", "-nobackup", *words.split()], cwd=tmp_path, check=True, capture_output=True)
+    found = io.read_topology(tmp_path / "topol.top")
+    assert "".join(found.elements) == "NHHHCCCOO"
+    assert_allclose(found.mass[[4, 5]], [13.019, 15.035])
+    io.save_topology(tmp_path / "t.json", found)
+    assert_array_equal(io.read_topology(tmp_path / "t.json").mass, found.mass)
+
+
+@needs_gmx
 def test_tpr_and_xtc_with_forces_from_elsewhere(gromacs, tmp_path):
     pytest.importorskip("MDAnalysis")
     make(tmp_path / "a", gromacs / "md.trr", topology=gromacs / "topol.top", select="protein", constraints="none")

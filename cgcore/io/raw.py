@@ -60,10 +60,12 @@ class Raw(NamedTuple):
 
 
 def converted(path: Path, raw: Raw, told: Units) -> Raw:
-    """The same in nm, kJ/mol/nm and ps; told: the units of what the file has without one.
+    """The same in nm, kJ/mol/nm and ps; told: the units of what the file has without one. Times that are all zero are none.
 
     Raises TrajectoryError where a unit is missing, unknown, or another than the file's own.
     """
+    if raw.time is not None and len(raw.time) > 1 and not np.any(raw.time):
+        raw = raw._replace(time=None)  # some programs write zeros
     tables, given = Units(LENGTHS, FORCES, TIMES), {"length": raw.position, "force": raw.force, "time": raw.time}
     factors, missing = {}, []
     for what in (name for name, values in given.items() if values is not None):

@@ -1,4 +1,4 @@
-"""Trajectory files to `Frames` and back, by mdtraj. Lengths in nm, times in ps, forces in kJ/mol/nm.
+"""Trajectory files to `Frames`. Lengths in nm, times in ps, forces in kJ/mol/nm.
 
 What a file does not hold is `None` or an error, never a guess: no zero forces, no made-up times.
 """
@@ -48,9 +48,9 @@ def read(
     them, or just these.
 
     Raises TrajectoryError when the file and the topology differ in size, when forces or a box are required and missing,
-    where units are not known, for several molecules in a box that is not orthorhombic or not constant, for numbers that are not finite, times that do
-    not increase, bonds that are too long, forces that do not belong to the positions, a file with no whole frame, or one of a
-    run with a bias (a file `<stem>_bias.csv` lies beside it) without weights.
+    where units are not known, for several molecules in a box that is not orthorhombic or not constant, for numbers that are
+    not finite, times that do not increase, bonds that are too long or too short, forces that do not belong to the positions, a
+    file with no whole frame, or one of a run with a bias (a file `<stem>_bias.csv` lies beside it) without weights.
     """
     path = existing(path, READERS)
     if stride < 1:
@@ -182,8 +182,6 @@ def _read_raw(path: Path, topology: Topology, forces, stride: int, atoms: np.nda
     raw = READERS[path.suffix](path, topology.n_atoms, stride, atoms)
     if raw.position is None:
         raise TrajectoryError(f"{path}: want positions, found forces alone; give such a file as `forces` (--forces)")
-    if raw.time is not None and len(raw.time) > 1 and not np.any(raw.time):
-        raw = raw._replace(time=None)  # some programs write zeros
     raw = converted(path, raw, units)
     if forces is None:
         return raw
@@ -202,12 +200,11 @@ def _matched(path, forces, raw: Raw, other: Raw, stride: int) -> np.ndarray:
     if raw.time is None or other.time is None:
         if len(range(0, len(other.force), stride)) != n:
             raise TrajectoryError(
-                f"{forces}: {len(other.force)} frames without times to tell which belong to the {n} of {path} (stride {stride}); want as many"
+                f"{forces}: {len(other.force)} frames without times to tell which belong to the {n} of {path} (stride {stride}); "
+                "want as many"
             )
         return np.arange(0, len(other.force), stride)
-    nearest = (
-        np.abs(other.time[:, None] - raw.time).argmin(0) if len(other.time) < 2 else _nearest(other.time, raw.time)
-    )
+    nearest = _nearest(other.time, raw.time)
     late = np.abs(other.time[nearest] - raw.time) > TIME_TOLERANCE * np.maximum(np.abs(raw.time), FROM_PS)
     if late.any():
         k = np.flatnonzero(late)[0]
