@@ -310,6 +310,26 @@ def test_forces_of_another_file_are_matched_by_time(tmp_path, topology, frames):
     assert_array_equal(again.force, frames.force[::4])
 
 
+def test_forces_in_place_of_positions(tmp_path, topology, frames):
+    """As NAMD writes them to a DCD file, and CP2K to an XYZ file; their unit must be said, and be right."""
+    xtc(tmp_path / "a.xtc", frames)
+    namd, cp2k = Units(force="kcal/mol/Å"), Units(force="Hartree/Bohr")
+    dcd(tmp_path / "f.dcd", replace(frames, position=frames.force / 41.84 / 10))
+    text = [
+        f"22\n i = {k}, time = 0.5, E = -1\n" + "".join(f"C {' '.join(map(str, x))}\n" for x in f / 49614.7526)
+        for k, f in enumerate(frames.force)
+    ]
+    (tmp_path / "f.xyz").write_text("".join(text))
+    for name, units in (("f.dcd", namd), ("f.xyz", cp2k)):
+        found = io.read(tmp_path / "a.xtc", topology, forces=tmp_path / name, units=units)
+        assert_allclose(found.force, frames.force, rtol=1e-5, atol=1e-3)
+        with pytest.raises(TrajectoryError, match="want --force-unit"):
+            io.read(tmp_path / "a.xtc", topology, forces=tmp_path / name)
+    dcd(tmp_path / "x.dcd", frames)
+    with pytest.raises(TrajectoryError, match="the forces do not belong to the positions"):
+        io.read(tmp_path / "a.xtc", topology, forces=tmp_path / "x.dcd", units=namd)
+
+
 def test_forces_that_match_no_frames_are_refused(tmp_path, topology, frames):
     xtc(tmp_path / "a.xtc", frames)
     by_mdanalysis(tmp_path / "f.trr", frames[::2])

@@ -136,9 +136,10 @@ def check_atoms(path: Path, in_frame: int, in_topology: int):
     """Raise TrajectoryError unless a frame and the topology hold as many atoms."""
     if in_frame != in_topology:
         slip = (
-            "does the trajectory hold the solvent too?"
+            "does the trajectory hold the solvent too? Then want the topology of all, and `cgcore import --select` for some"
             if in_frame > in_topology
-            else "does the topology hold the solvent too, or was only a part of the system written?"
+            else "does the topology hold the solvent too, or was only a part of the system written? `cgcore import --select` "
+            "says which atoms the trajectory has"
         )
         raise TrajectoryError(f"{path}: {in_frame} atoms in a frame, {in_topology} in the topology; {slip}")
 

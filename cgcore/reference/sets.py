@@ -88,9 +88,11 @@ def source(name) -> str:
 
 def temperature_K(name) -> float:
     """Of the simulation behind a reference."""
-    if kind(name) is Kind.IMPORTED:
-        return read_json(Path(name) / CONFIG, "temperature_K")["temperature_K"]
-    return protocol_of(source(name)).temperature_K
+    if (of := kind(name)) is Kind.BUNDLED:
+        return protocol_of(name).temperature_K
+    config = Path(name) / CONFIG
+    table = read_json(config, "sampling")["sampling"] if of is Kind.HELD else read_json(config, "temperature_K")
+    return table["temperature_K"]
 
 
 def protocol_of(name) -> Protocol:
