@@ -167,6 +167,49 @@ def reference(
     typer.echo(f"Done: {simulate(wanted, length_ns, folder, device=device, jobs=jobs)}")
 
 
+@app.command("import")
+def import_(
+    trajectories: Annotated[
+        list[str],
+        typer.Argument(help="TRR, XTC, DCD, NetCDF, HDF5, LAMMPS dump, npz, XYZ, GRO or PDB; one a replica."),
+    ],
+    topology: Annotated[
+        str, typer.Option(help="TOP, PDB, mmCIF, GRO, MOL, SDF, TPR or PSF: atoms, in the order of the frames.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to make.")],
+    forces: Annotated[list[str] | None, typer.Option(help="Files with the forces, one a trajectory.")] = None,
+    bonds: Annotated[str | None, typer.Option(help="Another topology, or one molecule of it, with the bonds.")] = None,
+    length_unit: Annotated[str | None, typer.Option(help="nm, angstrom, bohr: of files that do not say.")] = None,
+    force_unit: Annotated[str | None, typer.Option(help="kJ/mol/nm, kcal/mol/angstrom, eV/angstrom, ...")] = None,
+    time_unit: Annotated[str | None, typer.Option(help="ps, fs, ns.")] = None,
+    frame_ps: Annotated[float | None, typer.Option(help="Spacing of all frames, for files without times.")] = None,
+    temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the run.")] = 300.0,
+    constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
+    stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
+    select: Annotated[str | None, typer.Option(help="Atoms to keep: protein, 'not water', 'resname LIG'.")] = None,
+):
+    """Make a reference folder, which every command takes, of the frames and forces of a finished run of any program."""
+    from cgcore.reference.import_config import ImportConfig
+
+    config = ImportConfig(
+        trajectories=tuple(trajectories),
+        topology=topology,
+        forces=tuple(forces or ()),
+        bonds=bonds,
+        length_unit=length_unit,
+        force_unit=force_unit,
+        time_unit=time_unit,
+        frame_ps=frame_ps,
+        temperature_K=temperature_k,
+        constraints=constraints,
+        stride=stride,
+        select=select,
+    )
+    from cgcore.reference import imported
+
+    typer.echo(f"Done: {imported.summary(imported.make(config, out))}")
+
+
 @app.command()
 def sets():
     """List the reference sets that come with the package."""
@@ -218,14 +261,18 @@ def doctor(
     mapping: Annotated[str, typer.Argument(help="A map of `cgcore maps`, or a .toml file of your own.")],
     trajectory: Annotated[
         str,
-        typer.Argument(help="A set of `cgcore sets`, a folder of `cgcore reference`, or a TRR, XTC, H5 or PDB file."),
+        typer.Argument(
+            help="A set of `cgcore sets`, a folder of `cgcore reference` or `import`, or a trajectory file."
+        ),
     ],
     typing: Annotated[str, typer.Option(help="One of the map's typings.")] = "published",
     residue: Annotated[str | None, typer.Option(help="A residue of the map; the first that the topology has.")] = None,
-    topology: Annotated[Path | None, typer.Option(help="PDB, GRO or TOP file, where TRAJECTORY is a file.")] = None,
+    topology: Annotated[Path | None, typer.Option(help="PDB, TOP, ... file, where TRAJECTORY is a file.")] = None,
     frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
-    temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the reference.")] = 300.0,
+    temperature_k: Annotated[
+        float | None, typer.Option("--temperature-K", help="Of the reference; 300 for a file.")
+    ] = None,
     constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the verdict, every number and the proposed map.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
@@ -254,12 +301,16 @@ def doctor(
 def propose(
     trajectory: Annotated[
         str,
-        typer.Argument(help="A set of `cgcore sets`, a folder of frames, or a TRR, XTC, H5 or PDB file."),
+        typer.Argument(
+            help="A set of `cgcore sets`, a folder of `cgcore reference` or `import`, or a trajectory file."
+        ),
     ],
-    topology: Annotated[Path | None, typer.Option(help="PDB, GRO or TOP file, where TRAJECTORY is a file.")] = None,
+    topology: Annotated[Path | None, typer.Option(help="PDB, TOP, ... file, where TRAJECTORY is a file.")] = None,
     frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
-    temperature_k: Annotated[float, typer.Option("--temperature-K", help="Of the reference.")] = 300.0,
+    temperature_k: Annotated[
+        float | None, typer.Option("--temperature-K", help="Of the reference; 300 for a file.")
+    ] = None,
     constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the maps and the verdict on each.")] = Path("proposals"),
 ):
@@ -269,8 +320,8 @@ def propose(
     from cgcore.proposals import ranking
 
     given = {"frame_ps": frame_ps, "stride": stride, "temperature_K": temperature_k, "constraints": constraints}
-    atoms, frames = read_frames(trajectory, topology=topology, **given)
-    typer.echo(ranking(proposed(atoms, frames, out, temperature_K=temperature_k)))
+    atoms, frames, kelvin = read_frames(trajectory, topology=topology, **given)
+    typer.echo(ranking(proposed(atoms, frames, out, temperature_K=kelvin)))
     typer.echo(f"maps and verdicts: {out}")
 
 

@@ -48,6 +48,17 @@ class Topology:
         """An atom for messages: ALA2:CB."""
         return f"{self.residue(atom)}:{self.names[atom]}"
 
+    def take(self, atoms: np.ndarray) -> "Topology":
+        """Some of the atoms, ascending, with the bonds and constraints between them."""
+        place = np.full(self.n_atoms, -1)
+        place[atoms] = np.arange(len(atoms))
+        names = ("names", "residues", "elements", "residue_labels")
+        some = {name: tuple(values[a] for a in atoms) if (values := getattr(self, name)) else () for name in names}
+        pairs = {name: place[getattr(self, name)] for name in ("bonds", "constraints")}
+        pairs = {name: both[(both >= 0).all(axis=1)] for name, both in pairs.items()}
+        residue_index = np.unique(np.asarray(self.residue_index)[atoms], return_inverse=True)[1].tolist()
+        return replace(self, mass=self.mass[atoms], residue_index=tuple(residue_index), **some, **pairs)
+
 
 @pytree
 class Frames:

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from cgcore.errors import CgcoreError
 
 from .frames import Topology
@@ -44,10 +46,7 @@ def find(patterns: dict[str, str], topology: Topology, *, with_hydrogens: bool) 
         SmartsError: without RDKit, for what is no pattern, a pattern that matches nothing, an atom that two matches
             claim, and a molecule for whose bonds no orders can be found.
     """
-    if not len(topology.bonds) and len(set(topology.residue_index)) < topology.n_atoms:
-        raise SmartsError(
-            "the topology holds no bonds, and patterns are found along bonds; want CONECT records, or a GROMACS .top"
-        )
+    _check_bonds(topology)
     queries = {name: _query(name, pattern) for name, pattern in patterns.items()}
     matches, by_kind = [], {}
     for atoms, bonds in each_molecule(topology.bonds, topology.n_atoms):
@@ -67,6 +66,17 @@ def find(patterns: dict[str, str], topology: Topology, *, with_hydrogens: bool) 
     _check_claims(matches, topology)
     count: dict[str, Iterator[int]] = {name: itertools.count(1) for name in patterns}
     return [Match(next(count[name]), name, atoms) for name, atoms in sorted(matches, key=lambda entry: entry[1])]
+
+
+def _check_bonds(topology: Topology):
+    """Raise SmartsError for atoms without a bond beside others of their residue."""
+    bonded = np.bincount(topology.bonds.ravel(), minlength=topology.n_atoms) > 0
+    size = np.bincount(topology.residue_index)[list(topology.residue_index)]
+    if (alone := np.flatnonzero(~bonded & (size > 1))).size:
+        raise SmartsError(
+            f"{topology.atom(alone[0])} and {alone.size - 1} others of their residues have no bonds, and patterns are found along "
+            "bonds; want CONECT records, a GROMACS .top, or another file with the bonds (`cgcore import --bonds`)"
+        )
 
 
 def _check_claims(matches: list[tuple[str, tuple[int, ...]]], topology: Topology):

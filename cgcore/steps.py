@@ -105,6 +105,10 @@ def load(config: RunConfig) -> Reference:
     """Load the reference, map it, and cut it into contiguous blocks."""
     d, known = config.data, system_table(config.system)
     topology, atoms = _atoms(sets.source(d.reference), d.mirror)
+    if atoms.force is None:
+        raise ConfigError(
+            f"{d.reference}: frames without forces, from which nothing can be learnt; import them with --forces"
+        )
     beads = mapping.load(d.map, topology, typing=d.typing, residue=d.residue)
     usual, liquid = known["data"].get("reference", d.reference), known.get("liquid")
     if liquid is None:

@@ -251,9 +251,10 @@ def test_importing_the_package_loads_nothing_heavy():
         ("['--help']", "mean-forces"),
         ("['run', 'notebooks/hexane.ipynb', '-p', 'mpa=x']", "did you mean 'map'"),
         ("['run', 'notebooks/hexane.ipynb', '-p', 'map=x']", "want one of"),
+        ("['import', 'x.trr', '--topology', 'x.top', '--out', 'x', '--force-unit', 'eV']", "--force-unit: want one of"),
         ("['sweep', 'notebooks/hexane.ipynb', 'notebooks/sweeps/table1.yml', '--dry-run']", "nu=3"),
     ],
-    ids=["help", "unknown parameter", "unknown map", "rows of a sweep"],
+    ids=["help", "unknown parameter", "unknown map", "unknown unit", "rows of a sweep"],
 )
 def test_help_and_what_is_refused_load_no_kernels(arguments, says):
     """What is wrong with a command is said at once: JAX and matplotlib alone take seconds to load."""

@@ -210,7 +210,7 @@ def test_empty_and_absent_files(tmp_path, ending):
 
 
 def test_unknown_formats(topology):
-    read_error("run.dcd", topology, r"want a file that ends in one of .*\.trr.*got '.dcd'")
+    read_error("run.binpos", topology, r"want a file that ends in one of .*\.trr.*got '.binpos'")
     with pytest.raises(io.TrajectoryError, match="got '.trr'"):
         io.read_topology(ALA2 / "solute.trr")
     read_error(ALA2 / "solute.trr", topology, "stride of 1 or more, got 0", stride=0)

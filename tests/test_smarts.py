@@ -157,7 +157,8 @@ def test_missing_hydrogens_are_named_as_the_slip():
 def test_a_topology_without_bonds_is_named_as_the_slip():
     """As of a GRO file: a pattern that matches no atoms would be the wrong thing to say."""
     with pytest.raises(
-        SmartsError, match="the topology holds no bonds, and patterns are found along bonds; want CONECT"
+        SmartsError,
+        match="MOL1:C0 and 2 others of their residues have no bonds, and patterns are found along bonds; want CONECT",
     ):
         find({"X": "[CH3]"}, doctoring.topology("C C H", ""), with_hydrogens=False)
 

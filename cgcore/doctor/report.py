@@ -24,37 +24,45 @@ def diagnose(
     topology: Path | None = None,
     frame_ps: float | None = None,
     stride: int = 1,
-    temperature_K: float = 300.0,
+    temperature_K: float | None = None,
     constraints: str | None = None,
 ) -> Examination:
     """Read, map and examine.
 
     Args:
         name: a bundled map, or a TOML file.
-        trajectory: a set of `cgcore sets`, a folder of `cgcore reference`, or a trajectory file; then topology is needed.
+        trajectory: a set of `cgcore sets`, a folder of `cgcore reference` or `cgcore import`, or a trajectory file; then topology is
+            needed.
         residue: one of the map's, that the topology must hold; None for whichever it holds.
+        temperature_K: None for that of the reference, 300 for a trajectory file.
         frame_ps: spacing of frames, for files without times.
         constraints: "none", "h-bonds" or "all-bonds", what the run of a trajectory file had where frames cannot tell.
 
     Raises what `mapping.load`, the readers and `examine` raise, which explain themselves.
     """
     known = {"frame_ps": frame_ps, "stride": stride, "temperature_K": temperature_K, "constraints": constraints}
-    atoms, frames = read_frames(trajectory, topology=topology, **known)
+    atoms, frames, temperature_K = read_frames(trajectory, topology=topology, **known)
     mapping = maps.load(name, atoms, typing=typing, residue=residue)
     return examine(mapping, atoms, frames, temperature_K=temperature_K)
 
 
 def read_frames(
-    trajectory: str, *, topology: Path | None, frame_ps, stride: int, temperature_K: float, constraints: str | None
-) -> tuple[Topology, Frames]:
-    """Read a set, a folder, or a trajectory file with its topology; arguments and errors of `diagnose`."""
+    trajectory: str,
+    *,
+    topology: Path | None,
+    frame_ps,
+    stride: int,
+    temperature_K: float | None,
+    constraints: str | None,
+) -> tuple[Topology, Frames, float]:
+    """Read a set, a folder, or a trajectory file with its topology, and their temperature; arguments and errors of `diagnose`."""
     check_range("temperature_K", temperature_K, above=0, most=10_000)
     if topology is not None:
-        known = {"constraints": constraints, "temperature_K": temperature_K, "frame_ps": frame_ps}
-        return load(topology, [trajectory], stride=stride, **known)
+        known = {"constraints": constraints, "temperature_K": temperature_K or 300.0, "frame_ps": frame_ps}
+        return *load(topology, [trajectory], stride=stride, **known), known["temperature_K"]
     if Path(trajectory).is_file():
         raise ConfigError(f"{trajectory}: want the topology of a trajectory file as well: --topology FILE.pdb")
-    return sets.load(trajectory, stride=stride)
+    return *sets.load(trajectory, stride=stride), temperature_K or sets.temperature_K(trajectory)
 
 
 def headline(examination: Examination) -> str:

@@ -1,8 +1,9 @@
 """Trajectory files to `Frames` and back. Lengths in nm, times in ps, forces in kJ/mol/nm."""
 
-from .held import Virial, check_bonds, check_forces, rigid
+from .bonds import check_bonds, missing_bond
+from .held import Virial, check_forces, rigid
 from .packed import write_packed
-from .raw import TrajectoryError, TruncatedTrajectoryWarning
-from .read import load, read
-from .topology import read_topology
+from .raw import TrajectoryError, TruncatedTrajectoryWarning, Units
+from .read import load, read, read_replicas
+from .topology import read_topology, save_topology, with_bonds_of
 from .trr import index_trr, trr_frame

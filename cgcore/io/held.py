@@ -1,4 +1,4 @@
-"""A topology held against frames: impossible bonds, forces of other positions, and distances that the run kept rigid.
+"""A topology held against frames: forces of other positions, and distances that the run kept rigid; for bonds see `bonds`.
 
 For every field of displacements g of the coordinates, <f . g> = -kT <div g> in the canonical ensemble, in a box as in vacuum.
 Moving all atoms of a free molecule away from its centre, g = r - r_mean, gives -3 (A - 1) kT for A atoms, with an error of
@@ -17,23 +17,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from cgcore.units import kT
+from cgcore.units import FORCES, kT
 
 from ..config import did_you_mean
 from ..frames import Frames, Topology
 from ..geometry import molecules, paths
 from .raw import TrajectoryError
 
-RADII_NM = {
-    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107, "S": 0.105,
-    "Cl": 0.102, "Se": 0.120, "Br": 0.120, "I": 0.139,
-}  # fmt: skip
-"""Covalent radii. Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j."""
-OTHER_NM = 0.15
-LONG = 1.5
-"""A bond is at most so many times the sum of radii long."""
-CHECKED, MOST = 20, 400_000
-"""Frames by which bonds are checked, and atoms in all frames by which forces and rigid distances are; evenly spread."""
+MOST = 400_000
+"""Atoms in all frames by which forces and rigid distances are looked at; evenly spread."""
 LEAST, LEAST_PS = 20, 0.1
 """Frames, and the time between the first and the last, from which on forces and rigid distances are looked at."""
 BLOCKS, DEVIATIONS = 20, 5.0
@@ -42,10 +34,6 @@ WINDOW = 3.0
 """Factor by which forces may miss what the temperature wants: that of the bonds depends on the time step, too."""
 RIGID, MOBILE = 2e-3, 1e-2
 """Standard deviation over mean up to which a distance is rigid, and from which on, at 300 K, it is not: bonds have 0.02."""
-FORCE_UNITS = {
-    "kJ/mol/nm": 1.0, "kcal/mol/nm": 4.184, "kJ/mol/Å": 10.0, "kcal/mol/Å": 41.84, "eV/nm": 96.485, "eV/Å": 964.85, "Hartree/Bohr": 49614.8,
-}  # fmt: skip
-"""What one of each is in kJ/mol/nm."""
 CONSTRAINTS = ("none", "h-bonds", "all-bonds")
 
 
@@ -64,26 +52,6 @@ class Virial(NamedTuple):
         if not np.isfinite(self.error) or (low < 1 / WINDOW and high > WINDOW):
             return None
         return high >= 1 / WINDOW and low <= WINDOW
-
-
-def radii(topology: Topology) -> np.ndarray:
-    """(A,) covalent radii, nm."""
-    return np.array([RADII_NM.get(e, OTHER_NM) for e in topology.elements])
-
-
-def check_bonds(where, topology: Topology, position: np.ndarray):
-    """Raise TrajectoryError for a bond that is longer than LONG times its radii, on average over the frames (T, A, 3) nm."""
-    i, j = topology.bonds.T
-    some = position[:: max(1, len(position) // CHECKED)]
-    length = np.linalg.norm(some[:, i] - some[:, j], axis=-1).mean(0)
-    most = LONG * (radii(topology)[i] + radii(topology)[j])
-    if (length > most).any():
-        k = np.argmax(length / most)
-        raise TrajectoryError(
-            f"{where}: the bond {topology.atom(i[k])}–{topology.atom(j[k])} is {length[k]:.3f} nm long, at most {most[k]:.3f} nm "
-            "were wanted; the bonds contradict the distances. Are the atoms in the order of the topology, lengths in nm, "
-            "molecules whole or the box given, and chains ended by TER?"
-        )
 
 
 def virial(frames: Frames, bonds: np.ndarray, constraints: np.ndarray, temperature_K: float, shift: int = 0) -> Virial:
@@ -128,13 +96,13 @@ def check_forces(where, frames: Frames, bonds: np.ndarray, constraints: np.ndarr
     if found.fits is not False:
         return found
     size, significant = abs(found.ratio), abs(found.ratio) > DEVIATIONS * found.error
-    unit = min(FORCE_UNITS, key=lambda u: abs(np.log(max(size, 1e-12) * FORCE_UNITS[u])))
+    unit = min(FORCES, key=lambda u: abs(np.log(max(size, 1e-12) * FORCES[u])))
     later = [shift for shift in (1, -1) if virial(frames, bonds, constraints, temperature_K, shift).fits]
     if later:
         looks = f"those of the frame {'after' if later[0] > 0 else 'before'} do: shifted by one frame?"
-    elif significant and 1 / WINDOW < size * FORCE_UNITS[unit] < WINDOW:
+    elif significant and 1 / WINDOW < size * FORCES[unit] < WINDOW:
         sign = " with the opposite sign, gradients of the energy" if found.ratio < 0 else ""
-        looks = f"they look like {unit}{sign}; one of these is {FORCE_UNITS[unit]:g} kJ/mol/nm."
+        looks = f"they look like {unit}{sign}; one of these is {FORCES[unit]:g} kJ/mol/nm."
     else:
         looks = "no unit explains that: of another run, shifted by some frames, or of atoms in another order?"
     raise TrajectoryError(

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from ..frames import Frames
-from .raw import Raw, TrajectoryError, check_atoms, check_finite, damaged
+from .raw import Raw, TrajectoryError, check_finite, chosen, damaged
 
 POSITION_STEP = 2e-4  # nm
 FORCE_STEP = 2.0  # kJ/mol/nm
@@ -50,7 +50,7 @@ def write_packed(path, frames: Frames, *, position_step: float = POSITION_STEP, 
             file.create_dataset(name, data=steps.astype(np.int16), **packing).attrs.update(step=step, unit=unit)
 
 
-def read_packed(path: Path, n_atoms: int, stride: int) -> Raw:
+def read_packed(path: Path, n_atoms: int, stride: int, atoms: np.ndarray | None) -> Raw:
     """Every `stride`-th frame of a file of `write_packed`."""
     with damaged(path):
         file = h5py.File(path, "r")
@@ -62,7 +62,7 @@ def read_packed(path: Path, n_atoms: int, stride: int) -> Raw:
             scales = [np.float32(file[name].attrs["step"]) for name in ("position_difference", "force")]
             time, box = file["time_ps"][::stride], file.attrs["box_nm"]
             weight = file["weight"][::stride] if "weight" in file else None
-    check_atoms(path, force.shape[1], n_atoms)
-    position = np.cumsum(steps, axis=1, dtype=np.int32) * scales[0]
+    some = chosen(path, force.shape[1], n_atoms, atoms)
+    position, force = np.cumsum(steps, axis=1, dtype=np.int32)[:, some] * scales[0], force[:, some]
     vectors = np.broadcast_to(np.diag(np.where(np.isfinite(box), box, 0.0)), (len(time), 3, 3))
     return Raw(position.astype(np.float32), (force * scales[1]).astype(np.float32), time, vectors, weight)

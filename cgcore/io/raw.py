@@ -8,6 +8,9 @@ import numpy as np
 
 from cgcore.errors import CgcoreError, read_text
 
+from ..config import did_you_mean
+from ..units import FORCES, LENGTHS, TIMES, unit_word
+
 PARSER_ERRORS = {OSError, ValueError, IndexError, KeyError, TypeError, AttributeError, RuntimeError, AssertionError}
 PARSER_ERRORS |= {Exception}  # mdtraj's reader of GRO files raises the bare one
 """What mdtraj and h5py were seen to raise for damaged files."""
@@ -31,17 +34,67 @@ class TruncatedTrajectoryWarning(UserWarning):
         )
 
 
-class Raw(NamedTuple):
-    """Frames as stored: (T, N, 3) nm; (T, N, 3) kJ/mol/nm or None; (T,) ps or None; vectors of boxes or None; (T,) or None.
+class Units(NamedTuple):
+    """Of lengths, forces and times, as `cgcore.units` spells them; None where that is not known."""
 
-    vectors: (T, 3, 3) nm, one in a row, zero where not periodic.
+    length: str | None = None
+    force: str | None = None
+    time: str | None = None
+
+
+OURS, UNTOLD = Units("nm", "kJ/mol/nm", "ps"), Units()
+
+
+class Raw(NamedTuple):
+    """Frames as stored: (T, N, 3) or None; (T, N, 3) or None; (T,) or None; vectors of boxes or None; (T,) or None.
+
+    vectors: (T, 3, 3), one in a row, zero where not periodic. units: those that the format fixes or the file states.
     """
 
-    position: np.ndarray
+    position: np.ndarray | None
     force: np.ndarray | None
     time: np.ndarray | None
     vectors: np.ndarray | None
     weight: np.ndarray | None = None
+    units: Units = OURS
+
+
+def converted(path: Path, raw: Raw, told: Units) -> Raw:
+    """The same in nm, kJ/mol/nm and ps; told: the units of what the file has without one. Times that are all zero are none.
+
+    Raises TrajectoryError where a unit is missing, unknown, or another than the file's own.
+    """
+    if raw.time is not None and len(raw.time) > 1 and not np.any(raw.time):
+        raw = raw._replace(time=None)  # some programs write zeros
+    tables, given = Units(LENGTHS, FORCES, TIMES), {"length": raw.position, "force": raw.force, "time": raw.time}
+    factors, missing = {}, []
+    for what in (name for name, values in given.items() if values is not None):
+        table, own, said = (getattr(source, what) for source in (tables, raw.units, told))
+        own, said = own and unit_word(own), said and unit_word(said)
+        if own is None and said is None:
+            missing.append(f"--{what}-unit ({', '.join(table)})")
+        elif (unit := own or said) not in table:
+            raise TrajectoryError(
+                f"{path}: want a unit of {what}s out of {list(table)}, got {unit!r}{did_you_mean(unit, table)}"
+            )
+        elif said not in (None, unit):
+            raise TrajectoryError(
+                f"{path}: {what}s are in {own} by the format or the file's own word, and not in {said}; leave --{what}-unit out"
+            )
+        else:
+            factors[what] = table[unit]
+    if missing:
+        raise TrajectoryError(
+            f"{path}: the file does not say its units; want {' and '.join(missing)}. LAMMPS has Å, kcal/mol/Å and fs in units real, "
+            "Å, eV/Å and ps in units metal, and none in units lj; ASE writes Å and eV/Å"
+        )
+    scaled = [_scaled(values, factors[what]) if values is not None else None for what, values in given.items()]
+    vectors = None if raw.vectors is None else _scaled(raw.vectors, factors.get("length", 1.0))
+    return Raw(*scaled, vectors, raw.weight)
+
+
+def _scaled(values: np.ndarray, factor: float) -> np.ndarray:
+    return values if factor == 1.0 else np.multiply(values, factor, dtype=np.float64).astype(values.dtype)
 
 
 @contextmanager
@@ -83,11 +136,23 @@ def check_atoms(path: Path, in_frame: int, in_topology: int):
     """Raise TrajectoryError unless a frame and the topology hold as many atoms."""
     if in_frame != in_topology:
         slip = (
-            "does the trajectory hold the solvent too?"
+            "does the trajectory hold the solvent too? Then want the topology of all, and `cgcore import --select` for some"
             if in_frame > in_topology
-            else "does the topology hold the solvent too, or was only a part of the system written?"
+            else "does the topology hold the solvent too, or was only a part of the system written? `cgcore import --select` "
+            "says which atoms the trajectory has"
         )
         raise TrajectoryError(f"{path}: {in_frame} atoms in a frame, {in_topology} in the topology; {slip}")
+
+
+def chosen(path: Path, in_frame: int, in_topology: int, atoms: np.ndarray | None) -> np.ndarray | slice:
+    """Which atoms of a frame to take: all, or those chosen of the topology, which may be all that the file has.
+
+    Raises TrajectoryError for a file of other atoms.
+    """
+    if atoms is not None and in_frame == len(atoms):
+        return slice(None)
+    check_atoms(path, in_frame, in_topology)
+    return slice(None) if atoms is None else atoms
 
 
 def check_finite(path, position: np.ndarray, force: np.ndarray | None, stride: int = 1):
@@ -117,6 +182,7 @@ def one_box(path: Path, vectors: np.ndarray | None, n_molecules: int) -> np.ndar
         got = f"vectors {vectors[0].tolist()}" if skew else f"from {edges.min(0).tolist()} to {edges.max(0).tolist()}"
         raise TrajectoryError(
             f"{path}: want one orthorhombic box for the {n_molecules} molecules of all {len(edges)} frames, got {got} nm; is "
-            "this a run at constant pressure, or in a dodecahedron? Want the frames of the solute alone, or another run"
+            "this a run at constant pressure, or in a dodecahedron? Want the solute alone (`cgcore import --select protein`), or, of a "
+            "liquid, a run at constant volume in an orthorhombic box"
         )
     return np.full(3, np.inf)

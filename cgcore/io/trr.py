@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .raw import Raw, TrajectoryError, TruncatedTrajectoryWarning, check_atoms
+from .raw import Raw, TrajectoryError, TruncatedTrajectoryWarning, chosen
 
 MAGIC, TAG = 1993, b"GMX_trn_file"
 BOX, POSITION, FORCE = 2, 7, 9  # of the ten blocks of a frame
@@ -47,40 +47,50 @@ def index_trr(path) -> np.ndarray:
         return np.array([0, *(header.end for header in _headers(path, data))])
 
 
-def read_trr(path: Path, n_atoms: int, stride: int) -> Raw:
+def read_trr(path: Path, n_atoms: int, stride: int, atoms: np.ndarray | None) -> Raw:
     """Read every `stride`-th frame of a TRR file in single precision; a truncated one with a warning."""
     with _mapped(path) as data:
         headers = _headers(path, data)
-        check_atoms(path, headers[0].n_atoms, n_atoms)
-        blocks = (("positions", POSITION, "nstxout"), ("forces", FORCE, "nstfout"), ("a box", BOX, "pbc"))
-        for what, block, option in blocks:
-            count = sum(header.sizes[block] > 0 for header in headers)
-            if 0 < count < len(headers) or (what == "positions" and not count):
-                raise TrajectoryError(
-                    f"{path}: {count} of {len(headers)} frames hold {what}; want all alike; did {option} differ in the "
-                    "run?"
-                )
+        some = chosen(path, headers[0].n_atoms, n_atoms, atoms)
         kept = headers[::stride]
-        position, force, vectors, time = (
-            np.array([header.numbers(data, block) for header in kept]) for block in (POSITION, FORCE, BOX, None)
+        for what, block, option in (
+            ("positions", POSITION, "nstxout"),
+            ("forces", FORCE, "nstfout"),
+            ("a box", BOX, "pbc"),
+        ):
+            has = np.array([header.sizes[block] > 0 for header in headers])
+            if 0 < has[::stride].sum() < len(kept):
+                every = max(1, int(np.diff(np.flatnonzero(has)[:2], prepend=0)[-1]))
+                slip = (
+                    f"take every {every}. frame (--stride {every})"
+                    if has[::every].all()
+                    else f"did {option} differ in the run?"
+                )
+                raise TrajectoryError(
+                    f"{path}: {has.sum()} of {len(headers)} frames hold {what}; want all alike; {slip}"
+                )
+        position, force, vectors = (
+            np.array([header.numbers(data, block).reshape(-1, 3)[atoms] for header in kept])
+            if kept[0].sizes[block]
+            else None
+            for block, atoms in ((POSITION, some), (FORCE, some), (BOX, slice(None)))
         )
+        time = np.array([header.numbers(data, None)[0] for header in kept])
         dropped = len(data) - headers[-1].end
     if dropped:
         warnings.warn(TruncatedTrajectoryWarning(path, len(headers), dropped), stacklevel=4)
-    shape = (len(kept), n_atoms, 3)
-    force, vectors = (a.reshape(-1, *s) if a.size else None for a, s in ((force, shape[1:]), (vectors, (3, 3))))
-    return Raw(position.reshape(shape), force, time[:, 0], vectors)
+    return Raw(position, force, time, vectors)
 
 
-def trr_frame(position: np.ndarray, force: np.ndarray, box: np.ndarray, time: float, step: int) -> bytes:
+def trr_frame(position: np.ndarray, force: np.ndarray | None, box: np.ndarray, time: float, step: int) -> bytes:
     """One frame as GROMACS writes it in single precision; frames follow one another in a file, so a run can append.
 
-    position (A, 3) nm, force (A, 3) kJ/mol/nm, box (3,) nm with inf where not periodic, time in ps.
+    position (A, 3) nm, force (A, 3) kJ/mol/nm or None, box (3,) nm with inf where not periodic, time in ps.
     """
-    n = len(position)
+    n, force = len(position), () if force is None else force
     vectors = np.diag(np.where(np.isfinite(box), box, 0.0))
     reals = np.concatenate([[time, 0.0], vectors.ravel(), np.ravel(position), np.ravel(force)])
-    sizes = (0, 0, 36, 0, 0, 0, 0, 12 * n, 0, 12 * n)
+    sizes = (0, 0, 36, 0, 0, 0, 0, 12 * n, 0, 12 * len(force))
     header = struct.pack(">3i12s13i", MAGIC, len(TAG) + 1, len(TAG), TAG, *sizes, n, step, 0)
     return header + reals.astype(">f4").tobytes()
 

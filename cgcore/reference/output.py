@@ -33,7 +33,10 @@ LOG_HEADER, BIAS_COLUMN = "time_ps,potential_kJ_per_mol,temperature_K", ",bias_k
 
 
 def open_folder(folder: Path, protocol: Protocol) -> Path:
-    """Begin or go on with a folder. Raises ReferenceRunError where another protocol made it."""
+    """Begin or go on with a folder. Raises ReferenceRunError where another protocol made it.
+
+    protocol: that of a simulation, or any configuration, plain or not.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config, wanted = folder / CONFIG, plain(protocol)
@@ -41,7 +44,7 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         if others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
             raise ReferenceRunError(f"{folder}: files without a {CONFIG}: {others[:5]}; want an empty or new folder")
         write_json(config, wanted)
-    stored = read_json(config, "system")
+    stored = read_json(config, *wanted.keys() & {"system", "trajectories"})
     if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
         changes = "; ".join(f"{k} was {stored.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
         raise ReferenceRunError(

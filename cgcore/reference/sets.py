@@ -1,6 +1,7 @@
-"""Reference sets: those that travel with the project, and folders that `cgcore reference` made."""
+"""Reference sets: those that travel with the project, and folders of `cgcore reference`, `cgcore hold` and `cgcore import`."""
 
 import dataclasses
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,20 @@ from ..io import load as read_frames
 from ..io import read_topology
 from ..store import data_file, read_json, read_npz
 from ..store.bundled import data_roots
+from . import imported
 from .output import CONFIG, MANIFEST, TOPOLOGY, read_manifest, verify, weights
 from .protocol import Protocol
 
 SET = "set.json"
+
+
+class Kind(StrEnum):
+    """What made a reference, and where its files lie."""
+
+    BUNDLED = "a set that comes with the project"
+    SIMULATED = "a folder of `cgcore reference`"
+    HELD = "a folder of `cgcore hold`"
+    IMPORTED = "a folder of `cgcore import`"
 
 
 class Reference(NamedTuple):
@@ -42,41 +53,32 @@ def available() -> tuple[Reference, ...]:
     return tuple(_describe(folder) for _, folder in sorted(folders.items()))
 
 
+def kind(name) -> Kind:
+    """What made a reference. Raises ConfigError for a name that is neither a folder of ours nor a bundled set."""
+    config = Path(name) / CONFIG
+    if not config.is_file():
+        _bundled(name)
+        return Kind.BUNDLED
+    keys = read_json(config)
+    return Kind.HELD if "sampling" in keys else Kind.IMPORTED if "trajectories" in keys else Kind.SIMULATED
+
+
 def load(name, *, stride: int = 1) -> tuple[Topology, Frames]:
-    """Read the topology, and frames with forces, of a bundled set, or of a folder of `cgcore reference`.
+    """Read the topology and the frames of a bundled set or of a folder of any `Kind`; imported ones may have no forces.
 
     Replicas follow one another, each with its number and on its own clock; of runs with a bias every frame has its weight.
     All files are checked by their SHA-256.
-    Raises ConfigError for an unknown name or a simulation that is not finished, StoreError or ReferenceRunError for a
+    Raises ConfigError for an unknown name or a folder that is not finished, StoreError or ReferenceRunError for a
     damaged file, TrajectoryError for one that does not fit.
     """
-    folder, known = Path(name), {}
-    if is_held(folder):
-        return _load_held(folder, stride)
-    if (folder / CONFIG).is_file():
-        if not (manifest := read_manifest(folder)):
-            raise ConfigError(
-                f"{folder}: a reference simulation that is not finished; let it run, or start the same `cgcore reference` "
-                "again with a --length-ns that all replicas have reached"
-            )
-        verify(folder, manifest)
-        files = [folder / f"replica_{r:02d}.trr" for r in range(manifest["replicas"])]
-        protocol = read_json(folder / CONFIG, "constraints", "temperature_K")
-        known = {key: protocol[key] for key in ("constraints", "temperature_K")} | {"n_frames": manifest["frames"]}
-        if protocol.get("bias"):
-            known["weights"] = [weights(file.with_suffix(".csv"), protocol["temperature_K"]) for file in files]
-        topology_file = folder / TOPOLOGY
-    else:
-        trajectories = read_json(_bundled(name), "trajectories")["trajectories"]
-        files = [data_file(f"{name}/{file}") for file in trajectories]
-        topology_file = data_file(f"{name}/{TOPOLOGY}")
-    return read_frames(topology_file, files, require_forces=True, stride=stride, **known)
+    readers = {Kind.BUNDLED: _load_bundled, Kind.SIMULATED: _load_simulated}
+    readers |= {Kind.HELD: _load_held, Kind.IMPORTED: _load_imported}
+    return readers[kind(name)](Path(name), stride)
 
 
 def is_held(name) -> bool:
     """Whether a reference is of mean forces on beads (`cgcore.hold`), not of atoms."""
-    config = Path(name) / CONFIG
-    return config.is_file() and "sampling" in read_json(config)
+    return kind(name) is Kind.HELD
 
 
 def source(name) -> str:
@@ -84,24 +86,39 @@ def source(name) -> str:
     return read_json(Path(name) / CONFIG, "reference")["reference"] if is_held(name) else str(name)
 
 
+def temperature_K(name) -> float:
+    """Of the simulation behind a reference."""
+    if (of := kind(name)) is Kind.BUNDLED:
+        return protocol_of(name).temperature_K
+    config = Path(name) / CONFIG
+    table = read_json(config, "sampling")["sampling"] if of is Kind.HELD else read_json(config, "temperature_K")
+    return table["temperature_K"]
+
+
 def protocol_of(name) -> Protocol:
-    """The protocol of a reference of atoms. Raises ConfigError for an unknown one."""
-    if (config := Path(name) / CONFIG).is_file():
-        made_by = read_json(config, "system")
-    else:
-        made_by = read_json(_bundled(name), "made_by")["made_by"]["protocol"]
+    """The protocol of a reference of atoms. Raises ConfigError for an unknown one, and for imported frames, which have none."""
+    if (of := kind(name)) is Kind.IMPORTED:
+        raise ConfigError(
+            f"{name}: imported frames, whose force field and bias are not known; want a bundled set, or a folder of "
+            "`cgcore reference`, for what simulates atoms anew or undoes a bias"
+        )
+    made_by = (
+        read_json(_bundled(name), "made_by")["made_by"]["protocol"]
+        if of is Kind.BUNDLED
+        else read_json(Path(name) / CONFIG, "system")
+    )
     fields = {field.name for field in dataclasses.fields(Protocol)}
     return from_dict(Protocol, {key: value for key, value in made_by.items() if key in fields})
 
 
-def temperature_K(name) -> float:
-    """The temperature of a reference, also of one whose beads were held."""
-    return protocol_of(source(name)).temperature_K
-
-
 def topology_file(name) -> Path:
-    """The PDB file of a reference's atoms."""
-    return Path(name) / TOPOLOGY if (Path(name) / CONFIG).is_file() else data_file(f"{name}/{TOPOLOGY}")
+    """The file of a reference's atoms, which `io.read_topology` takes."""
+    of = kind(name)
+    return (
+        data_file(f"{name}/{TOPOLOGY}")
+        if of is Kind.BUNDLED
+        else Path(name) / (imported.TOPOLOGY if of is Kind.IMPORTED else TOPOLOGY)
+    )
 
 
 def _bundled(name) -> Path:
@@ -109,10 +126,48 @@ def _bundled(name) -> Path:
     names = {entry.name for entry in available()}
     if str(name) not in names:
         raise ConfigError(
-            f"no reference set {str(name)!r}; there are {sorted(names)}, or give a folder of `cgcore reference`"
-            f"{did_you_mean(name, names)}"
+            f"no reference set {str(name)!r}; there are {sorted(names)}, or give a folder of `cgcore reference` or `cgcore import`"
+            + (
+                f". {name} is a folder without {CONFIG}: `cgcore import TRAJECTORY --topology FILE --out FOLDER` makes one of files of yours"
+                if Path(name).is_dir()
+                else did_you_mean(name, names)
+            )
         )
     return data_file(f"{name}/{SET}")
+
+
+def _load_bundled(name: Path, stride: int) -> tuple[Topology, Frames]:
+    trajectories = read_json(_bundled(name), "trajectories")["trajectories"]
+    files = [data_file(f"{name}/{file}") for file in trajectories]
+    return read_frames(data_file(f"{name}/{TOPOLOGY}"), files, require_forces=True, stride=stride)
+
+
+def _load_simulated(folder: Path, stride: int) -> tuple[Topology, Frames]:
+    if not (manifest := read_manifest(folder)):
+        raise ConfigError(
+            f"{folder}: a reference simulation that is not finished; let it run, or start the same `cgcore reference` "
+            "again with a --length-ns that all replicas have reached"
+        )
+    verify(folder, manifest)
+    files = [folder / f"replica_{r:02d}.trr" for r in range(manifest["replicas"])]
+    protocol = read_json(folder / CONFIG, "constraints", "temperature_K")
+    known = {key: protocol[key] for key in ("constraints", "temperature_K")} | {"n_frames": manifest["frames"]}
+    if protocol.get("bias"):
+        known["weights"] = [weights(file.with_suffix(".csv"), protocol["temperature_K"]) for file in files]
+    return read_frames(folder / TOPOLOGY, files, require_forces=True, stride=stride, **known)
+
+
+def _load_imported(folder: Path, stride: int) -> tuple[Topology, Frames]:
+    if not (folder / MANIFEST).is_file():
+        raise ConfigError(f"{folder}: an import that is not finished; start the same `cgcore import` again")
+    manifest = read_json(folder / MANIFEST, "replicas", "sha256")
+    verify(folder, manifest)
+    files = [folder / f"replica_{r:02d}.trr" for r in range(manifest["replicas"])]
+    known = read_json(folder / CONFIG, "constraints", "temperature_K")
+    known = {key: known[key] for key in ("constraints", "temperature_K")}
+    if imported.WEIGHTS in manifest["sha256"]:
+        known["weights"] = list(read_npz(folder / imported.WEIGHTS, *(file.stem for file in files)).values())
+    return read_frames(folder / imported.TOPOLOGY, files, stride=stride, **known)
 
 
 def _load_held(folder: Path, stride: int) -> tuple[Topology, Frames]:

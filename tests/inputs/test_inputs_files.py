@@ -197,7 +197,7 @@ def test_two_peptides_without_a_TER_between_are_not_made_one(tmp_path):
 
 BONDED = {
     "conect to far": (pdb(("C1  ", "LIG", 1, 0, "C"), ("C2  ", "LIG", 1, 4.0, "C"), conect="CONECT    1    2"), "the bond LIG1:C1–LIG1:C2 is 0.400 nm long, at most 0.228"),
-    "in Å as nm": (pdb(("C1  ", "LIG", 1, 0, "C"), ("C2  ", "LIG", 1, 15.0, "C"), conect="CONECT    1    2"), "lengths in nm"),
+    "in Å as nm": (pdb(("C1  ", "LIG", 1, 0, "C"), ("C2  ", "LIG", 1, 15.0, "C"), conect="CONECT    1    2"), "All are about 9.9 times as long as they should be: lengths look like Å taken for nm"),
     "its own number": (pdb(("C1  ", "LIG", 7, 0, "C"), ("H1  ", "LIG", 7, 3.0, "H"), conect="CONECT    1    2"), "LIG7:C1–LIG7:H1"),
     "alternate locations": (pdb(("C1  ", "LIG", 1, 0, "C"), ("C1  ", "LIG", 1, 0.1, "C")).replace("C1   L", "C1  AL", 1).replace("C1   L", "C1  BL"), "2 atoms in the file, of which 1 could be told apart; .*alternate locations"),
 }  # fmt: skip
