@@ -5,6 +5,7 @@ and united atoms, and its longest chain cut into equal parts. A proposal is a gr
 """
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -53,12 +54,17 @@ class Grouping(NamedTuple):
         for residue, beads in self.beads.items():
             lines += [
                 f"[residues.{residue}]",
-                *(f"{json.dumps(b)} = {json.dumps(atoms)}" for b, atoms in beads.items()),
+                *(f"{_key(b)} = {json.dumps(atoms)}" for b, atoms in beads.items()),
                 "",
             ]
         if self.dihedrals:
             lines += ["[dihedrals]", *(f"{name} = {json.dumps(four)}" for name, four in self.dihedrals.items()), ""]
         return "\n".join(lines)
+
+
+def _key(name: str) -> str:
+    """A key of TOML, in quotes where it needs them."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 class Proposal(NamedTuple):
