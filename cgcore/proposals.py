@@ -114,15 +114,15 @@ def _sequence(topology: Topology) -> list[str]:
 def _residues(topology: Topology) -> dict[str, list[str]]:
     """Residue -> names of the atoms of the first one of that name. Raises MappingError where two of a name differ."""
     found: dict[str, list[str]] = {}
-    number, members = None, {}
+    members: dict[int, list[int]] = {}
     for atom, index in enumerate(topology.residue_index):
-        members.setdefault(index, []).append(topology.names[atom])
-    for index, names in members.items():
-        residue = topology.residues[topology.residue_index.index(index)]
-        if set(found.setdefault(residue, names)) != set(names):
-            number = topology.residue(topology.residue_index.index(index))
+        members.setdefault(index, []).append(atom)
+    for atoms in members.values():
+        names, residue = [topology.names[a] for a in atoms], topology.residues[atoms[0]]
+        if differing := set(found.setdefault(residue, names)) ^ set(names):
             raise MappingError(
-                f"residue {number} has other atoms than the first {residue}: {sorted(set(names) ^ set(found[residue]))}; give it a name of its own"
+                f"residue {topology.residue(atoms[0])} has other atoms than the first {residue}: {sorted(differing)}; give it a name of "
+                "its own"
             )
     return found
 
