@@ -4,6 +4,7 @@ Every number has a limit and a standard error. It passes where value and two err
 beyond it by two errors, and is undecided between: then more sampling is wanted, of the run or of the reference.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from .analysis import ramachandran, surface
 from .analysis.blocks import Estimate, block_mean, ratio
 from .analysis.stability import extrapolating_frames
 from .analysis.time_steps import heating
-from .config import ConfigError, from_resolved
+from .config import ConfigError, RunConfig, from_resolved
 from .store import read_json, write_json
 from .store.runs import MANIFEST
 from .units import PS_PER_NS, kT
@@ -40,7 +41,10 @@ FILE = "acceptance.json"
 
 
 class Criterion(NamedTuple):
-    """One test. value, error and limit in the unit; error None where the value is exact; verdict: pass, fail or undecided."""
+    """One test. value, error and limit in the unit; error None where the value is exact; verdict: pass, fail or undecided.
+
+    ours, theirs: of a depth the shares of the run and of the reference, with their errors.
+    """
 
     name: str
     value: float | None
@@ -49,14 +53,20 @@ class Criterion(NamedTuple):
     unit: str
     verdict: str
     why: str = ""
+    ours: Estimate | None = None
+    theirs: Estimate | None = None
 
 
-def accept(folder: Path) -> tuple[list[Criterion], str]:
+def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], str]:
     """Test a finished observation, runs/<system>/<id>, and write acceptance.json into it.
+
+    against: a reference of the same molecule that populations are held against, and from which walks start; None is that of
+    the run, which a run that learns from few frames may not be judged by.
 
     Fit and simulation are read back; what is simulated are 100 ps at constant energy, and walks along phi with a bias: a
     free simulation does not say how full a basin behind a barrier is. Returns the tests, and the verdict of all: "fail" if
-    one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation.
+    one fails, else "undecided" if one is. Raises ConfigError for anything but a molecule's free simulation, and for a
+    reference of another molecule.
     """
     folder = Path(folder).resolve()
     manifest, out_dir = _manifest(folder), folder.parent.parent
@@ -67,6 +77,7 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
             f"{config.protocol!r}, fit {manifest['made_of']['fit']}; was the folder copied without it?"
         )
     reference = steps.load(config)
+    judge = reference if against is None else _judge(config, against)
     dihedrals, kelvin = reference.beads.dihedrals, config.md.temperature_K
     if not {"phi", "psi"} <= dihedrals.keys():
         raise ConfigError(
@@ -81,8 +92,10 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
             "reference? Run the notebook again, and test what it makes"
         )
     nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=NVE_REPLICAS, length_ps=NVE_PS)
-    walks, counts, walk_starts = steps.walks(config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS)
-    run, theirs = simulated.ensemble, ramachandran.blocked(*surface.backbone(reference.frames, **dihedrals))
+    walks, counts, walk_starts = steps.walks(
+        config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS, starts=judge
+    )
+    run, theirs = simulated.ensemble, ramachandran.blocked(*surface.backbone(judge.frames, **dihedrals))
     starts = _angles(steps.initial_positions(config, reference), dihedrals)
     walked = (*surface.backbone(walks, **dihedrals)[:2], counts)
     tests = [
@@ -95,8 +108,15 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
         drift(nve, len(reference.beads.beads)),
     ]
     verdict = next((word for word in ("fail", "undecided") if any(t.verdict == word for t in tests)), "pass")
-    write_json(folder / FILE, {"verdict": verdict, "tests": [test._asdict() for test in tests]})
+    told = {"verdict": verdict, "against": against or config.data.reference, "made_of": made_of}
+    write_json(folder / FILE, told | {"tests": [test._asdict() for test in tests]})
     return tests, verdict
+
+
+def _judge(config: RunConfig, against: str) -> steps.Reference:
+    """Another reference, all frames with their weights, for populations to be held against."""
+    data = replace(config.data, reference=against, force_map="sum", weights="boltzmann", frames=None)
+    return steps.load(replace(config, data=data))
 
 
 def _manifest(folder: Path) -> dict:
@@ -134,7 +154,8 @@ def of_basins(where: str, ours: tuple, theirs: tuple, begin: tuple, temperature_
         return [Criterion(f"{where}populations", None, None, CHANGE, "", "undecided", why)]
     for name in ("alpha_R", "phi_positive"):
         ratios = ratio(inside[0][name], sums[0]), ratio(of_theirs[name], theirs[2].sum(1))
-        tests.append(depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K))
+        test = depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K)
+        tests.append(test._replace(ours=ratios[0], theirs=ratios[1]))
         first, second = (inside[k][name][whole] / sums[k][whole] for k in (1, 2))
         change = block_mean((second - first)[:, None])
         tests.append(judged(f"{where}{name}: second half less first", change, CHANGE, ""))

@@ -124,6 +124,9 @@ def reference(
     seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default.")] = None,
     chirality: Annotated[str, typer.Option(help="L or D.")] = "L",
+    start: Annotated[
+        str | None, typer.Option(help="Conformation of every replica, such as left; the system's in turn by default.")
+    ] = None,
     constraints: Annotated[str, typer.Option(help="none or h-bonds, whose forces not every map can carry.")] = "none",
     dt_fs: Annotated[float | None, typer.Option(help="Time step; the protocol's by default.")] = None,
     bias: Annotated[
@@ -147,10 +150,12 @@ def reference(
         replicas=replicas,
         seed=seed,
         chirality=chirality,
+        start=start,
         constraints=constraints,
         bias=bias_config(bias, bias_ns),
     )
     along = "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
+    along += "" if start is None else f"_{start}"
     folder = out or Path("reference") / f"{system}_{wanted.solvent}{along}"
     typer.echo(f"Done: {simulate(wanted, length_ns, folder, device=device, jobs=jobs)}")
 
@@ -241,13 +246,16 @@ def doctor(
 @app.command()
 def accept(
     observed: Annotated[list[Path], typer.Argument(help="Finished observations: runs/<system>/<id>.")],
+    against: Annotated[
+        str | None, typer.Option(help="A set or folder that populations are held against; the run's own by default.")
+    ] = None,
 ):
     """Say whether runs are good enough to be used: pass, fail or undecided, with the numbers that decide it."""
     from cgcore.acceptance import accept as tested
 
     failed = False
     for folder in observed:
-        tests, verdict = tested(folder)
+        tests, verdict = tested(folder, against)
         typer.echo(f"{folder}: {verdict}")
         for t in tests:
             value = "–" if t.value is None else f"{t.value:.3g}" + ("" if t.error is None else f" ± {t.error:.2g}")

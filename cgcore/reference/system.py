@@ -37,11 +37,11 @@ class Plan(NamedTuple):
 
 
 def start(protocol: Protocol, replica: int) -> Structure:
-    """Build the solute that a replica starts from; replicas take the system's conformations in turn."""
+    """Build the solute that a replica starts from; replicas take the system's conformations in turn, or all the protocol's."""
     if protocol.is_liquid:
         return hexane(protocol.seed + replica)
-    of = system(protocol.system)
-    starts = of.starts + (of.beyond if protocol.bias else ())
+    starts = protocol.conformations if protocol.bias else system(protocol.system).starts
+    starts = starts if protocol.start is None else (protocol.start,)
     return peptide(protocol.system, starts[replica % len(starts)], chirality=protocol.chirality)
 
 
