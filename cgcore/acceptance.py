@@ -37,6 +37,8 @@ LEAST_STARTS = 4
 RULE_OF_THREE = 3.0
 KNOWN = 0.5
 """Error over share, from which on a basin of the reference is hardly known."""
+TESTED = ("alpha_R", "phi_positive")
+"""Basins."""
 FILE = "acceptance.json"
 
 
@@ -69,27 +71,15 @@ def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], s
     reference of another molecule.
     """
     folder = Path(folder).resolve()
-    manifest, out_dir = _manifest(folder), folder.parent.parent
-    config = from_resolved(manifest["config"])
-    if config.protocol != "nvt" or not (out_dir / "fit" / manifest["made_of"]["fit"] / MANIFEST).is_file():
-        raise ConfigError(
-            f"{folder}: want a simulation (protocol nvt) with its fit beside it in {out_dir / 'fit'}, got protocol "
-            f"{config.protocol!r}, fit {manifest['made_of']['fit']}; was the folder copied without it?"
-        )
-    reference = steps.load(config)
-    judge = reference if against is None else _judge(config, against)
+    config, reference, fitted, out_dir = read_back(folder)
+    judge = reference if against is None else other(config, against)
     dihedrals, kelvin = reference.beads.dihedrals, config.md.temperature_K
-    if not {"phi", "psi"} <= dihedrals.keys():
-        raise ConfigError(
-            f"{folder}: want a map with the dihedrals phi and psi, {config.data.map!r} has {list(dihedrals)}"
-        )
-    fitted = steps.fit(config, reference, out_dir)
     simulated = steps.simulate_protocol(config, reference, fitted, out_dir)
     made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
-    if made_of != manifest["made_of"]:
+    if made_of != (was := _manifest(folder)["made_of"]):
         raise ConfigError(
-            f"{folder} was made of {manifest['made_of']}, the same configuration now makes {made_of}; other kernels or another "
-            "reference? Run the notebook again, and test what it makes"
+            f"{folder} was made of {was}, the same configuration now makes {made_of}; other kernels or another reference? Run "
+            "the notebook again, and test what it makes"
         )
     nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=NVE_REPLICAS, length_ps=NVE_PS)
     walks, counts, walk_starts = steps.walks(
@@ -113,7 +103,28 @@ def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], s
     return tests, verdict
 
 
-def _judge(config: RunConfig, against: str) -> steps.Reference:
+def read_back(folder: Path) -> tuple[RunConfig, steps.Reference, steps.Fitted, Path]:
+    """The configuration of an observation, what it was made of, and the folder of all runs.
+
+    Raises ConfigError for anything but a molecule's free simulation with its fit beside it.
+    """
+    folder = Path(folder).resolve()
+    manifest, out_dir = _manifest(folder), folder.parent.parent
+    config = from_resolved(manifest["config"])
+    if config.protocol != "nvt" or not (out_dir / "fit" / manifest["made_of"]["fit"] / MANIFEST).is_file():
+        raise ConfigError(
+            f"{folder}: want a simulation (protocol nvt) with its fit beside it in {out_dir / 'fit'}, got protocol "
+            f"{config.protocol!r}, fit {manifest['made_of']['fit']}; was the folder copied without it?"
+        )
+    reference = steps.load(config)
+    if not {"phi", "psi"} <= (dihedrals := reference.beads.dihedrals).keys():
+        raise ConfigError(
+            f"{folder}: want a map with the dihedrals phi and psi, {config.data.map!r} has {list(dihedrals)}"
+        )
+    return config, reference, steps.fit(config, reference, out_dir), out_dir
+
+
+def other(config: RunConfig, against: str) -> steps.Reference:
     """Another reference, all frames with their weights, for populations to be held against."""
     data = replace(config.data, reference=against, force_map="sum", weights="boltzmann", frames=None)
     return steps.load(replace(config, data=data))
@@ -152,7 +163,7 @@ def of_basins(where: str, ours: tuple, theirs: tuple, begin: tuple, temperature_
     if whole.sum() < 2:
         why = f"{whole.sum()} of {len(counts)} replicas have frames that count in both halves"
         return [Criterion(f"{where}populations", None, None, CHANGE, "", "undecided", why)]
-    for name in ("alpha_R", "phi_positive"):
+    for name in TESTED:
         ratios = ratio(inside[0][name], sums[0]), ratio(of_theirs[name], theirs[2].sum(1))
         test = depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K)
         tests.append(test._replace(ours=ratios[0], theirs=ratios[1]))

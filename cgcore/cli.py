@@ -89,11 +89,14 @@ def results(
     observed: Annotated[list[Path], typer.Argument(help="Finished observations: runs/<system>/<id>.")],
     folder: Annotated[Path | None, typer.Option(help="Where the chapter reads them; by the system's name.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Take out runs of the same configuration.")] = False,
+    tests_only: Annotated[
+        bool, typer.Option("--tests-only", help="Add what `cgcore accept` found, no surfaces and networks.")
+    ] = False,
 ):
     """Add what notebooks observed to the results that a chapter shows, and draw its figures."""
     system = observed[0].resolve().parent.name
     target = folder or Path("book/results") / system
-    for path in _book("collect").collect(observed, target, replace=replace):
+    for path in _book("collect").collect(observed, target, replace=replace, tests_only=tests_only):
         typer.echo(path)
 
 
@@ -258,10 +261,26 @@ def accept(
         tests, verdict = tested(folder, against)
         typer.echo(f"{folder}: {verdict}")
         for t in tests:
-            value = "–" if t.value is None else f"{t.value:.3g}" + ("" if t.error is None else f" ± {t.error:.2g}")
-            typer.echo(f"  {t.verdict:10}{t.name:50}{value:>18}  limit {t.limit:.3g} {t.unit}  {t.why}".rstrip())
+            _tell(t)
         failed |= verdict == "fail"
     raise typer.Exit(int(failed))
+
+
+@app.command()
+def reweight(
+    walked: Annotated[Path, typer.Argument(help="A run that `cgcore accept` has tested: its walks are taken.")],
+    observed: Annotated[list[Path], typer.Argument(help="Finished observations of the same map: runs/<system>/<id>.")],
+    against: Annotated[
+        str | None, typer.Option(help="A set or folder that populations are held against; the walked run's by default.")
+    ] = None,
+):
+    """Say what other potentials would have made of the walks of one: populations within minutes, without simulating."""
+    from cgcore.reweighting import reweight as judge
+
+    for folder, tests in judge(walked, observed, against).items():
+        typer.echo(folder)
+        for t in tests:
+            _tell(t)
 
 
 @app.command("doctor-table")
@@ -317,6 +336,12 @@ def kernels(
 def version():
     """Print the version."""
     typer.echo(__version__)
+
+
+def _tell(t):
+    """One line of a test."""
+    value = "–" if t.value is None else f"{t.value:.3g}" + ("" if t.error is None else f" ± {t.error:.2g}")
+    typer.echo(f"  {t.verdict:10}{t.name:50}{value:>18}  limit {t.limit:.3g} {t.unit}  {t.why}".rstrip())
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """From finished observations to the results of a chapter: rows, curves, manifests, networks; then its figures."""
 
+import json
 import runpy
 from collections.abc import Callable
 from functools import partial
@@ -11,18 +12,34 @@ from matplotlib.figure import Figure
 from cgbook import drawing, views
 from cgbook.results import BOOK, Chapter, ResultError, flat, load, save
 from cgcore import plots
+from cgcore.acceptance import FILE, WALK_PS, WALKS
 from cgcore.potentials import saved
+from cgcore.reference import sets
 from cgcore.store import StoreError, read_json, read_npz, read_toml
+from cgcore.store.files import digest
 
 DPI = 130
+LEARNT = ("force_mae_meV_per_A", "force_rmse_meV_per_A", "updates", "training_s")
 COST = ("training_s", "simulation_s", "updates", "s_per_epoch", "memory_GB")
 
 
-def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> list[Path]:
+TESTS = {
+    "depth against the reference": "depth_kJ_mol",
+    "second half less first": "halves",
+    "started inside less outside, second half": "starts",
+    "failed replicas": "failed",
+    "extrapolating frames": "extrapolating",
+    "heating at constant energy": "heating_K",
+}
+"""Quantities of the tests of `cgcore accept`."""
+
+
+def collect(observed: list[Path], folder: Path, *, replace: bool = False, tests_only: bool = False) -> list[Path]:
     """Add finished observations, folders <out>/<system>/<id>, to the results of a chapter, and draw its figures.
 
     A run that is there is left as it is: its name says all that it depends on. One of the same configuration that other
-    data or kernels made is refused, since no label could tell the two apart, unless `replace` takes it out.
+    data or kernels made is refused, since no label could tell the two apart, unless `replace` takes it out. What
+    `cgcore accept` found of an observation is a run of its own, of the kind "acceptance"; tests_only adds nothing else.
 
     Raises StoreError for a folder that is not a finished observation, and for a configuration that is there.
     """
@@ -31,6 +48,12 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         if not (path / "manifest.json").is_file():
             raise StoreError(f"{path}: want a finished observation, runs/<system>/<id>, with its manifest.json")
         made = read_json(path / "manifest.json", "id", "config", "data", "made_of", "results")
+        if (path / FILE).is_file():
+            _put_tests(chapter, made, read_json(path / FILE, "verdict", "against", "tests"), replace)
+        elif tests_only:
+            raise StoreError(f"{path}: want what `cgcore accept {path}` finds, no {FILE} is there")
+        if tests_only:
+            continue
         curves = read_npz(path / "curves.npz")
         ours = {name: array for name, array in curves.items() if not name.startswith("reference_")}
         theirs = {name.removeprefix("reference_"): array for name, array in curves.items() if name not in ours}
@@ -53,6 +76,29 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         written += views.write(made, path.parents[1], folder, replace=replace)
     save(chapter)
     return written + draw(load(folder))
+
+
+def _put_tests(chapter: Chapter, made: dict, found: dict, replace: bool):
+    """Take in the verdict of an acceptance test, with each number, verdict and share, and what the training rests on."""
+    learnt, table = made["config"]["data"]["reference"], {"verdict": found["verdict"]}
+    for test in found["tests"]:
+        where, _, end = test["name"].rpartition(": ")
+        place = where.replace(": ", "_").replace(" ", "_")
+        name = "_".join(filter(None, (place, TESTS.get(end, end.replace(" ", "_")))))
+        table |= {name: test["value"], f"{name}_error": test["error"], f"{name}_verdict": test["verdict"]}
+        for whose, share in ((place, test["ours"]), (f"reference_{place.partition('_')[2]}", test["theirs"])):
+            table |= {} if share is None else {whose: share[0], f"{whose}_error": share[1]}
+    table |= {name: made["results"][name] for name in LEARNT if name in made["results"]}
+    table["atomistic_ns"] = sets.length_ns(learnt)
+    about = {
+        "kind": "acceptance",
+        "config": flat(made["config"] | {"against": found["against"]}),
+        "sampling": f"{WALKS} walks of {WALK_PS:g} ps, of which the second half counts",
+        "cost": {name: made["results"][name] for name in COST if made["results"].get(name) is not None},
+    }
+    run = digest(json.dumps([made["id"], found["against"]]).encode())
+    manifest = {name: value for name, value in made.items() if name != "results"} | {"against": found["against"]}
+    chapter.put(run, about, table, manifest, None, replace)
 
 
 def sampling(manifest: dict) -> str:
