@@ -87,10 +87,10 @@ def judge_by(
     inside, before, of_theirs = (surface.basin_counts(*a) for a in ((phi, psi, weight), (phi, psi, counts), theirs))
     for name in TESTED:
         shares = ratio(inside[name], weight.sum(1)), ratio(of_theirs[name], theirs[2].sum(1))
-        test = depth(f"reweighted: {name}", *shares, replicas=len(phi), temperature_K=temperature_K)
+        test = depth(f"walks: {name}", *shares, replicas=len(phi), temperature_K=temperature_K)
         sums = np.stack([inside[name], weight.sum(1), before[name], counts.sum(1)], axis=1)
         gap = jackknife(lambda n: thermal * (_log_odds(n[0] / n[1]) - _log_odds(n[2] / n[3])), sums)
-        less = judged(f"reweighted: {name}: depth less that of the walked", Estimate(*map(float, gap)), limit, "kJ/mol")
+        less = judged(f"walks: {name}: depth less that of the walked", Estimate(*map(float, gap)), limit, "kJ/mol")
         found = [test._replace(ours=shares[0], theirs=shares[1]), less]
         tests += found if counting >= TRUSTED else [test._replace(verdict="undecided") for test in found]
     return tests

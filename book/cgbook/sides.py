@@ -4,37 +4,38 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbook.reference_tables import BLOCKS, angles
-from cgbook.results import add
+from cgbook.results import add, made_here
+from cgcore import mapping
 from cgcore.analysis import crossings
 from cgcore.analysis.blocks import ratio, row
-from cgcore.analysis.surface import basin_counts
+from cgcore.analysis.surface import backbone, basin_counts
 from cgcore.reference import sets
 
 UNBIASED, BIASED, LEFT = SETS = ("ala2_obc2", "ala2_obc2_phi", "ala2_obc2_left")
 """One Hamiltonian: started outside, with a bias along phi, and started inside."""
+BLOCKS = 20
 
 
 def make(folder: Path):
     """Write a row for each set, and one that holds the passages of the unbiased ones against the biased share."""
-    passed, tables = {}, {}
-    entries = {entry.name: entry for entry in sets.available()}
+    entries, free, share = {entry.name: entry for entry in sets.available()}, [], None
     for name in SETS:
         runs = _runs(name)
-        passed[name] = crossings.passages([phi for phi, _, _ in runs], entries[name].spacing_ps)
-        tables[name] = shares(runs, passed[name].inside, each_run=name == LEFT) | {"ns": entries[name].length_ns}
+        passed = crossings.passages([phi for phi, _, _ in runs], entries[name].spacing_ps)
+        table = shares(runs, passed.inside, each_run=name == LEFT)
         if name == BIASED:
-            passages = {}
+            share = table["inside"]
         else:
-            passages = {k: getattr(passed[name], k) for k in ("inside_ns", "escapes", "outside_ns", "entries")}
+            free.append({key: getattr(passed, key) for key in ("escapes", "inside_ns", "entries", "outside_ns")})
+            table |= free[-1]
         if name == LEFT:
-            del tables[name]["inside"], tables[name]["inside_error"]  # of the starts that were chosen
-        words = f"{len(runs)} runs, errors over {'runs' if name == LEFT else f'{BLOCKS} blocks'}"
-        add(folder, "sides", {"case": name}, tables[name] | passages, manifest={"set": name}, sampling=words)
-    free = [passed[name] for name in (UNBIASED, LEFT)]
-    totals = {key: sum(getattr(p, key) for p in free) for key in ("escapes", "inside_ns", "entries", "outside_ns")}
-    table = totals | crossings.detailed_balance(*totals.values(), tables[BIASED]["inside"])
-    add(folder, "sides", {"case": "balance"}, table, manifest={"sets": SETS, "cores_deg": crossings.INSIDE})
+            del table["inside"], table["inside_error"]  # says where the runs were started
+        words = f"{len(runs)} runs, errors over {'the runs' if name == LEFT else f'{BLOCKS} blocks'}"
+        table |= {"ns": entries[name].length_ns}
+        add(folder, "sides", {"case": name}, table, manifest=made_here(set=name), sampling=words)
+    totals = {key: sum(table[key] for table in free) for key in free[0]}
+    table = totals | crossings.detailed_balance(*totals.values(), share)
+    add(folder, "sides", {"case": "balance"}, table, manifest=made_here(sets=SETS))
 
 
 def shares(runs: list[tuple], inside: list[np.ndarray], *, each_run: bool) -> dict:
@@ -65,5 +66,6 @@ def shares(runs: list[tuple], inside: list[np.ndarray], *, each_run: bool) -> di
 def _runs(name: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """phi and psi in rad and what frames count, (T,) each, of every run of a set."""
     topology, frames = sets.load(name)
-    of_all = angles(topology, frames)
-    return [tuple(a[i[v]] for a in of_all) for i, v in zip(*frames.by_replica(), strict=True)]
+    beads = mapping.load("core", topology, residue="ala")
+    of_all = backbone(mapping.apply(beads, frames), **beads.dihedrals)
+    return [tuple(a[0, i[v]] for a in of_all) for i, v in zip(*frames.by_replica(), strict=True)]
