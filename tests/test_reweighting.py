@@ -22,10 +22,10 @@ def test_a_basin_that_is_deeper_by_so_much_is_found_deeper_by_it(kT_deeper):
     phi, psi, counts = walks(np.random.default_rng(0))
     gain = np.where(phi > 0, kT_deeper, 0.0) + 7.0  # a constant in an energy changes nothing
     tests = {t.name: t for t in reweighting.judge_by(phi, psi, counts, gain, THEIRS, 300.0)}
-    less = tests["reweighted: phi_positive: depth less that of the walked"]
+    less = tests["walks: phi_positive: depth less that of the walked"]
     assert_allclose(less.value, kT_deeper * kT(300), atol=1e-9)
     assert_allclose(less.error, 0.0, atol=1e-9)  # the same frames: what walks missed is the same for both
-    depth = tests["reweighted: phi_positive: depth against the reference"]
+    depth = tests["walks: phi_positive: depth against the reference"]
     assert abs(depth.value - kT_deeper * kT(300)) < 4 * depth.error and depth.error < 0.2
     assert depth.verdict == ("fail" if kT_deeper == 2.0 else "undecided" if kT_deeper == -1.0 else "pass")
     assert tests["frames left"].verdict == "pass"
