@@ -41,11 +41,16 @@ LEAST_STARTS = 4
 RULE_OF_THREE = 3.0
 KNOWN = 0.5
 """Error over share, from which on a basin of the reference is hardly known."""
+TESTED = ("alpha_R", "phi_positive")
+"""Basins."""
 FILE = "acceptance.json"
 
 
 class Criterion(NamedTuple):
-    """One test. value, error and limit in the unit; error None where the value is exact; verdict: pass, fail or undecided."""
+    """One test. value, error and limit in the unit; error None where the value is exact; verdict: pass, fail or undecided.
+
+    ours, theirs: of a depth the shares of the run and of the reference, with their errors.
+    """
 
     name: str
     value: float | None
@@ -54,15 +59,61 @@ class Criterion(NamedTuple):
     unit: str
     verdict: str
     why: str = ""
+    ours: Estimate | None = None
+    theirs: Estimate | None = None
 
 
-def accept(folder: Path) -> tuple[list[Criterion], str]:
+def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], str]:
     """Test a finished observation, runs/<system>/<id>, and write acceptance.json into it.
+
+    against: a reference of the same molecule that populations are held against, and from which walks start; None is that of
+    the run, which a run that learns from few frames may not be judged by.
 
     Fit and simulation are read back; what is simulated is a run at constant energy, and of a map with phi and psi walks
     along phi with a bias: a free simulation does not say how full a basin behind a barrier is. Of any other map the
     distributions that were observed are tested. Returns the tests, and the verdict of all: "fail" if one fails, else
-    "undecided" if one is. Raises ConfigError for anything but a finished simulation (protocol nvt).
+    "undecided" if one is. Raises ConfigError for anything but a finished simulation (protocol nvt), and for a reference of
+    another molecule.
+    """
+    folder = Path(folder).resolve()
+    config, reference, fitted, out_dir = read_back(folder)
+    if against is not None and not has_backbone(reference):
+        raise ConfigError(
+            f"--against {against}: want a map with phi and psi, {config.data.map!r} is judged by its own reference"
+        )
+    judge = reference if against is None else other(config, against)
+    simulated = steps.simulate_protocol(config, reference, fitted, out_dir)
+    made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
+    if made_of != (was := _manifest(folder)["made_of"]):
+        raise ConfigError(
+            f"{folder} was made of {was}, the same configuration now makes {made_of}; other kernels or another reference? Run "
+            "the notebook again, and test what it makes"
+        )
+    as_long = (NVE_REPLICAS, NVE_PS)
+    if reference.liquid:  # has many molecules to average over
+        as_long = min(NVE_REPLICAS, config.md.replicas), min(NVE_PS, config.md.length_ps)
+    nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=as_long[0], length_ps=as_long[1])
+    run = simulated.ensemble
+    if has_backbone(reference):
+        tests = of_backbone(config, reference, fitted, run, out_dir, judge)
+    else:
+        tests = [*of_distributions(_manifest(folder)["results"]), *of_halves(reference, run)]
+    tests += [
+        failures("free", run),
+        failures("constant energy", nve.ensemble),
+        extrapolation(run, reference),
+        drift(nve, len(reference.beads.beads)),
+    ]
+    verdict = next((word for word in ("fail", "undecided") if any(t.verdict == word for t in tests)), "pass")
+    told = {"verdict": verdict, "against": against or config.data.reference, "made_of": made_of}
+    write_json(folder / FILE, told | {"tests": [test._asdict() for test in tests]})
+    return tests, verdict
+
+
+def read_back(folder: Path) -> tuple[RunConfig, steps.Reference, steps.Fitted, Path]:
+    """The configuration of an observation, what it was made of, and the folder of all runs.
+
+    Raises ConfigError for anything but a finished simulation with its fit beside it.
     """
     folder = Path(folder).resolve()
     manifest, out_dir = _manifest(folder), folder.parent.parent
@@ -73,39 +124,29 @@ def accept(folder: Path) -> tuple[list[Criterion], str]:
             f"{config.protocol!r}, fit {manifest['made_of']['fit']}; was the folder copied without it?"
         )
     reference = steps.load(config)
-    fitted = steps.fit(config, reference, out_dir)
-    simulated = steps.simulate_protocol(config, reference, fitted, out_dir)
-    made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
-    if made_of != manifest["made_of"]:
-        raise ConfigError(
-            f"{folder} was made of {manifest['made_of']}, the same configuration now makes {made_of}; other kernels or another "
-            "reference? Run the notebook again, and test what it makes"
-        )
-    as_long = (NVE_REPLICAS, NVE_PS)
-    if reference.liquid:  # has many molecules to average over
-        as_long = min(NVE_REPLICAS, config.md.replicas), min(NVE_PS, config.md.length_ps)
-    nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=as_long[0], length_ps=as_long[1])
-    run = simulated.ensemble
-    if not reference.liquid and {"phi", "psi"} <= reference.beads.dihedrals.keys():
-        tests = of_backbone(config, reference, fitted, run, out_dir)
-    else:
-        tests = [*of_distributions(manifest["results"]), *of_halves(reference, run)]
-    tests += [
-        failures("free", run),
-        failures("constant energy", nve.ensemble),
-        extrapolation(run, reference),
-        drift(nve, len(reference.beads.beads)),
-    ]
-    verdict = next((word for word in ("fail", "undecided") if any(t.verdict == word for t in tests)), "pass")
-    write_json(folder / FILE, {"verdict": verdict, "tests": [test._asdict() for test in tests]})
-    return tests, verdict
+    return config, reference, steps.fit(config, reference, out_dir), out_dir
 
 
-def of_backbone(config: RunConfig, reference: steps.Reference, fitted: steps.Fitted, run, out_dir: Path) -> list:
-    """Populations of basins over phi and psi, of the run and of walks along phi."""
+def has_backbone(reference: steps.Reference) -> bool:
+    """Whether a molecule's map has phi and psi."""
+    return not reference.liquid and {"phi", "psi"} <= reference.beads.dihedrals.keys()
+
+
+def other(config: RunConfig, against: str) -> steps.Reference:
+    """Another reference, all frames with their weights, for populations to be held against."""
+    data = replace(config.data, reference=against, force_map="sum", weights="boltzmann", frames=None)
+    return steps.load(replace(config, data=data))
+
+
+def of_backbone(
+    config: RunConfig, reference: steps.Reference, fitted: steps.Fitted, run, out_dir: Path, judge: steps.Reference
+) -> list[Criterion]:
+    """Populations of basins over phi and psi, of the run and of walks along phi, against those of the judge."""
     dihedrals, kelvin = {k: reference.beads.dihedrals[k] for k in ("phi", "psi")}, config.md.temperature_K
-    walks, counts, walk_starts = steps.walks(config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS)
-    theirs = ramachandran.blocked(*surface.backbone(reference.frames, **dihedrals))
+    walks, counts, walk_starts = steps.walks(
+        config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS, starts=judge
+    )
+    theirs = ramachandran.blocked(*surface.backbone(judge.frames, **dihedrals))
     starts = _angles(steps.initial_positions(config, reference), dihedrals)
     walked = (*surface.backbone(walks, **dihedrals)[:2], counts)
     return [
@@ -188,9 +229,10 @@ def of_basins(where: str, ours: tuple, theirs: tuple, begin: tuple, temperature_
     if whole.sum() < 2:
         why = f"{whole.sum()} of {len(counts)} replicas have frames that count in both halves"
         return [Criterion(f"{where}populations", None, None, CHANGE, "", "undecided", why)]
-    for name in ("alpha_R", "phi_positive"):
+    for name in TESTED:
         ratios = ratio(inside[0][name], sums[0]), ratio(of_theirs[name], theirs[2].sum(1))
-        tests.append(depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K))
+        test = depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K)
+        tests.append(test._replace(ours=ratios[0], theirs=ratios[1]))
         first, second = (inside[k][name][whole] / sums[k][whole] for k in (1, 2))
         change = block_mean((second - first)[:, None])
         tests.append(judged(f"{where}{name}: second half less first", change, CHANGE, ""))

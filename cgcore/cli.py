@@ -89,11 +89,14 @@ def results(
     observed: Annotated[list[Path], typer.Argument(help="Finished observations: runs/<system>/<id>.")],
     folder: Annotated[Path | None, typer.Option(help="Where the chapter reads them; by the system's name.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Take out runs of the same configuration.")] = False,
+    tests_only: Annotated[
+        bool, typer.Option("--tests-only", help="Add what `cgcore accept` found, no surfaces and networks.")
+    ] = False,
 ):
     """Add what notebooks observed to the results that a chapter shows, and draw its figures."""
     system = observed[0].resolve().parent.name
     target = folder or Path("book/results") / system
-    for path in _book("collect").collect(observed, target, replace=replace):
+    for path in _book("collect").collect(observed, target, replace=replace, tests_only=tests_only):
         typer.echo(path)
 
 
@@ -134,6 +137,9 @@ def reference(
     seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default.")] = None,
     chirality: Annotated[str, typer.Option(help="L or D.")] = "L",
+    start: Annotated[
+        str | None, typer.Option(help="Conformation of every replica, such as left; the system's in turn by default.")
+    ] = None,
     constraints: Annotated[str, typer.Option(help="none or h-bonds, whose forces not every map can carry.")] = "none",
     dt_fs: Annotated[float | None, typer.Option(help="Time step; the protocol's by default.")] = None,
     bias: Annotated[
@@ -158,11 +164,13 @@ def reference(
         replicas=replicas,
         seed=seed,
         chirality=chirality,
+        start=start,
         constraints=constraints,
         bias=bias_config(bias, bias_ns),
         **own,
     )
     along = "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
+    along += "" if start is None else f"_{start}"
     folder = out or Path("reference") / f"{name}_{wanted.solvent}{along}"
     typer.echo(f"Done: {simulate(wanted, length_ns, folder, device=device, jobs=jobs)}")
 
@@ -328,19 +336,38 @@ def propose(
 @app.command()
 def accept(
     observed: Annotated[list[Path], typer.Argument(help="Finished observations: runs/<system>/<id>.")],
+    against: Annotated[
+        str | None, typer.Option(help="A set or folder that populations are held against; the run's own by default.")
+    ] = None,
 ):
     """Say whether runs are good enough to be used: pass, fail or undecided, with the numbers that decide it."""
     from cgcore.acceptance import accept as tested
 
     failed = False
     for folder in observed:
-        tests, verdict = tested(folder)
+        tests, verdict = tested(folder, against)
         typer.echo(f"{folder}: {verdict}")
         for t in tests:
-            value = "–" if t.value is None else f"{t.value:.3g}" + ("" if t.error is None else f" ± {t.error:.2g}")
-            typer.echo(f"  {t.verdict:10}{t.name:50}{value:>18}  limit {t.limit:.3g} {t.unit}  {t.why}".rstrip())
+            _tell(t)
         failed |= verdict == "fail"
     raise typer.Exit(int(failed))
+
+
+@app.command()
+def reweight(
+    walked: Annotated[Path, typer.Argument(help="A run that `cgcore accept` has tested: its walks are taken.")],
+    observed: Annotated[list[Path], typer.Argument(help="Finished observations of the same map: runs/<system>/<id>.")],
+    against: Annotated[
+        str | None, typer.Option(help="A set or folder that populations are held against; the walked run's by default.")
+    ] = None,
+):
+    """Say what other potentials would have made of the walks of one: populations within minutes, without simulating."""
+    from cgcore.reweighting import reweight as judge
+
+    for folder, tests in judge(walked, observed, against).items():
+        typer.echo(folder)
+        for t in tests:
+            _tell(t)
 
 
 @app.command("doctor-table")
@@ -417,6 +444,12 @@ def _own_molecule(
         return own.label(smiles), {"structure": own.from_smiles(smiles), "forcefield": forcefield or "mmff94"}
     text = own.from_sequence(sequence) if sequence else own.from_pdb(system)
     return sequence or Path(system).stem, {"structure": text, "forcefield": forcefield or "amber99sbildn"}
+
+
+def _tell(t):
+    """One line of a test."""
+    value = "–" if t.value is None else f"{t.value:.3g}" + ("" if t.error is None else f" ± {t.error:.2g}")
+    typer.echo(f"  {t.verdict:10}{t.name:50}{value:>18}  limit {t.limit:.3g} {t.unit}  {t.why}".rstrip())
 
 
 def _pair(text: str) -> tuple[str, str]:

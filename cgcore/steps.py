@@ -211,9 +211,16 @@ def constant_energy(
 
 
 def walks(
-    config: RunConfig, reference: Reference, fitted: Fitted, out_dir: Path, *, replicas: int, length_ps: float
+    config: RunConfig,
+    reference: Reference,
+    fitted: Fitted,
+    out_dir: Path,
+    *,
+    replicas: int,
+    length_ps: float,
+    starts: Reference,
 ) -> tuple[Ensemble, np.ndarray, np.ndarray]:
-    """Simulate replicas with a bias along phi, half of them from frames of each sign of phi where there are some.
+    """Simulate replicas with a bias along phi, half from frames of `starts` with each sign of phi where there are some.
 
     The bias V grows, and then stands still. Returns the ensemble, what each frame counts (C, T), zero while V grows and
     exp(V / kT) from then on, and the initial positions (C, N, 3) nm.
@@ -226,7 +233,7 @@ def walks(
         **WALK,
     )
     md = replace(md, replicas=replicas, n_frames=round(length_ps / md.frame_ps))
-    start = np.asarray(_either_side(reference, replicas, md.seed), np.float32)
+    start = np.asarray(_either_side(starts, replicas, md.seed), np.float32)
     bias = well_tempered(dihedral(hills, beads.beads), hills, md)
     run = simulate.run(fitted.potential, fitted.params, molecule(reference), start, md, out_dir, bias=bias)
     trajectory = biased_trajectory(run)

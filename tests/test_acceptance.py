@@ -160,6 +160,22 @@ def test_a_configuration_comes_back_from_a_manifest():
     assert from_resolved(other.resolved()) == other
 
 
+def test_a_run_is_held_against_all_frames_of_another_reference():
+    config = steps.configure("amino_acids", map="core_beta", reference="ala2_obc2_phi", weights="none", frames=500)
+    judge = acceptance.other(config, "ala2_obc2_phi")
+    assert judge.frames.n_frames == 16000 and judge.frames.weight is not None  # not the 500, and not alike
+    phi = backbone(judge.frames, **judge.beads.dihedrals)[0][0]
+    starts = backbone_of(steps._either_side(judge, 16, 0), judge.beads.dihedrals)
+    assert (starts > 0).sum() == 8 and phi.min() < 0 < phi.max()
+    with pytest.raises(ConfigError, match="glu2"):
+        acceptance.other(config, "glu2_obc2")
+
+
+def backbone_of(position: np.ndarray, dihedrals: dict) -> np.ndarray:
+    """phi (C,) of positions (C, N, 3)."""
+    return acceptance._angles(position, dihedrals)[0][:, 0]
+
+
 def test_what_cannot_be_tested_is_said(tmp_path):
     config = steps.configure("amino_acids", protocol="nve", reference="obc2")
     run = steps.open_run(tmp_path, "amino_acids", config.resolved(), data={}, rooms=("analysis",))

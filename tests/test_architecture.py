@@ -29,6 +29,7 @@ LAYERS = [
     "steps",
     "hold proposals",
     "mean_forces acceptance",
+    "reweighting",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
 
@@ -40,7 +41,9 @@ SIDE = {
     "poster": {"errors", "units", "config", "frames", "geometry", "mapping"},
     "viewer": {"errors", "units", "config", "frames", "geometry", "mapping", "poster"},
 }
-USES = {"analysis": "train train_splines simulate metadynamics doctor observables steps hold mean_forces acceptance"}
+USES = {
+    "analysis": "train train_splines simulate metadynamics doctor observables steps hold mean_forces acceptance reweighting"
+}
 USES |= {"reference": "doctor suggestions steps hold mean_forces"}
 """Rooms beside the rows, and who may import them."""
 TOP = {"cli"}

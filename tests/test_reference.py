@@ -47,6 +47,24 @@ def test_peptides_have_the_angles_and_the_handedness_asked_for(name, chirality):
     assert handedness(built.topology, built.position) == (expected if chirality == "L" else mirrored)
 
 
+def test_every_replica_can_start_from_one_conformation():
+    phi = [
+        float(
+            dihedral(*(backbone(system.start(wanted, k))[atom] for atom in ((0, "C"), (1, "N"), (1, "CA"), (1, "C"))))
+        )
+        for wanted in (protocol("ala2", start="left"), protocol("ala2"))
+        for k in range(4)
+    ]
+    assert min(phi[:4]) > 0 and np.ptp(phi[:4]) < 1e-6  # without a bias none of the others begins there
+    assert max(phi[4:]) < 0
+    with pytest.raises(ConfigError, match="start of ala2: want one of .* got 'lefty'; did you mean 'left'?"):
+        protocol("ala2", start="lefty")
+    with pytest.raises(ConfigError, match="start of pro2: want one of"):
+        protocol("pro2", start="left")
+    with pytest.raises(ConfigError, match="hexane starts from a crystal"):
+        protocol("hexane", start="left")
+
+
 def test_built_alanine_is_the_bundled_one():
     bundled = io.read_topology(store.data_file("ala2/topology.pdb"))
     built = peptide("ala2", "extended").topology

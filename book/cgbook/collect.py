@@ -1,5 +1,6 @@
 """From finished observations to the results of a chapter: rows, curves, manifests, networks; then its figures."""
 
+import json
 import runpy
 from collections.abc import Callable
 from functools import partial
@@ -10,19 +11,37 @@ from matplotlib.figure import Figure
 
 from cgbook import drawing, views
 from cgbook.results import BOOK, Chapter, ResultError, flat, load, save
-from cgcore import plots
+from cgcore import acceptance, plots, reweighting
 from cgcore.potentials import saved
+from cgcore.reference import sets
 from cgcore.store import StoreError, read_json, read_npz, read_toml
+from cgcore.store.files import digest
 
 DPI = 130
+LEARNT = ("force_mae_meV_per_A", "force_rmse_meV_per_A", "updates", "training_s")
 COST = ("training_s", "simulation_s", "updates", "s_per_epoch", "memory_GB")
 
 
-def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> list[Path]:
+TESTED = {"acceptance": acceptance.FILE, "reweighted": reweighting.FILE}
+"""Kinds of runs that hold what a command found of an observation, and its file."""
+TESTS = {
+    "depth against the reference": "depth_kJ_mol",
+    "second half less first": "halves",
+    "depth less that of the walked": "less_walked_kJ_mol",
+    "started inside less outside, second half": "starts",
+    "failed replicas": "failed",
+    "extrapolating frames": "extrapolating",
+    "heating at constant energy": "heating_K",
+}
+"""Quantities of the tests."""
+
+
+def collect(observed: list[Path], folder: Path, *, replace: bool = False, tests_only: bool = False) -> list[Path]:
     """Add finished observations, folders <out>/<system>/<id>, to the results of a chapter, and draw its figures.
 
     A run that is there is left as it is: its name says all that it depends on. One of the same configuration that other
-    data or kernels made is refused, since no label could tell the two apart, unless `replace` takes it out.
+    data or kernels made is refused, since no label could tell the two apart, unless `replace` takes it out. What
+    `cgcore accept` and `cgcore reweight` found of an observation are runs of their own; tests_only adds nothing else.
 
     Raises StoreError for a folder that is not a finished observation, and for a configuration that is there.
     """
@@ -31,6 +50,13 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         if not (path / "manifest.json").is_file():
             raise StoreError(f"{path}: want a finished observation, runs/<system>/<id>, with its manifest.json")
         made = read_json(path / "manifest.json", "id", "config", "data", "made_of", "results")
+        tests = [kind for kind, file in TESTED.items() if (path / file).is_file()]
+        for kind in tests:
+            _put_tests(chapter, kind, made, read_json(path / TESTED[kind], "against", "tests"), replace)
+        if tests_only:
+            if not tests:
+                raise StoreError(f"{path}: want what `cgcore accept` or `cgcore reweight` finds, got none of {TESTED}")
+            continue
         curves = read_npz(path / "curves.npz")
         ours = {name: array for name, array in curves.items() if not name.startswith("reference_")}
         theirs = {name.removeprefix("reference_"): array for name, array in curves.items() if name not in ours}
@@ -53,6 +79,31 @@ def collect(observed: list[Path], folder: Path, *, replace: bool = False) -> lis
         written += views.write(made, path.parents[1], folder, replace=replace)
     save(chapter)
     return written + draw(load(folder))
+
+
+def _put_tests(chapter: Chapter, kind: str, made: dict, found: dict, replace: bool):
+    """Take in tests of an observation, each with its number, verdict and share, and what the training rests on."""
+    learnt, given = made["config"]["data"]["reference"], {k: found[k] for k in ("verdict", "walked") if k in found}
+    table = dict(given)
+    for test in found["tests"]:
+        where, _, end = test["name"].rpartition(": ")
+        place = where.replace(": ", "_").replace(" ", "_")
+        name = "_".join(filter(None, (place, TESTS.get(end, end.replace(" ", "_")))))
+        table |= {name: test["value"], f"{name}_error": test["error"], f"{name}_verdict": test["verdict"]}
+        for whose, share in ((place, test["ours"]), (f"reference_{place.partition('_')[2]}", test["theirs"])):
+            table |= {} if share is None else {whose: share[0], f"{whose}_error": share[1]}
+    table |= {name: made["results"][name] for name in LEARNT if name in made["results"]}
+    table["atomistic_ns"] = sets.length_ns(learnt)
+    walks = f"{acceptance.WALKS} walks of {acceptance.WALK_PS:g} ps, of which the second half counts"
+    about = {
+        "kind": kind,
+        "config": flat(made["config"] | {"against": found["against"]}),
+        "sampling": walks if kind == "acceptance" else f"the same {walks}, reweighted",
+        "cost": {name: made["results"][name] for name in COST if made["results"].get(name) is not None},
+    }
+    run = digest(json.dumps([kind, made["id"], found["against"]]).encode())
+    manifest = {name: value for name, value in made.items() if name != "results"} | {"against": found["against"]}
+    chapter.put(run, about, table, manifest, None, replace)
 
 
 def sampling(manifest: dict) -> str:

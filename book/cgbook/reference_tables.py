@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cgbook import sides
 from cgbook.collect import draw
 from cgbook.results import add, load
 from cgcore.analysis import helix, rdf
@@ -48,6 +49,7 @@ def make(folder: Path) -> list[Path]:
     if surface_counts.keys() >= set(SOLVENTS):
         table = row("js", between(*(surface_counts[name] for name in SOLVENTS)))
         add(folder, "solvents", {"case": "ala2"}, table, manifest={"sets": SOLVENTS})
+    sides.make(folder)
     return draw(load(folder))
 
 

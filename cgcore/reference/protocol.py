@@ -84,6 +84,7 @@ class Protocol(Checked):
     system: str
     solvent: str = word("obc2", SOLVENTS)
     chirality: str = word("L", ("L", "D"))
+    start: str | None = None  # the conformation of every replica, None for the system's in turn
     constraints: str = word("none", CONSTRAINTS)
     replicas: int = number(1, least=1, most=10_000)
     seed: int = number(1, **SEED)
@@ -115,10 +116,19 @@ class Protocol(Checked):
             raise ConfigError("hexane is not chiral; chirality is for peptides")
         if self.constraints != "none" and self.is_liquid:
             raise ConfigError("hexane is simulated without constraints, as in the paper")
+        if self.start is not None and self.is_liquid:
+            raise ConfigError("hexane starts from a crystal that is melted; a start is for peptides")
+        if self.start is not None:
+            check_word(f"start of {self.system}", self.start, self.conformations)
         if self.bias and self.is_liquid:
             raise ConfigError(
                 "hexane is simulated without bias: a bias acts on one dihedral, and every molecule has its own"
             )
+
+    @property
+    def conformations(self) -> tuple[str, ...]:
+        """All that replicas can start from."""
+        return system(self.system).starts + system(self.system).beyond
 
     @property
     def frame_ps(self) -> float:

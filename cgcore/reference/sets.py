@@ -111,6 +111,21 @@ def protocol_of(name) -> Protocol:
     return from_dict(Protocol, {key: value for key, value in made_by.items() if key in fields})
 
 
+def length_ns(name) -> float:
+    """How long atoms were simulated for a reference's frames, all replicas together; of held beads, under the beads.
+
+    What came before the frames is not in it: equilibration, the making of a bias, the run whose frames were held.
+    """
+    folder = Path(name)
+    of = kind(name)
+    if of is Kind.HELD:
+        return read_json(folder / MANIFEST, "atomistic_ns")["atomistic_ns"]
+    if of is not Kind.BUNDLED:
+        manifest = read_json(folder / MANIFEST, "length_ns", "replicas")
+        return manifest["length_ns"] * (manifest["replicas"] if of is Kind.SIMULATED else 1)
+    return next(entry.length_ns for entry in available() if entry.name == str(name))
+
+
 def topology_file(name) -> Path:
     """The file of a reference's atoms, which `io.read_topology` takes."""
     of = kind(name)

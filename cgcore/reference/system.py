@@ -53,15 +53,16 @@ class Plan(NamedTuple):
 
 
 def start(protocol: Protocol, replica: int) -> Structure:
-    """Build the solute that a replica starts from; replicas take the system's conformations in turn."""
+    """Build the solute that a replica starts from; replicas take the system's conformations in turn, or all the
+    protocol's."""
     if protocol.structure is not None:
         models = structures(protocol.structure, protocol.system)
         model, hand = models[replica % len(models)], -1.0 if protocol.chirality == "D" else 1.0
         return model._replace(position=model.position * [1.0, 1.0, hand])
     if protocol.is_liquid:
         return hexane(protocol.seed + replica)
-    of = system(protocol.system)
-    starts = of.starts + (of.beyond if protocol.bias else ())
+    starts = protocol.conformations if protocol.bias else system(protocol.system).starts
+    starts = starts if protocol.start is None else (protocol.start,)
     return peptide(protocol.system, starts[replica % len(starts)], chirality=protocol.chirality)
 
 

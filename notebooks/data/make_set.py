@@ -62,6 +62,7 @@ def _readme(name: str, entry: dict) -> str:
         "time step": f"{protocol['dt_ps'] * 1000:g} fs"
         + (f", hydrogens of {protocol['hydrogen_mass']:g} g/mol" if protocol["hydrogen_mass"] else ""),
         "constraints": protocol["constraints"],
+        **({"start": f"every run in the conformation {protocol['start']!r}"} if protocol.get("start") else {}),
         **({"bias": _bias(protocol["bias"])} if protocol.get("bias") else {}),
         "content": "positions (to 1e-4 nm) and forces (to 1 kJ/mol/nm) of the solute, packed by cgcore.io.write_packed",
         "good for": entry["good_for"],

@@ -77,3 +77,16 @@ def test_the_networks_of_the_physics_report_pass(chapter):
         sigmas = [row.value for name, row in rows.items() if name.endswith("_sigma") and row.value is not None]
         chances = [row.value for name, row in rows.items() if name.endswith("_p") and row.value is not None]
         assert max(sigmas) < 3 and min(chances) > 0.003, run
+
+
+def apart(first, second) -> float:
+    """By how many joint standard errors two rows differ."""
+    return abs(first.value - second.value) / np.hypot(first.error, second.error)
+
+
+def test_runs_without_a_bias_contradict_the_biased_ones_nowhere(chapter):
+    reference = chapter("reference")
+    assert reference.value("sides_unbiased", "inside") == reference.value("sides_unbiased", "entries") == 0
+    assert reference.value("sides_balance", "entries_p") > 0.05
+    for quantity, other in (("psi_negative_inside", "sides_biased"), ("alpha_R_outside", "sides_unbiased")):
+        assert apart(reference.row("sides_left", quantity), reference.row(other, quantity)) < 2
