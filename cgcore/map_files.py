@@ -58,7 +58,7 @@ def find(name, typing: str = "published", residue: str | None = None) -> dict:
 KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict}
 OPTIONAL = {"residues": dict, "dihedrals": dict, "smarts": dict, "with_hydrogens": bool, "bonds_through_left_out": bool}
 TYPING_KEYS = {"description": str, "by": str, "labels": dict}
-TYPING_BY = ("composition", "bead", "nothing")
+TYPING_BY = ("composition", "residue", "bead", "nothing")
 
 
 def read(path) -> dict:

@@ -6,7 +6,8 @@ topology. A table has
     description, leaves_atoms_out          what it is; whether atoms may belong to no bead
     [residues.ALA]   CA = ["CA", "HA"]     bead = atoms, in the order of the beads; one table for each residue name
     [typings.published]  description, by       by = "composition" (beads of the same elements are alike), "bead" (all
-                                           different), "nothing" (all alike), or labels = { CA = "A", ... }
+                                           different), "residue" (alike in every residue of a name),
+                                           "nothing" (all alike), or labels = { CA = "A", ... }
     [dihedrals]      phi = [four beads]    observables
     bonds_through_left_out = true          optional: beads are bonded, too, where a path of left-out atoms joins them
 
@@ -249,6 +250,8 @@ def _label(name: str, typing: dict, topology: Topology, stems, beads, atoms) -> 
     match typing.get("by"):
         case "composition":
             return [formula([topology.elements[a] for a in indices]) for indices in atoms]
+        case "residue":
+            return [f"{topology.residues[indices[0]]}_{stem}" for stem, indices in zip(stems, atoms, strict=True)]
         case "bead":
             return list(beads)
         case "nothing":

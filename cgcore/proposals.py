@@ -27,6 +27,10 @@ TYPINGS = """
 description = "beads of the same elements are alike"
 by = "composition"
 
+[typings.residue]
+description = "beads are alike in every residue of a name"
+by = "residue"
+
 [typings.unique]
 description = "all beads different"
 by = "bead"

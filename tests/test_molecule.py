@@ -174,6 +174,16 @@ def test_groupings_of_a_peptide_are_the_paper_s_for_every_sequence():
     assert list(found) == ["heavy_atom", "united_atom", "core", "core_beta", "c_alpha"]
 
 
+def test_typing_by_residue_keeps_the_sequence(tmp_path):
+    (built, *_) = own.structures(own.from_sequence("ACE-ALA-PHE-ALA-NME"), "x")
+    path = tmp_path / "core.toml"
+    path.write_text(next(g for g in proposals.groupings(built.topology) if g.name == "core_beta").toml())
+    beads = mapping.load(path, built.topology, typing="residue")
+    species = dict(zip(beads.beads, (beads.species_names[s] for s in beads.species), strict=True))
+    assert species["CA_1"] == species["CA_3"] == "ALA_CA" != species["CA_2"] == "PHE_CA"
+    assert len(beads.species_names) == 2 + 4 + 4
+
+
 @pytest.mark.parametrize("name", ["core", "core_beta", "heavy_atom", "united_atom"])
 def test_proposed_maps_of_alanine_are_the_bundled_ones(name, alanine, tmp_path):
     topology, *_ = alanine
