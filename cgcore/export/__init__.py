@@ -35,7 +35,8 @@ def export(run: Path, target: str, folder: Path, *, reference: str | None = None
         raise ExportError(f"{folder}: want a new or an empty folder to export to; choose another --out")
     module = import_module(f".{TARGETS[target]}", __package__)  # of ASE, OpenMM and torch what is needed alone
     module.check(found.config)
-    from . import folder as folders, load
+    from . import folder as folders
+    from . import load
 
     source = load.load(found)
     folder.mkdir(parents=True, exist_ok=True)
