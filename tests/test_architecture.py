@@ -28,7 +28,7 @@ LAYERS = [
     "observables",
     "steps",
     "hold",
-    "mean_forces acceptance",
+    "mean_forces acceptance export",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
 
@@ -41,7 +41,7 @@ SIDE = {
     "viewer": {"errors", "units", "config", "frames", "geometry", "mapping", "poster"},
 }
 USES = {"analysis": "train train_splines simulate metadynamics doctor observables steps hold mean_forces acceptance"}
-USES |= {"reference": "doctor steps hold mean_forces"}
+USES |= {"reference": "doctor steps hold mean_forces export"}
 """Rooms beside the rows, and who may import them."""
 TOP = {"cli"}
 

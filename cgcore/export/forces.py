@@ -1,6 +1,7 @@
 """Energies and forces of an exported folder, one frame at a time, for programs that call Python."""
 
 import math
+from contextlib import nullcontext
 from functools import partial
 
 import jax
@@ -40,7 +41,7 @@ class Forces:
         self.exported, self.double = exported, double
         self.dtype = np.float64 if double else np.float32
         chosen = exported.terms[terms]
-        with jax.enable_x64(double):
+        with self._precision():
             params = tuple(jax.tree.map(partial(jnp.asarray, dtype=self.dtype), own) for _, own in chosen)
             potential = add(*(term for term, _ in chosen))
             if not double:
@@ -60,7 +61,7 @@ class Forces:
             kind = f"sides of at least {2 * self.cutoff_nm:.3f} nm" if self.exported.beads.periodic else "no box"
             raise ExportError(f"want {kind}, got {box.tolist()}")
         while True:
-            with jax.enable_x64(self.double):
+            with self._precision():
                 energy, force, usage = self._program(position.astype(self.dtype), box.astype(self.dtype))
             energy, force, fullest = float(energy), np.asarray(force, np.float64), int(usage.candidates)
             if fullest <= self.lists.candidates:
@@ -69,6 +70,10 @@ class Forces:
         if not (math.isfinite(energy) and np.isfinite(force).all()):
             raise ExportError("no finite energy or forces of these positions; did the simulation fail before?")
         return energy, force
+
+    def _precision(self):
+        """Positions in single precision are computed in that, whatever the session allows."""
+        return jax.enable_x64(True) if self.double else nullcontext()
 
     def _grow(self, fullest: int):
         """Make a program with room for so many neighbours of a bead."""
