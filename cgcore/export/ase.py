@@ -17,14 +17,14 @@ from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
 ANGSTROM = 0.1
 """nm"""
 
-RUN = '''"""A Langevin run in ASE; wants cgcore[ase]."""
+RUN = '''"""A Langevin run in ASE."""
 
 from pathlib import Path
 
 from ase import units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-from cgcore.export.ase import atoms
+from cgcore.export.{module} import atoms
 
 beads = atoms(Path(__file__).parent)
 MaxwellBoltzmannDistribution(beads, temperature_K={temperature_K})
@@ -39,16 +39,16 @@ class BeadCalculator(Calculator):
 
     Args:
         folder: of `cgcore export --to ase`, or of any other target.
-        double: double precision.
+        fast: single precision and the form that simulates here, as of `Forces`.
         terms: the terms to take, as a slice of the folder's.
     """
 
     implemented_properties = ["energy", "free_energy", "forces"]
 
-    def __init__(self, folder: Path | Exported, *, double: bool = False, terms: slice = slice(None), **more):
+    def __init__(self, folder: Path | Exported, *, fast: bool = False, terms: slice = slice(None), **more):
         super().__init__(**more)
         exported = folder if isinstance(folder, Exported) else read(folder)
-        self.forces = Forces(exported, double=double, terms=terms)
+        self.forces = Forces(exported, fast=fast, terms=terms)
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
@@ -93,11 +93,11 @@ def check(config):
 
 def write(folder: Path, source) -> str:
     """Write run.py; the words for README.md."""
-    (folder / SCRIPT).write_text(RUN.format(**numbers(source)), encoding="utf-8")
+    (folder / SCRIPT).write_text(RUN.format(module="ase", **numbers(source)), encoding="utf-8")
     return f"""```bash
 uv sync --extra ase      # or pip install ase
 python {SCRIPT}          # a short Langevin run
 ```
 
 `cgcore.export.ase.atoms(folder)` gives the start as `ase.Atoms` with its calculator, which works in eV and Å and compares its
-energies with `check.npz` as it is made."""
+energies with `check.npz` as it is made; `fast=True` computes in single precision, as simulations here do."""

@@ -24,27 +24,27 @@ TOLERANCE = 1e-5
 class Forces:
     """A folder's potential as a function: forces(position (N, 3) nm, box (3,) nm) -> kJ/mol, (N, 3) kJ/mol/nm.
 
-    In the form that simulates here: packed for the CPU where it can be, in single precision, or as it was trained with
-    double. Neighbours are found for each frame, in as many slots as that needs. As made it is held against the energies
-    and forces of the folder.
+    Neighbours are found for each frame, in as many slots as that needs. As made it is held against the energies and forces
+    of the folder.
 
     Args:
         exported: the folder.
-        double: double precision.
+        fast: single precision, and packed for the CPU where that can be, as simulations here are; else as trained, in
+            double precision. What single precision leaves of positions shows in stiff bonds of large boxes.
         terms: the terms to take, as a slice; the folder's energies are those of all.
 
     Raises:
         ExportError: other energies than the folder's; when called, a frame that has no energy.
     """
 
-    def __init__(self, exported: Exported, *, double: bool = False, terms: slice = slice(None)):
-        self.exported, self.double = exported, double
-        self.dtype = np.float64 if double else np.float32
+    def __init__(self, exported: Exported, *, fast: bool = False, terms: slice = slice(None)):
+        self.exported, self.fast = exported, fast
+        self.dtype = np.float32 if fast else np.float64
         chosen = exported.terms[terms]
         with self._precision():
             params = tuple(jax.tree.map(partial(jnp.asarray, dtype=self.dtype), own) for _, own in chosen)
             potential = add(*(term for term, _ in chosen))
-            if not double:
+            if fast:
                 potential, params, _ = for_simulation(potential, params, exported.position, exported.beads.box)
         self.potential, self.params = potential, params
         self.cutoff_nm = potential.listed.cutoff_nm if potential.listed else 0.0
@@ -73,7 +73,7 @@ class Forces:
 
     def _precision(self):
         """Positions in single precision are computed in that, whatever the session allows."""
-        return jax.enable_x64(True) if self.double else nullcontext()
+        return nullcontext() if self.fast else jax.enable_x64(True)
 
     def _grow(self, fullest: int):
         """Make a program with room for so many neighbours of a bead."""

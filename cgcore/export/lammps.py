@@ -88,9 +88,9 @@ def library(**more):
         ) from error
 
 
-def attach(lmp, folder: Path, *, double: bool = False):
+def attach(lmp, folder: Path, *, fast: bool = False):
     """Make an exported folder the force of a LAMMPS instance that has read system.in; units real, one process."""
-    forces, atoms = Forces(read(folder), double=double), len(read(folder).beads.names)
+    forces, atoms = Forces(read(folder), fast=fast), len(read(folder).beads.names)
 
     def callback(caller, step, nlocal, tag, x, f):
         if nlocal != atoms:

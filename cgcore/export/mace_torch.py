@@ -12,22 +12,6 @@ from .targets import needs, numbers
 
 NETWORK = "network.model"
 
-RUN = '''"""A Langevin run in ASE with mace-torch; wants cgcore[mace-torch]."""
-
-from pathlib import Path
-
-from ase import units
-from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-from cgcore.export.mace_torch import atoms
-
-beads = atoms(Path(__file__).parent)
-MaxwellBoltzmannDistribution(beads, temperature_K={temperature_K})
-md = Langevin(beads, {dt_fs} * units.fs, temperature_K={temperature_K}, friction={friction_per_ps} / (1000 * units.fs))
-md.attach(lambda: print(f"{{md.get_time() / units.fs:8.0f}} fs {{beads.get_temperature():6.0f}} K"), interval=100)
-md.run(1000)
-'''
-
 
 def check(config: RunConfig):
     """Raise ExportError for a potential that mace-torch has not, or where it is not installed."""
@@ -44,10 +28,12 @@ def write(folder: Path, source) -> str:
     """Write network.model and run.py; the words for README.md."""
     import torch
 
+    from .ase import RUN
+
     network, *_ = source.potential.terms or (source.potential,)
     params = source.params[0] if source.potential.terms else source.params
     torch.save(module(network.model, params), folder / NETWORK)
-    (folder / SCRIPT).write_text(RUN.format(**numbers(source)), encoding="utf-8")
+    (folder / SCRIPT).write_text(RUN.format(module="mace_torch", **numbers(source)), encoding="utf-8")
     species = dict(sorted(zip(network.model.species, source.labels, strict=True)))
     kinds = ", ".join(f"{label} {s + 1}" for s, label in species.items())
     words = f"""```bash
@@ -115,7 +101,7 @@ def calculator(folder: Path):
     network = MACECalculator(model_paths=str(Path(folder) / NETWORK), device="cpu", default_dtype="float64")
     if len(exported.terms) == 1:
         return network
-    return SumCalculator([network, BeadCalculator(exported, double=True, terms=slice(1, None))])
+    return SumCalculator([network, BeadCalculator(exported, terms=slice(1, None))])
 
 
 def atoms(folder: Path):

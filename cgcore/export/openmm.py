@@ -34,9 +34,9 @@ simulation.step(1000)
 class Compute:
     """The function of a PythonForce; a serialized System names the folder."""
 
-    def __init__(self, folder: Path, double: bool = False):
-        self.made_of = Path(folder).resolve(), double
-        self.forces = Forces(read(folder), double=double)
+    def __init__(self, folder: Path, fast: bool = False):
+        self.made_of = Path(folder).resolve(), fast
+        self.forces = Forces(read(folder), fast=fast)
 
     def __reduce__(self):
         return Compute, self.made_of
@@ -52,14 +52,14 @@ class Compute:
         return self.forces(position, box)
 
 
-def system(folder: Path, *, double: bool = False) -> tuple[app.Topology, openmm.System, np.ndarray]:
+def system(folder: Path, *, fast: bool = False) -> tuple[app.Topology, openmm.System, np.ndarray]:
     """The beads with their bonds, the System with masses, box and the potential, and positions (N, 3) nm of the start.
 
     Raises ExportError for an OpenMM without PythonForce, and for a folder that is none.
     """
     if not hasattr(openmm, "PythonForce"):
         raise ExportError(f"want OpenMM 8.4 or later, which has PythonForce, found {openmm.version.version}")
-    compute = Compute(folder, double)
+    compute = Compute(folder, fast)
     exported = compute.forces.exported
     of, made, topology = exported.beads, openmm.System(), app.Topology()
     for mass in of.mass:
@@ -94,4 +94,4 @@ python {SCRIPT}          # a short Langevin run; OpenMM comes with cgcore
 ```
 
 `cgcore.export.openmm.system(folder)` gives topology, System and positions. The force is a `PythonForce`; it works on every
-platform of OpenMM, and compares its energies with `check.npz` as it is made."""
+platform of OpenMM, and compares its energies with `check.npz` as it is made. `fast=True` computes in single precision."""

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from cgcore.errors import CgcoreError
 
 from ..config import RunConfig, from_resolved
-from ..reference import sets
 from ..store import read_json
 from ..store.runs import MANIFEST
 
@@ -71,6 +70,8 @@ def _observation_of(fit: Path, name: str) -> tuple[Path, dict]:
 
 def _published(path: Path, reference: str | None) -> Found:
     """A network of a chapter's results, whose settings runs.json has under dotted names."""
+    from ..reference import sets  # late: it loads what reads trajectories
+
     table = path.resolve().parents[1] / "runs.json"
     runs = read_json(table) if table.is_file() else {}
     if not path.is_file() or path.stem not in runs:

@@ -64,7 +64,8 @@ def of_splines(copies: int = 1) -> tuple[Potential, dict]:
     }
     for kind, rows in members.items():
         first, step, count = knots[kind]
-        key = np.array(["-".join(min(t, t[::-1])) for t in (tuple(WORDS[s] for s in species[row]) for row in rows)])
+        names = ["-".join(sorted(WORDS[s] for s in species[row])) if kind == "pair" else "all" for row in rows]
+        key = np.array(names)
         for name in np.unique(key):
             term = Term(f"{kind}_{name}", kind, rows[key == name])
             spline = splines.Spline(term=term, first=first, step=step, counts=np.ones(count, int), outside=0)
