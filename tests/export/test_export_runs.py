@@ -30,7 +30,7 @@ def observed(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     with jax.enable_x64(False):
         config = steps.configure(
-            "amino_acids", map="core_beta", prior="repulsion+bonds", epochs=2, frames=400, replicas=2, length_ps=0.4
+            "amino_acids", map="core_beta", prior="repulsion+bonds", epochs=5, frames=400, replicas=2, length_ps=1.0
         )
         config = replace(config, potential=replace(SMALL, cutoff_nm=config.potential.cutoff_nm))
         reference = steps.load(config)
