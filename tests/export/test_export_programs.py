@@ -39,6 +39,7 @@ def reference_context(system, dt_ps=MD.dt_ps):
     return openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_ase_and_openmm_have_our_energies_and_forces(kind, tmp_path):
     made = exported(kind, ase, tmp_path)
@@ -92,6 +93,7 @@ def test_lammps_tables_have_our_energies_and_forces(kind, tmp_path):
 
 
 @needs_lammps
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mace", "liquid of mace"])
 def test_lammps_calls_networks(kind, tmp_path, monkeypatch):
     made = exported(kind, lammps, tmp_path)
@@ -173,6 +175,7 @@ def test_a_short_run_in_openmm(ours, tmp_path):
 
 @needs_lmp
 @pytest.mark.physics
+@pytest.mark.slow
 def test_a_short_run_in_lammps(ours, tmp_path):
     exported("splines", lammps, tmp_path)
     script = (tmp_path / "run.in").read_text()

@@ -39,6 +39,7 @@ def observed(tmp_path_factory):
         return steps.observe(config, reference, fitted, simulated, root).run.folder, fitted
 
 
+@pytest.mark.slow
 def test_a_run_and_its_fit_export_the_potential_that_ran(observed, tmp_path):
     run, fitted = observed
     printed = CliRunner().invoke(app, ["export", str(run), "--to", "openmm", "--out", str(tmp_path / "a")])
