@@ -24,7 +24,7 @@ CHAIN = np.array(
     [[0, 0, 0], [0.14, 0.05, 0], [0.24, -0.06, 0.04], [0.38, -0.02, -0.03], [0.47, -0.13, 0.03], [0.16, 0.16, 0.1]]
 )
 MD = MDConfig(replicas=16, n_frames=100, steps_per_frame=20, dt_ps=0.004, friction_per_ps=10.0, bond_tolerance_nm=1.0)
-NETWORK = dict(channels=4, n_bessel=3, radial_width=8, max_ell=2, layers=2, cutoff_nm=0.5)
+NETWORK = dict(channels=4, n_bessel=3, radial_width=8, max_ell=1, layers=1, cutoff_nm=0.5)
 RANGES = np.full((3, 3, 2, 2), np.inf)
 RANGES[..., 0, :] = 0.0, 0.145
 RANGES[0, 1, 1] = RANGES[1, 0, 1] = 0.2, 0.26
