@@ -370,6 +370,24 @@ def reweight(
             _tell(t)
 
 
+@app.command()
+def export(
+    run: Annotated[
+        Path, typer.Argument(help="runs/<system>/<id>, runs/fit/<id>, or a published book/results/**/models/<id>.npz.")
+    ],
+    to: Annotated[str, typer.Option(help="ase, openmm, lammps or mace-torch.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder; export/ID_TARGET by default.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Where priors and start come from, if a published network's own is not here.")
+    ] = None,
+):
+    """Write the potential of a run, with its priors, for another program: a folder with run.py and a README."""
+    from cgcore.export import export as written
+
+    folder = out or Path("export") / f"{run.resolve().stem}_{to}"
+    typer.echo(f"Done: {written(run, to, folder, reference=reference) / 'README.md'}")
+
+
 @app.command("doctor-table")
 def doctor_table(results: Results = Path("book/results")):
     """Examine every map and typing of the paper, and write what was said beside what was observed."""

@@ -28,7 +28,7 @@ LAYERS = [
     "observables suggestions",
     "steps",
     "hold proposals",
-    "mean_forces acceptance",
+    "mean_forces acceptance export",
     "reweighting",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
@@ -44,7 +44,7 @@ SIDE = {
 USES = {
     "analysis": "train train_splines simulate metadynamics doctor observables steps hold mean_forces acceptance reweighting"
 }
-USES |= {"reference": "doctor suggestions steps hold mean_forces"}
+USES |= {"reference": "doctor suggestions steps hold mean_forces export"}
 """Rooms beside the rows, and who may import them."""
 TOP = {"cli"}
 

@@ -36,18 +36,23 @@ def read(path: Path) -> tuple[mace.Model | nequip.Model, Potential, dict]:
             are not those of its model.
     """
     about, trained = _of_fit(path) if Path(path).is_dir() else _of_file(path)
-    if about["kind"] not in KINDS:
-        raise PotentialError(f"{path}: want a network of {sorted(KINDS)}, got {about['kind']!r}")
-    module, config = KINDS[about["kind"]]
-    fields = {k: _tuples(v) for k, v in about["model"].items()}
-    try:
-        model = module.Model(**fields | {"config": from_dict(config, about["model"]["config"])})
-    except (ConfigError, TypeError) as error:
-        raise PotentialError(f"{path}: written by another version of cgcore: {error}") from error
-    potential = module.build(model)
+    model, potential = rebuilt(about["kind"], about["model"], path)
     if wrong := differing(jax.eval_shape(potential.init, jax.random.key(0)), trained):
         raise PotentialError(f"{path}: parameters that are not those of the model: {wrong} (name, wanted, found)")
     return model, potential, jax.tree.map(jnp.asarray, trained)
+
+
+def rebuilt(kind: str, fields: dict, path: Path) -> tuple[mace.Model | nequip.Model, Potential]:
+    """The model of plain values, as JSON has them, and its potential. Raises PotentialError as `read`, which names the path."""
+    if kind not in KINDS:
+        raise PotentialError(f"{path}: want a network of {sorted(KINDS)}, got {kind!r}")
+    module, config = KINDS[kind]
+    values = {name: _tuples(value) for name, value in fields.items()}
+    try:
+        model = module.Model(**values | {"config": from_dict(config, fields["config"])})
+    except (ConfigError, TypeError) as error:
+        raise PotentialError(f"{path}: written by another version of cgcore: {error}") from error
+    return model, module.build(model)
 
 
 def _of_file(path: Path) -> tuple[dict, dict]:
