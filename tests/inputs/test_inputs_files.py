@@ -282,12 +282,12 @@ def test_text_is_read_whatever_the_locale(tmp_path):
 
 
 def test_what_a_terminal_cannot_show_does_not_end_a_command(monkeypatch):
-    from cgcore import cli
+    from cgcore.cli.app import every_command
 
     terminal = TextIOWrapper(BytesIO(), encoding="cp1252")
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setattr("sys.stderr", TextIOWrapper(BytesIO(), encoding="ascii"))
-    cli.every_command()
+    every_command()
     print("✗ φ Å")
     terminal.flush()
     assert terminal.buffer.getvalue() == "? ? Å\n".encode("cp1252")
