@@ -15,7 +15,7 @@ def draw(chapter):
     """Bars are two standard errors, of walks and reference together; the band is what passes."""
     labels, limit = chapter.table("labels"), DEPTH_KT * kT(TEMPERATURE_K)
     places = -np.arange(len(labels))
-    figure, axes = plt.subplots(1, len(BASINS), figsize=(8.4, 0.8 + 0.42 * len(labels)), sharey=True)
+    figure, axes = plt.subplots(1, len(BASINS), figsize=(8.4, 0.8 + 0.42 * len(labels)), sharex=True, sharey=True)
     for ax, (basin, title) in zip(axes, BASINS.items(), strict=True):
         gaps = [chapter.row(label, f"walks_{basin}_depth_kJ_mol") for label in labels]
         errors = [DEVIATIONS * gap.error for gap in gaps]
@@ -23,5 +23,6 @@ def draw(chapter):
         ax.axvline(0.0, color=plots.REFERENCE_COLOUR, lw=0.8)
         ax.errorbar([gap.value for gap in gaps], places, xerr=errors, fmt="o", color=plots.PALETTE[0], capsize=3)
         ax.set(title=title, xlabel="Depth less the reference's (kJ/mol)", yticks=places)
+        ax.margins(y=0.2)
     axes[0].set_yticklabels([chapter.title(label) for label in labels])
     return figure

@@ -1,9 +1,12 @@
 """Sentences of the book that no number is inserted into, held against the rows they speak of."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from cgbook.results import BOOK, load
+from cgcore.units import kT
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +93,42 @@ def test_runs_without_a_bias_contradict_the_biased_ones_nowhere(chapter):
     assert reference.value("sides_balance", "entries_p") > 0.05
     for quantity, other in (("psi_negative_inside", "sides_biased"), ("alpha_R_outside", "sides_unbiased")):
         assert apart(reference.row("sides_left", quantity), reference.row(other, quantity)) < 2
+
+
+def test_held_frames_teach_more_than_plain_sums_and_less_than_optimised_ones(chapter):
+    amino = chapter("amino_acids")
+    depths = [
+        amino.row(f"labels_{kind}", "walks_phi_positive_depth_kJ_mol").value for kind in ("sum", "held", "optimised")
+    ]
+    assert depths == sorted(depths, reverse=True) and depths[-1] > 0
+    beside = [
+        amino.row(f"labels_{kind}", "walks_phi_positive_less_walked_kJ_mol") for kind in ("sum", "held", "optimised")
+    ]
+    assert all(apart(first, second) > 2 for first, second in pairwise(beside))
+    verdicts = {
+        kind: [
+            amino.value(f"labels_{kind}", f"walks_{basin}_depth_kJ_mol_verdict")
+            for basin in ("phi_positive", "alpha_R")
+        ]
+        for kind in ("sum", "held", "optimised")
+    }
+    assert verdicts == {
+        "sum": ["fail", "undecided"],
+        "held": ["undecided", "pass"],
+        "optimised": ["undecided", "pass"],
+    }
+    cost = [amino.value(f"labels_{kind}", "atomistic_ns") for kind in verdicts]
+    assert max(cost) < 1.01 * min(cost)
+    assert all(amino.value(f"labels_{kind}", "frames_left") > 1000 for kind in verdicts)
+
+
+def test_of_the_tests_of_48_ns_none_fails_and_the_depth_behind_the_barrier_passes(chapter):
+    amino = chapter("amino_acids")
+    rows = amino.rows[amino.run("labels_all")]
+    verdicts = {name: row.value for name, row in rows.items() if name.endswith("_verdict")}
+    assert rows["verdict"].value == "undecided" and "fail" not in verdicts.values()
+    assert verdicts["walks_phi_positive_depth_kJ_mol_verdict"] == "pass"
+    others = ("free_failed", "walks_failed", "constant_energy_failed", "extrapolating", "heating_K")
+    assert {verdicts[f"{name}_verdict"] for name in others} == {"pass"}
+    alpha = rows["walks_alpha_R_depth_kJ_mol"]
+    assert abs(alpha.value) < kT(300.0) < abs(alpha.value) + 2 * alpha.error
