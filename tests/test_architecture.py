@@ -92,7 +92,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 21255
-BOOK_LINES = 3520
+BOOK_LINES = 3660
 """Of all Python in cgcore, and below book/."""
 
 

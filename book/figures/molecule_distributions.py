@@ -17,5 +17,5 @@ def draw(chapter):
         for curves, label, colour in ((theirs, "reference", plots.REFERENCE_COLOUR), (ours, "Core Beta", "C0")):
             values = curves[name], curves[f"{name}_error"]
             plots.density(ax, name, ours[f"{name}_edges"], *values, label=label, color=colour)
-    axes[0, 0].legend(loc="best")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
