@@ -23,11 +23,11 @@ from pathlib import Path
 
 from ase import units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from cgcore.export.{module} import atoms
 
 beads = atoms(Path(__file__).parent)
-MaxwellBoltzmannDistribution(beads, temperature_K={temperature_K})
+thermalize_momenta(beads, {temperature_K})
 md = Langevin(beads, {dt_fs} * units.fs, temperature_K={temperature_K}, friction={friction_per_ps} / (1000 * units.fs))
 md.attach(lambda: print(f"{{md.get_time() / units.fs:8.0f}} fs {{beads.get_temperature():6.0f}} K"), interval=100)
 md.run(1000)

