@@ -58,7 +58,7 @@ BUDGET = {
     "data": 185,
     "doctor": 1725,
     "errors": 70,
-    "export": 1130,
+    "export": 1060,
     "force_maps": 70,
     "frames": 155,
     "geometry": 150,
@@ -91,7 +91,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 21255
+TOTAL = 21185
 BOOK_LINES = 3660
 """Of all Python in cgcore, and below book/."""
 
