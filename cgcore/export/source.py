@@ -89,6 +89,6 @@ def _published(path: Path, reference: str | None) -> Found:
     if wanted not in {entry.name for entry in sets.available()} and not Path(wanted).is_dir():
         raise ExportError(
             f"{path}: was trained on {wanted!r}, which is not here, and its priors were read from that; say from which to read "
-            f"priors and start instead, such as --reference {config.system}"
+            "priors and start instead: --reference and a set or a folder of the same molecule"
         )
     return Found(path, config, path, None)

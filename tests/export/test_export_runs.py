@@ -91,7 +91,7 @@ def test_published_networks_are_known_with_their_settings(path):
     config = json.loads((path.parents[1] / "runs.json").read_text())[path.stem]["config"]
     missing = config["data.reference"] == "hexane_3000_frames"
     if missing:
-        with pytest.raises(ExportError, match="such as --reference hexane"):
+        with pytest.raises(ExportError, match="--reference and a set or a folder of the same molecule"):
             find(path)
     found = find(path, "hexane" if missing else None)
     assert found.config.prior == tuple(config["prior"]) and found.config.data.map == config["data.map"]
