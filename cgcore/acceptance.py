@@ -18,6 +18,8 @@ from .analysis.stability import extrapolating_frames
 from .analysis.time_steps import heating
 from .config import ConfigError, RunConfig, from_resolved
 from .frames import Ensemble
+from .observables import SKIPPED
+from .reference import sets
 from .store import read_json, write_json
 from .store.runs import MANIFEST
 from .units import PS_PER_NS, kT
@@ -33,6 +35,9 @@ WALKS, WALK_PS = 16, 1000.0
 """Replicas with a bias along phi, and the length of each."""
 APART_BIT, APART_G = 0.02, 1.0
 """How far distributions may be apart beyond what chance gives, and the mean square error of g in 10^-3."""
+MEMORY, NARROW = 0.5, 0.1
+"""Part of a dihedral's variance between replicas above which they stay where they began; of variances below the second number,
+those of one narrow valley, nothing is asked."""
 EXTRAPOLATING = 1e-3
 """Share of frames with beads nearer than in any frame of the training."""
 NVE_PS, NVE_REPLICAS = 100.0, 32
@@ -81,7 +86,7 @@ def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], s
         raise ConfigError(
             f"--against {against}: want a map with phi and psi, {config.data.map!r} is judged by its own reference"
         )
-    judge = reference if against is None else other(config, against)
+    judge = reference if against is None else other(config, reference, against)
     simulated = steps.simulate_protocol(config, reference, fitted, out_dir)
     made_of = {"fit": fitted.run.id, "simulations": simulated.runs}
     if made_of != (was := _manifest(folder)["made_of"]):
@@ -97,7 +102,9 @@ def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], s
     if has_backbone(reference):
         tests = of_backbone(config, reference, fitted, run, out_dir, judge)
     else:
-        tests = [*of_distributions(_manifest(folder)["results"]), *of_halves(reference, run)]
+        tests = of_halves(reference, run, SKIPPED * config.md.length_ps)
+    if config.system == "molecule" or not has_backbone(reference):
+        tests += of_distributions(_manifest(folder)["results"])
     tests += [
         failures("free", run),
         failures("constant energy", nve.ensemble),
@@ -128,14 +135,29 @@ def read_back(folder: Path) -> tuple[RunConfig, steps.Reference, steps.Fitted, P
 
 
 def has_backbone(reference: steps.Reference) -> bool:
-    """Whether a molecule's map has phi and psi."""
-    return not reference.liquid and {"phi", "psi"} <= reference.beads.dihedrals.keys()
+    """Whether a molecule's map has phi and psi, and phi is that of a peptide: C, N, CA, C."""
+    beads, names = reference.beads, reference.topology.names
+    if reference.liquid or not {"phi", "psi"} <= beads.dihedrals.keys():
+        return False
+    of_phi = [{names[atom] for atom in beads.atoms[bead]} for bead in beads.dihedrals["phi"]]
+    return all(name in atoms for name, atoms in zip(("C", "N", "CA", "C"), of_phi, strict=True))
 
 
-def other(config: RunConfig, against: str) -> steps.Reference:
-    """Another reference, all frames with their weights, for populations to be held against."""
+def other(config: RunConfig, reference: steps.Reference, against: str) -> steps.Reference:
+    """Another reference of the same molecule, all frames with their weights, for populations to be held against."""
     data = replace(config.data, reference=against, force_map="sum", weights="boltzmann", frames=None)
-    return steps.load(replace(config, data=data))
+    judge = steps.load(replace(config, data=data))
+    if (found := identity(judge)) != (wanted := identity(reference)):
+        raise ConfigError(f"--against {against}: want the same molecule, {wanted[1]}, got {found[1]}")
+    if (kelvin := sets.temperature_K(against)) != config.md.temperature_K:
+        raise ConfigError(f"--against {against}: want {config.md.temperature_K:g} K, as the run has, got {kelvin:g} K")
+    return judge
+
+
+def identity(reference: steps.Reference) -> tuple:
+    """What a molecule is, and in words: atoms and their residues, whatever their order in the file, and beads."""
+    t = reference.topology
+    return sorted(zip(t.residues, t.names, strict=True)), list(dict.fromkeys(t.residues)), reference.beads.beads
 
 
 def of_backbone(
@@ -157,43 +179,68 @@ def of_backbone(
 
 
 def of_distributions(table: dict) -> list[Criterion]:
-    """The distributions that an observation has compared: the worst of those in bit, less what chance gives, and every g."""
-    names, tests = [name.removesuffix("_js") for name in table if name.endswith("_js")], []
-    excess = {name: table[f"{name}_js"] - table[f"{name}_js_floor"] for name in names}
-    if excess:
-        worst = max(excess, key=excess.get)
-        found = Estimate(max(0.0, excess[worst]), table[f"{worst}_js_error"])
-        tests.append(judged(f"{worst} against the reference", found, APART_BIT, "bit", f"the worst of {len(names)}"))
+    """The distributions that an observation has compared, bit less what chance gives, and every g: of the former the worst."""
+    tests = []
+    for name in [name.removesuffix("_js") for name in table if name.endswith("_js")]:
+        excess = max(0.0, table[f"{name}_js"] - table[f"{name}_js_floor"])
+        found = Estimate(excess, table[f"{name}_js_error"])
+        tests.append(judged(f"{name} against the reference", found, APART_BIT, "bit"))
+    worst = _worst(tests)
     for name in [name.removesuffix("_mse_all") for name in table if name.endswith("_mse_all")]:
         excess = max(0.0, table[f"{name}_mse_all"] - table[f"{name}_mse_floor"])
-        tests.append(
-            judged(f"{name} against the reference", Estimate(excess, table[f"{name}_mse_error"]), APART_G, "10⁻³")
-        )
+        found = Estimate(excess, table[f"{name}_mse_error"])
+        worst.append(judged(f"{name} against the reference", found, APART_G, "10⁻³"))
+    return worst or [Criterion("distributions", None, None, APART_BIT, "bit", "undecided", "none was compared")]
+
+
+def _worst(tests: list[Criterion]) -> list[Criterion]:
+    """The test that decides: the first that fails, else that is undecided, and of equals the one nearest to its limit."""
+    order = ("fail", "undecided", "pass")
     if not tests:
-        tests.append(Criterion("distributions", None, None, APART_BIT, "bit", "undecided", "none was compared"))
-    return tests
+        return []
+    worst = min(tests, key=lambda t: (order.index(t.verdict), -(t.value + DEVIATIONS * t.error)))
+    return [worst._replace(why=f"decides among {len(tests)}")]
 
 
-def of_halves(reference: steps.Reference, run: Ensemble) -> list[Criterion]:
-    """The second half of a run against the first: the distribution along the bonds that differs most, less chance."""
+def of_halves(reference: steps.Reference, run: Ensemble, skip_ps: float = 0.0) -> list[Criterion]:
+    """The second half of a run against the first, by the distribution along the bonds that decides, and whether replicas remember
+    where they began: while they do, populations are those of the starts, whatever the model."""
     beads, early = reference.beads, np.arange(len(run.time)) < len(run.time) // 2
     if reference.liquid:
-        sample, labels = of_ensemble(run, reference.frames.box), tuple(beads.species_names[s] for s in beads.species)
+        sample = of_ensemble(run, reference.frames.box, skip_ps=skip_ps)
+        labels = tuple(beads.species_names[s] for s in beads.species)
     else:
         sample, labels = of_molecule(run), beads.beads
-    parts, worst, of_worst = [replace(sample, valid=sample.valid & part) for part in (early, ~early)], -np.inf, None
-    if min(part.valid.any(1).sum() for part in parts) < 2:
-        why = "fewer than two replicas have frames in both halves"
-        return [Criterion("second half less first", None, None, APART_BIT, "bit", "undecided", why)]
-    for name, paths in bonded.kinds(labels, beads.bonds).items():
+    parts = [replace(sample, valid=sample.valid & part) for part in (early, ~early)]
+    name = "second half against first"
+    if not len(beads.bonds) or min(part.valid.any(1).sum() for part in parts) < 2:
+        why = "no bonds to look along" if not len(beads.bonds) else "fewer than two replicas have frames in both halves"
+        return [Criterion(name, None, None, APART_BIT, "bit", "undecided", why)]
+    tests, remembered = [], []
+    for kind, paths in bonded.kinds(labels, beads.bonds).items():
         first, second = (bonded.values(part, paths) for part in parts)
-        edges = bonded.edges_for(name, first)
+        edges = bonded.edges_for(kind, first)
         found = surface.divergence("js", *(bonded.histogram(values, edges).counts for values in (second, first)))
-        if (excess := found["js"] - found["js_floor"]) > worst:
-            worst, of_worst = excess, (name, Estimate(max(0.0, excess), found["js_error"]))
-    if of_worst is None:
-        return []
-    return [judged(f"{of_worst[0]}: second half against first", of_worst[1], APART_BIT, "bit", "the worst")]
+        excess = Estimate(max(0.0, found["js"] - found["js_floor"]), found["js_error"])
+        tests.append(judged(f"{kind}: {name}", excess, APART_BIT, "bit"))
+        if kind.startswith("dihedral") and not reference.liquid:
+            remembered.append((memory(second), kind))
+    if not remembered:
+        return _worst(tests)
+    share, kind = max(remembered)
+    verdict = "pass" if share <= MEMORY else "undecided"
+    why = "replicas stay where they began: more sampling, or starts and walks on both sides" if share > MEMORY else ""
+    return [*_worst(tests), Criterion(f"{kind}: replicas apart", share, None, MEMORY, "of the variance", verdict, why)]
+
+
+def memory(blocks: list[np.ndarray]) -> float:
+    """Between 0 and 1: the part of the variance of dihedrals (t, M) rad, as points of a circle, that is between the replicas."""
+    points = [np.stack([np.cos(b), np.sin(b)], -1).mean(1) for b in blocks]
+    total = np.concatenate(points).var(0).sum()
+    between = np.average(
+        np.square([p.mean(0) for p in points] - np.concatenate(points).mean(0)).sum(1), weights=[len(p) for p in points]
+    )
+    return float(between / total) if total > NARROW else 0.0
 
 
 def _manifest(folder: Path) -> dict:

@@ -44,7 +44,7 @@ class HoldConfig(Checked):
     system: str
     reference: str
     map: str
-    residue: str
+    residue: str | None
     frames: int = number(200, least=1, most=1_000_000)
     sampling: ConstrainedConfig = field(default_factory=ConstrainedConfig)
 
@@ -68,7 +68,7 @@ def hold(
     map: str,
     out: Path,
     *,
-    residue: str,
+    residue: str | None,
     frames: int = 200,
     length_ps: float = 10.0,
     seed: int = 1,

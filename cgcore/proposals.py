@@ -13,6 +13,8 @@ from typing import NamedTuple
 import networkx
 import numpy as np
 
+from cgcore.errors import read_text
+
 from . import doctor, mapping
 from .doctor.findings import CLEAR, LEVELS, NOTE
 from .frames import Frames, Topology
@@ -42,7 +44,8 @@ by = "nothing"
 
 
 class Grouping(NamedTuple):
-    """A map to be. beads: residue -> bead -> names of its atoms; whole: whether all atoms belong to some bead."""
+    """A map to be. beads: residue -> bead -> names of its atoms; whole: whether all atoms belong to some bead; refused: why there
+    is none."""
 
     name: str
     description: str
@@ -50,6 +53,7 @@ class Grouping(NamedTuple):
     whole: bool = False
     dihedrals: dict[str, list[str]] = {}
     through: bool = False
+    refused: str = ""
 
     def toml(self) -> str:
         """The text of its map file."""
@@ -91,21 +95,26 @@ class Proposal(NamedTuple):
 
 
 def groupings(topology: Topology) -> list[Grouping]:
-    """The groupings that fit every residue of a topology."""
-    residues = _residues(topology)
+    """The groupings that fit every residue of a topology; those that do not say why."""
+    residues, uneven = _residues(topology)
+    heavy = [atom for atom, element in zip(topology.names, topology.elements, strict=True) if element != "H"]
+    whole = "" if not uneven else f"{uneven}; give one a name of its own"
     found = [
         Grouping("heavy_atom", "every heavy atom", _by_heavy(topology, residues, hydrogens=False)),
         Grouping(
             "united_atom", "every heavy atom with its hydrogens", _by_heavy(topology, residues, hydrogens=True), True
         ),
     ]
+    covered = sum(len(found[0].beads[name]) for name in _sequence(topology))
+    found[0] = found[0]._replace(refused=whole if covered < len(heavy) else "", whole="H" not in topology.elements)
+    found[1] = found[1]._replace(refused=whole)
     if "H" not in topology.elements:
-        found = [found[0]._replace(whole=True)]
+        found = found[:1]
     inner = [name for name in residues if name not in CAPS]
     if inner and all({"N", "CA", "C"} <= set(residues[name]) for name in inner):
         found += _peptide(residues, inner, sum(name not in CAPS for name in _sequence(topology)))
     else:
-        found += _chain(topology, residues)
+        found += [grouping._replace(refused=whole) for grouping in _chain(topology, residues)]
     return found
 
 
@@ -115,20 +124,22 @@ def _sequence(topology: Topology) -> list[str]:
     return [topology.residues[atom] for atom in first]
 
 
-def _residues(topology: Topology) -> dict[str, list[str]]:
-    """Residue -> names of the atoms of the first one of that name. Raises MappingError where two of a name differ."""
+def _residues(topology: Topology) -> tuple[dict[str, list[str]], str]:
+    """Residue -> names of the atoms that all of that name have, and in words where two of a name differ."""
     found: dict[str, list[str]] = {}
-    members: dict[int, list[int]] = {}
+    uneven, members = "", {}
     for atom, index in enumerate(topology.residue_index):
         members.setdefault(index, []).append(atom)
     for atoms in members.values():
         names, residue = [topology.names[a] for a in atoms], topology.residues[atoms[0]]
-        if differing := set(found.setdefault(residue, names)) ^ set(names):
-            raise MappingError(
-                f"residue {topology.residue(atoms[0])} has other atoms than the first {residue}: {sorted(differing)}; give it a name of "
-                "its own"
+        known = found.setdefault(residue, names)
+        if differing := set(known) ^ set(names):
+            uneven = (
+                uneven
+                or f"residue {topology.residue(atoms[0])} has other atoms than the first {residue}: {sorted(differing)}"
             )
-    return found
+            found[residue] = [name for name in known if name in names]
+    return found, uneven
 
 
 def _bonded(topology: Topology, residue: str) -> tuple[dict[str, list[str]], dict[str, str]]:
@@ -228,8 +239,15 @@ def propose(topology: Topology, frames: Frames, out: Path, *, temperature_K: flo
     cheapest. The verdict of each is <out>/<name>.txt."""
     found = []
     for grouping in groupings(topology):
+        if grouping.refused:
+            found.append(Proposal(grouping.name, refused=grouping.refused))
+            continue
         path = Path(out) / f"{grouping.name}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and read_text(path) != grouping.toml():
+            raise MappingError(
+                f"{path}: there is another map of that name, perhaps one that was changed; want another --out"
+            )
         path.write_text(grouping.toml(), encoding="utf-8")
         try:
             beads = mapping.load(path, topology)

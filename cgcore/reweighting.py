@@ -46,7 +46,7 @@ def reweight(walked: Path, folders: list[Path], against: str | None = None) -> d
     config, reference, fitted, out_dir = acceptance.read_back(walked)
     if not acceptance.has_backbone(reference):
         raise ConfigError(f"{walked}: want a map with the dihedrals phi and psi, along which walks go")
-    judge = reference if against is None else acceptance.other(config, against)
+    judge = reference if against is None else acceptance.other(config, reference, against)
     walks, counts, _ = steps.walks(
         config,
         reference,
@@ -64,11 +64,11 @@ def reweight(walked: Path, folders: list[Path], against: str | None = None) -> d
     before = energies(fitted.potential, fitted.params, position)
     told = {}
     for folder in folders:
-        _, own, learnt, _ = acceptance.read_back(folder)
-        if own.beads.beads != reference.beads.beads:
-            raise ConfigError(
-                f"{folder}: want beads {reference.beads.beads}, those of the walks, got {own.beads.beads}"
-            )
+        its, own, learnt, _ = acceptance.read_back(folder)
+        if (found := acceptance.identity(own)) != (wanted := acceptance.identity(reference)):
+            raise ConfigError(f"{folder}: want the molecule and the beads of the walks, {wanted[1:]}, got {found[1:]}")
+        if its.md.temperature_K != kelvin:
+            raise ConfigError(f"{folder}: want {kelvin:g} K, as the walks have, got {its.md.temperature_K:g} K")
         gain = -(energies(learnt.potential, learnt.params, position) - before) / kT(kelvin)
         tests = judge_by(phi[:, late], psi[:, late], counts, gain, theirs, kelvin)
         told[str(folder)] = tests

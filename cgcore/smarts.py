@@ -134,14 +134,6 @@ def _molecule(elements: tuple[str, ...], bonds: tuple[tuple[int, int], ...], whe
     )
 
 
-def molecule_of(topology: Topology):
-    """The RDKit molecule of a topology's bonds, which must be one. Raises SmartsError where no bond orders fit."""
-    parts = list(each_molecule(topology.bonds, topology.n_atoms))
-    if len(parts) != 1:
-        raise SmartsError(f"want one molecule, found {len(parts)}; are bonds missing (CONECT records)?")
-    return _molecule(topology.elements, parts[0][1], topology.atom(0))
-
-
 def _matches(molecule, query, with_hydrogens: bool) -> list[tuple[int, ...]]:
     """Sets of atoms that belong to the bead, each once, ascending."""
     marked = [a.GetIdx() for a in query.GetAtoms() if a.GetAtomMapNum()] or range(query.GetNumAtoms())

@@ -25,6 +25,8 @@ STEPS_PS = (0.0005, 0.001, 0.002)
 """The longest of them is the paper's for maps without hydrogens."""
 LARGE, MOST_FRAMES = 10, 32
 """Beads of a large molecule are more; frames of a batch are at most so many."""
+FEWEST = 10
+"""Molecules of a kind that make a liquid."""
 LOOKED_AT = 400
 """Frames, evenly spread."""
 
@@ -73,8 +75,16 @@ def of_map(
 
 
 def is_liquid(beads: Mapping, topology: Topology) -> bool:
-    """Whether beads are of more than one molecule."""
-    return sum(len(m.copies) for m in kinds(beads, topology)) > 1
+    """Whether beads are of many molecules, in a box full of them. Raises ConfigError for several that are no liquid."""
+    counts = [len(m.copies) for m in kinds(beads, topology)]
+    if sum(counts) == 1:
+        return False
+    if max(counts) < FEWEST:
+        raise ConfigError(
+            f"map {beads.name!r}: want beads of one molecule, or of a liquid with {FEWEST} or more of a kind, got {sum(counts)} "
+            "molecules; a map may leave the others out"
+        )
+    return True
 
 
 def suggest(

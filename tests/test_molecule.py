@@ -150,21 +150,34 @@ def test_distributions_are_judged_by_the_worst():
     (worst,) = acceptance.of_distributions(table)
     assert (worst.name, worst.verdict) == ("bond_AB against the reference", "fail")
     assert_allclose(worst.value, 0.04)
+    table = {"bond_AB_js": 0.010, "bond_AB_js_error": 0.0005, "bond_AB_js_floor": 0.0}
+    table |= {"angle_ABA_js": 0.009, "angle_ABA_js_error": 0.03, "angle_ABA_js_floor": 0.0}
+    (worst,) = acceptance.of_distributions(table)  # the less certain one decides, not the larger
+    assert (worst.name, worst.verdict) == ("angle_ABA against the reference", "undecided")
     good = {"g_AB_mse_all": 0.5, "g_AB_mse_floor": 0.4, "g_AB_mse_error": 0.05}
     assert [t.verdict for t in acceptance.of_distributions(good)] == ["pass"]
     assert [t.verdict for t in acceptance.of_distributions({})] == ["undecided"]
 
 
-def test_halves_of_a_run_are_compared(alanine):
+def test_halves_of_a_run_are_compared_and_replicas_that_stay_where_they_began_decide_nothing(alanine):
     topology, atoms, beads, frames = alanine
-    still = replicas(frames, 8)
+    mixed = np.random.default_rng(0).permutation(frames.n_frames)
+    still = replicas(frames[mixed], 8)
     reference = steps.Reference(topology, atoms, beads, None, None, frames, frames, False)
-    assert acceptance.of_halves(reference, still)[0].verdict in ("pass", "undecided")
+    halves, apart = acceptance.of_halves(reference, still)
+    assert halves.verdict == "pass"
+    assert apart.verdict == "pass" and apart.value < 0.05
     moved = np.asarray(still.position).copy()
     half = moved.shape[1] // 2
     moved[:, half:] = np.asarray(frames.position)[0]
-    (test,) = acceptance.of_halves(reference, replace(still, position=moved))
-    assert test.verdict == "fail"
+    assert acceptance.of_halves(reference, replace(still, position=moved))[0].verdict == "fail"
+    stuck = np.asarray(still.position).copy()
+    stuck[::2] *= -1  # every other replica is the mirror image, all through
+    halves, apart = acceptance.of_halves(reference, replace(still, position=stuck))
+    assert halves.verdict == "pass"  # which says nothing
+    assert apart.verdict == "undecided" and apart.value > 0.9
+    single = replace(beads, bonds=beads.bonds[:0])
+    assert acceptance.of_halves(reference._replace(beads=single), still)[0].verdict == "undecided"
 
 
 def test_groupings_of_a_peptide_are_the_paper_s_for_every_sequence():
@@ -217,11 +230,33 @@ def test_a_chain_is_cut_into_equal_parts(tmp_path):
             assert_allclose(mapping.load(path, built.topology).mass.sum(), built.topology.mass.sum())
 
 
-def test_residues_of_one_name_must_be_alike(alanine):
-    topology, *_ = alanine
-    names = ("NME",) * 6 + topology.residues[6:]
-    with pytest.raises(MappingError, match="has other atoms than the first NME"):
-        proposals.groupings(replace(topology, residues=names))
+def test_a_peptide_without_caps_is_given_the_maps_that_fit_both_ends(tmp_path):
+    """Its ends have other atoms than its middle; what leaves those out does not mind."""
+    (built, *_) = own.structures(own.from_sequence("ALA-ALA-ALA"), "x")
+    found = {g.name: g for g in proposals.groupings(built.topology)}
+    assert "residue ALA3 has other atoms than the first ALA" in found["united_atom"].refused
+    assert found["heavy_atom"].refused  # of the last alone, OXT is a heavy atom
+    for name in ("core", "core_beta", "c_alpha"):
+        assert not found[name].refused
+        path = tmp_path / f"{name}.toml"
+        path.write_text(found[name].toml())
+        assert len(mapping.load(path, built.topology).beads) == {"core": 9, "core_beta": 12, "c_alpha": 3}[name]
+
+
+def test_a_map_that_was_changed_is_not_written_over(alanine, tmp_path):
+    topology, atoms, *_ = alanine
+    (tmp_path / "heavy_atom.toml").write_text("# mine\n")
+    with pytest.raises(MappingError, match="there is another map of that name, perhaps one that was changed"):
+        proposals.propose(topology, atoms[:200], tmp_path)
+
+
+def test_runs_of_a_reference_are_its_blocks(alanine):
+    """Where there are four or more of them; each frame once."""
+    *_, frames = alanine
+    sample = of_molecule(frames)
+    assert len(sample.blocks()) == len(np.unique(np.asarray(frames.replica))) == 4
+    assert sum(map(len, sample.blocks())) == frames.n_frames
+    assert len(of_molecule(frames[:100]).blocks()) == 10
 
 
 def test_the_command_ranks_them_and_writes_maps_and_verdicts(tmp_path):

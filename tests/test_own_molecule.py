@@ -19,7 +19,7 @@ from cgcore.reference.output import open_folder
 from cgcore.reference.protocol import protocol
 from cgcore.reference.run import simulate
 from cgcore.reference.system import prepare
-from cgcore.smarts import molecule_of
+from cgcore.smarts import _molecule
 from cgcore.units import KCAL
 
 CENTRES = {"GLY": {}, "ILE": {"CA": "S", "CB": "S"}, "THR": {"CA": "S", "CB": "R"}, "CYS": {"CA": "R"}}
@@ -34,6 +34,9 @@ SMALL = [
     "c1ccncc1",
     "CC(=O)NC",
     "CC(=O)[O-]",
+    "CS(C)=O",  # whose bond orders valences alone would not tell
+    "C/C=C/C",
+    "CCCCCCc1ccccc1",
 ]
 
 
@@ -47,7 +50,9 @@ def centres(built) -> dict[str, str]:
     """R or S of each stereocentre by name, from where the atoms are."""
     from rdkit import Chem
 
-    molecule = placed(molecule_of(built.topology), built.position)
+    t = built.topology
+    bonds = tuple(map(tuple, t.bonds.tolist()))
+    molecule = placed(_molecule(t.elements, bonds, ""), built.position)
     Chem.AssignStereochemistryFrom3D(molecule)
     found = Chem.FindMolChiralCenters(molecule, useLegacyImplementation=False)
     return {built.topology.names[atom]: label for atom, label in found}
@@ -118,9 +123,9 @@ def test_mmff94_has_the_energy_and_the_forces_of_rdkit(smiles):
     random = np.random.default_rng(1)
     for built in own.structures(own.from_smiles(smiles), smiles)[:2]:
         x = built.position + 0.01 * random.standard_normal(built.position.shape)
-        system = mmff.system(built.topology, built.position)
+        system = mmff.system(built.topology, built.position, smiles)
         energy, force = energies(system, x)
-        molecule, properties = mmff._typed(built.topology)
+        molecule, properties = mmff._typed(built.topology, smiles)
         field = AllChem.MMFFGetMoleculeForceField(placed(molecule, x), properties)
         assert_allclose(energy, field.CalcEnergy() * KCAL, rtol=1e-6, atol=1e-4)
         gradient = np.array(field.CalcGrad()).reshape(-1, 3) * KCAL * 10
@@ -135,7 +140,8 @@ def test_mmff94_has_the_energy_and_the_forces_of_rdkit(smiles):
         (lambda: own.from_sequence("ACE-NME"), "want residues joined by '-'.*got 'ACE-NME'"),
         (lambda: own.from_sequence("ALA-ACE"), "want residues joined by '-'.*got 'ALA-ACE'"),
         (lambda: own.from_smiles("C1CC"), "RDKit cannot read 'C1CC'"),
-        (lambda: own.from_smiles("CC(O)CC"), r"leaves open of which hand atoms \[1\] are"),
+        (lambda: own.from_smiles("CC(O)CC"), "leaves open of which hand or side atom 1 is"),
+        (lambda: own.from_smiles("CC=CC"), "leaves open of which hand or side bond 1 is"),
         (lambda: own.from_smiles("CC.CC"), "want one molecule, 'CC.CC' has 2"),
         (lambda: protocol("x", structure="...", forcefield="amber"), "forcefield: want one of"),
         (lambda: protocol("ala2", forcefield="mmff94"), "ala2 has its own"),
@@ -156,6 +162,19 @@ def test_files_without_hydrogens_or_parameters_are_refused(tmp_path):
     strange = protocol("x", structure=own.from_smiles("CCO"), forcefield="amber99sbildn")
     with pytest.raises(ConfigError, match="amber99sbildn has no parameters.*--forcefield mmff94"):
         prepare(strange, 0)
+    without = protocol("x", structure=own.from_sequence("ACE-GLY-NME"), forcefield="mmff94")
+    with pytest.raises(ConfigError, match="a PDB file holds no bond orders and charges; want the molecule by --smiles"):
+        prepare(without, 0)
+    charged = protocol("x", structure=own.from_sequence("ACE-LYS-NME"), forcefield="amber99sbildn", solvent="tip3p")
+    with pytest.raises(ConfigError, match="has the charge 1.00 in a periodic box"):
+        prepare(charged, 0)
+    two = tmp_path / "two.pdb"
+    lines = own.from_sequence("ACE-GLY-NME").splitlines()
+    atoms = [line for line in lines[: lines.index("ENDMDL")] if line.startswith("ATOM")]
+    water = "HETATM   20  O   HOH B   9      30.000  30.000  30.000  1.00  0.00           O"
+    two.write_text("\n".join([*atoms, water, *(line for line in lines if line.startswith("CONECT")), "END", ""]))
+    with pytest.raises(ConfigError, match="want one molecule, found 2, of residues .*HOH"):
+        own.from_pdb(two)
 
 
 def test_commands_name_what_they_want():
@@ -230,3 +249,34 @@ def test_an_update_takes_as_long_for_every_map():
 def test_parameters_of_the_template_are_checked(given, message):
     with pytest.raises(ValueError, match=message):
         steps.configure("molecule", **given)
+
+
+def test_several_molecules_that_are_no_liquid_are_refused():
+    topology, _ = sets.load("hexane", stride=100)
+    beads = mapping.load("three_site", topology)
+    pair = topology.n_atoms // 50
+    few = dataclasses.replace(
+        topology,
+        **{name: getattr(topology, name)[:pair] for name in ("names", "residues", "residue_index", "elements", "mass")},
+        residue_labels=topology.residue_labels[:pair],
+        bonds=topology.bonds[(topology.bonds < pair).all(1)],
+    )
+    assert suggestions.is_liquid(beads, topology)
+    with pytest.raises(
+        ConfigError, match="want beads of one molecule, or of a liquid with 10 or more of a kind, got 2"
+    ):
+        suggestions.is_liquid(mapping.load("three_site", few), few)
+
+
+def test_every_function_of_the_book_that_a_command_calls_is_there():
+    """They are looked up by name, and only when asked for."""
+    import importlib
+    import re
+    from pathlib import Path
+
+    from cgcore.cli import of_book
+
+    found = re.findall(r'of_book\("(\w+)"\)\.(\w+)\(', Path(of_book.__file__).read_text())
+    assert len(found) > 8
+    for module, function in found:
+        assert callable(getattr(importlib.import_module(f"cgbook.{module}"), function))

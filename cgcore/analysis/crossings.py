@@ -29,7 +29,12 @@ class Passages(NamedTuple):
 
 
 def passages(phi: list[np.ndarray], frame_ps: float) -> Passages:
-    """Follow phi (T,) rad of every replica through the cores; before the first visit to a side, by the sign of phi."""
+    """Follow phi (T,) rad of every replica through the cores; before the first visit to a side, by the sign of phi.
+
+    Raises ValueError for an angle that is not finite.
+    """
+    if not all(np.isfinite(one).all() for one in phi):
+        raise ValueError("phi: want finite angles")
     sides = [_side(np.degrees(one)) for one in phi]
     turns = [np.diff(side.astype(int)) for side in sides]
     n_inside, n = sum(int(side.sum()) for side in sides), sum(map(len, sides))
@@ -53,8 +58,10 @@ def detailed_balance(escapes: int, inside_ns: float, entries: int, outside_ns: f
 
     Returns escape_rate (1/ns) and entries_expected, each with the exact 95 % interval _low and _high of a Poisson number of
     escapes, and entries_p: given how many passages there are in all, the probability of a number of entries as unlikely as
-    this one, or more (two-sided, binomial), which takes the chance of both numbers into account.
+    this one, or more (two-sided, binomial). The share counts as exact, and passages as independent of each other.
     """
+    if not (0 < share < 1 and inside_ns > 0):
+        raise ValueError(f"want a share between 0 and 1 and time inside, got {share} and {inside_ns} ns")
     odds = share / (1 - share) * outside_ns / inside_ns
     low, high = poisson_interval(escapes)
     n, each = escapes + entries, odds / (1 + odds)

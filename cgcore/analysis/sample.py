@@ -7,6 +7,8 @@ import numpy as np
 from cgcore.data import alike
 from cgcore.frames import Ensemble, Frames
 
+LEAST_REPLICAS = 4
+"""Of a reference of so many runs or more, the runs are its blocks: pieces of a run that stays in one valley are not independent."""
 PIECES = 10
 """Blocks that a single trajectory is cut into."""
 
@@ -74,8 +76,12 @@ def of_molecule(run: Ensemble | Frames) -> Sample:
     position, step_ps = np.asarray(run.position), float(np.median(np.diff(time)))
     if isinstance(run, Ensemble):
         return Sample(position=position, valid=run.valid, box=box, frame_ps=step_ps)
-    valid, weight = np.ones((1, len(position)), bool), None if run.weight is None else run.weights[None]
-    return Sample(position=position[None], valid=valid, box=box, frame_ps=step_ps, weight=weight)
+    index, valid = run.by_replica() if run.replica is not None else (np.arange(len(position))[None], None)
+    if len(index) < LEAST_REPLICAS:
+        index, valid = np.arange(len(position))[None], None
+    valid = np.ones(index.shape, bool) if valid is None else valid
+    weight = None if run.weight is None else run.weights[index]
+    return Sample(position=position[index], valid=valid, box=box, frame_ps=step_ps, weight=weight)
 
 
 def wrapped(x: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -161,7 +161,7 @@ def import_(
 def hold(
     map: Annotated[str, typer.Argument(help="A map of `cgcore maps`.")],
     reference: Annotated[str, typer.Argument(help="A set of `cgcore sets`, or a folder of `cgcore reference`.")],
-    residue: Annotated[str, typer.Option(help="A residue of the map.")] = "ala",
+    residue: Annotated[str | None, typer.Option(help="A residue of the map, that the reference must hold.")] = None,
     frames: Annotated[
         int, typer.Option(help="Frames at which the beads stand still, chosen for what they cover.")
     ] = 200,
@@ -172,7 +172,7 @@ def hold(
     """Make a reference of mean forces: beads held still, the force on them averaged over the atoms; resumable."""
     from cgcore.hold import hold as sample
 
-    folder = out or Path("reference") / f"{Path(reference).name}_{map}_held"
+    folder = out or Path("reference") / f"{Path(reference).name}_{Path(map).stem}_held"
     done = sample(reference, map, folder, residue=residue, frames=frames, length_ps=length_ps, seed=seed)
     typer.echo(f"Done: {done}; learn from it by reference={done}")
 

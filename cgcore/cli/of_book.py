@@ -17,7 +17,7 @@ def book(
     out: Out = Path("runs"),
 ):
     """Run the book's notebooks, publish their pages and build the HTML."""
-    of_book("build").makeof_book(profile, root, out)
+    of_book("build").make_book(profile, root, out)
 
 
 @app.command()

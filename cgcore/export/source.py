@@ -61,9 +61,9 @@ def _observation_of(fit: Path, name: str) -> tuple[Path, dict]:
             f"{fit}: no observation was made of this fit, and a fit alone knows neither masses nor priors; run the notebook to "
             "its end, and export what it observed"
         )
-    if len({str(manifest["config"]["prior"]) for manifest in known.values()}) > 1:
+    if len({str((m["config"]["prior"], m["config"]["md"])) for m in known.values()}) > 1:
         raise ExportError(
-            f"{fit}: observations of this fit with different priors: {[str(path) for path in known]}; want one of them"
+            f"{fit}: observations of this fit with different priors or dynamics: {[str(path) for path in known]}; want one of them"
         )
     return next(iter(known.items()))
 

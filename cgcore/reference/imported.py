@@ -136,6 +136,10 @@ def selected(topology: Topology, text: str) -> np.ndarray:
     known = mdtraj_topology(topology)
     for residue in known.residues:
         label = topology.residue_labels[next(residue.atoms).index] if topology.residue_labels else ""
+        if "resSeq" in text and not label.lstrip("-").isdecimal():
+            raise ConfigError(
+                f"--select {text!r}: residue {residue.name}{label} has no plain number, so select by other words"
+            )
         residue.resSeq = int(label) if label.lstrip("-").isdecimal() else residue.resSeq
     try:
         atoms = known.select(text)

@@ -23,12 +23,13 @@ TOLERANCE_KJ_MOL = 1e-3
 LINEAR_DEG = 179.9
 
 
-def system(topology: Topology, position: np.ndarray) -> mm.System:
+def system(topology: Topology, position: np.ndarray, smiles: str) -> mm.System:
     """The system of one molecule in vacuum; position (A, 3) nm, where its energy is held against RDKit's.
 
+    smiles: has the bond orders and charges, its atoms and then their hydrogens in the order of the topology.
     Raises ConfigError for a molecule that RDKit has no MMFF94 types for, or whose energy differs.
     """
-    molecule, properties = _typed(topology)
+    molecule, properties = _typed(topology, smiles)
     built = mm.System()
     for mass in topology.mass:
         built.addParticle(float(mass))
@@ -46,15 +47,18 @@ def system(topology: Topology, position: np.ndarray) -> mm.System:
     return built
 
 
-def _typed(topology: Topology):
+def _typed(topology: Topology, smiles: str):
+    from rdkit import Chem
     from rdkit.Chem import AllChem
 
-    from ..smarts import molecule_of
-
-    molecule = molecule_of(topology)
+    molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    bonds = sorted(tuple(sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx()))) for b in molecule.GetBonds())
+    elements = tuple(atom.GetSymbol() for atom in molecule.GetAtoms())
+    if elements != topology.elements or bonds != sorted(map(tuple, topology.bonds.tolist())):
+        raise ConfigError(f"mmff94: the atoms and bonds are not those of {smiles!r}; was the structure edited?")
     if (properties := AllChem.MMFFGetMoleculeProperties(molecule)) is None:
         raise ConfigError(
-            "MMFF94 has no types for some atoms of this molecule; want another force field, with a PDB file"
+            f"MMFF94 has no types for some atoms of {smiles!r}; want another force field, with a PDB file"
         )
     return molecule, properties
 

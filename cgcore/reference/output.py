@@ -46,11 +46,17 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         write_json(config, wanted)
     stored = read_json(config, *wanted.keys() & {"system", "trajectories"})
     if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
-        changes = "; ".join(f"{k} was {stored.get(k)!r}, now {wanted.get(k)!r}" for k in differing)
+        changes = "; ".join(f"{k} was {_short(stored.get(k))}, now {_short(wanted.get(k))}" for k in differing)
         raise ReferenceRunError(
             f"{folder} holds another simulation: {changes}. Want the same protocol or another --out"
         )
     return folder
+
+
+def _short(value) -> str:
+    """A value in a message; long texts, such as a structure, by their length."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def mdtraj_topology(topology: Topology) -> mdtraj.Topology:

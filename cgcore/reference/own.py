@@ -13,6 +13,7 @@ import numpy as np
 
 from ..config import ConfigError
 from ..frames import Topology
+from ..geometry import molecules
 from ..io import read, read_topology
 from .build import Structure
 
@@ -24,6 +25,7 @@ CHARGED = {("ASP", "OD2"): -1, ("GLU", "OE2"): -1, ("LYS", "NZ"): 1, ("ARG", "NH
 """Side chains at pH 7; histidine is neutral."""
 STARTS_DEG = {"extended": (-150.0, 150.0), "ppii": (-75.0, 145.0), "helix": (-60.0, -45.0)}
 """phi and psi of every residue, as the peptides of recipes/starts begin."""
+SMILES = "REMARK   6 SMILES "
 CONFORMERS, SEED = 4, 7
 """Starts of a molecule from SMILES."""
 
@@ -34,6 +36,11 @@ def from_pdb(path) -> str:
     Raises TrajectoryError for what `io.read_topology` refuses, ConfigError for a file without hydrogens.
     """
     topology = read_topology(path)
+    if (n := int(molecules(topology.bonds, topology.n_atoms).max()) + 1) > 1:
+        names = list(dict.fromkeys(topology.residues))
+        raise ConfigError(
+            f"{path}: want one molecule, found {n}, of residues {names[:8]}; take out water and ions, and other chains than one"
+        )
     if "H" not in topology.elements:
         raise ConfigError(
             f"{path}: want all hydrogens, found none; add them first (OpenMM's Modeller.addHydrogens, PDBFixer, gmx pdb2gmx)"
@@ -106,20 +113,18 @@ def from_smiles(smiles: str) -> str:
         raise ConfigError(f"smiles: RDKit cannot read {smiles!r}")
     if len(Chem.GetMolFrags(molecule)) > 1:
         raise ConfigError(f"smiles: want one molecule, {smiles!r} has {len(Chem.GetMolFrags(molecule))}")
-    open_centres = [
-        i
-        for i, label in Chem.FindMolChiralCenters(molecule, includeUnassigned=True, useLegacyImplementation=False)
-        if label == "?"
-    ]
-    if open_centres:
+    left_open = [s for s in Chem.FindPotentialStereo(molecule) if s.specified == Chem.StereoSpecified.Unspecified]
+    if left_open:
+        words = [f"{'bond' if 'Bond' in str(s.type) else 'atom'} {s.centeredOn}" for s in left_open]
         raise ConfigError(
-            f"smiles: {smiles!r} leaves open of which hand atoms {open_centres} are (from 0); write @ or @@"
+            f"smiles: {smiles!r} leaves open of which hand or side {', '.join(words)} is (from 0); write @ or @@, and / or \\ beside "
+            "a double bond"
         )
     for atom in molecule.GetAtoms():
-        info = Chem.AtomPDBResidueInfo(f"{atom.GetSymbol()}{atom.GetIdx() + 1}", residueName="MOL", residueNumber=1)
+        info = Chem.AtomPDBResidueInfo(f"{atom.GetSymbol()}{atom.GetIdx() + 1}", residueName="MOL", residueNumber=0)
         atom.SetMonomerInfo(info)
-    molecule = _embedded(molecule, CONFORMERS, smiles)
-    return _text(molecule, [np.array(c.GetPositions()) for c in molecule.GetConformers()])
+    molecule = _embedded(molecule, CONFORMERS, smiles, numbered=True)
+    return f"{SMILES}{smiles}\n" + _text(molecule, [np.array(c.GetPositions()) for c in molecule.GetConformers()])
 
 
 def label(smiles: str) -> str:
@@ -179,16 +184,25 @@ def _add(molecule, symbol: str, name: str, residue: str, number: int, to: int, o
     return index
 
 
-def _embedded(molecule, n: int, name: str):
-    """Add hydrogens, named after the atoms they are bonded to, and n conformers, relaxed by MMFF94."""
+def smiles_of(text: str) -> str:
+    """The SMILES that a PDB text was made of. Raises ConfigError for one of something else: it has no bond orders."""
+    first = text.partition("\n")[0]
+    if not first.startswith(SMILES):
+        raise ConfigError("mmff94: a PDB file holds no bond orders and charges; want the molecule by --smiles")
+    return first.removeprefix(SMILES)
+
+
+def _embedded(molecule, n: int, name: str, *, numbered: bool = False):
+    """Add hydrogens, numbered or named after the atoms they are bonded to, and n conformers, relaxed by MMFF94."""
     from rdkit import Chem
     from rdkit.Chem import AllChem
 
-    molecule = Chem.AddHs(molecule, addResidueInfo=True)
+    molecule, count = Chem.AddHs(molecule, addResidueInfo=True), 0
     for atom in molecule.GetAtoms():
         hydrogens = [h for h in atom.GetNeighbors() if h.GetAtomicNum() == 1]
         for k, hydrogen in enumerate(hydrogens, start=1):
-            stem = f"H{_name(atom)[1:]}{k if len(hydrogens) > 1 else ''}"
+            count += 1
+            stem = f"H{count}" if numbered else f"H{_name(atom)[1:]}{k if len(hydrogens) > 1 else ''}"
             of = atom.GetPDBResidueInfo()
             info = Chem.AtomPDBResidueInfo(stem, residueName=of.GetResidueName(), residueNumber=of.GetResidueNumber())
             hydrogen.SetMonomerInfo(info)

@@ -105,6 +105,10 @@ class Protocol(Checked):
         super().__post_init__()
         if self.structure is not None:
             check_word("forcefield", self.forcefield, FORCE_FIELDS)
+            if self.start is not None:
+                raise ConfigError(
+                    "--start is for the systems that come with the project; a PDB file starts from its models"
+                )
         elif self.forcefield is not None:
             raise ConfigError(
                 f"--forcefield {self.forcefield}: {self.system} has its own; want a molecule of yours with it"

@@ -12,7 +12,7 @@ from ..config import ConfigError
 from . import mmff
 from .build import HEXANE_TOP, Structure, hexane, peptide
 from .output import mdtraj_topology
-from .own import structures
+from .own import smiles_of, structures
 from .protocol import Protocol, system
 
 EWALD_TOLERANCE = 1e-5
@@ -103,6 +103,12 @@ def solute_constraints(prepared: Prepared) -> np.ndarray:
     return np.array([pair for pair in pairs if max(pair) < n], dtype=int).reshape(-1, 2)
 
 
+def net_charge(built: mm.System) -> float:
+    """Of all particles, in elementary charges."""
+    (force,) = [force for force in built.getForces() if isinstance(force, mm.NonbondedForce)]
+    return sum(force.getParticleParameters(k)[0]._value for k in range(force.getNumParticles()))
+
+
 def _liquid(protocol: Protocol, structure: Structure) -> mm.System:
     """Hexane by OPLS-AA: geometric mixing of sigma and epsilon, 1-4 pairs scaled by one half, no constraints."""
     with warnings.catch_warnings():
@@ -119,7 +125,11 @@ def _small(protocol: Protocol, structure: Structure):
     """Any small molecule in vacuum."""
     if protocol.constraints != "none" or protocol.hydrogen_mass is not None:
         raise ConfigError("mmff94: simulated without constraints, with hydrogens of their own mass")
-    return mmff.system(structure.topology, structure.position), structure.position, np.full(3, np.inf)
+    return (
+        mmff.system(structure.topology, structure.position, smiles_of(protocol.structure)),
+        structure.position,
+        np.full(3, np.inf),
+    )
 
 
 def _peptide(protocol: Protocol, structure: Structure):
@@ -128,11 +138,11 @@ def _peptide(protocol: Protocol, structure: Structure):
     field = app.ForceField(*XML[protocol.forcefield or "amber99sbildn"][protocol.solvent])
     model = app.Modeller(topology, structure.position * unit.nanometer)
     box = np.full(3, np.inf)
-    if in_water:
-        box = np.full(3, np.ptp(structure.position, axis=0).max() + 2 * protocol.margin_nm)
-        check_box(protocol, box)
-        model.addSolvent(field, model="tip3p", boxSize=mm.Vec3(*box) * unit.nanometer, neutralize=False)
     try:
+        if in_water:
+            box = np.full(3, np.ptp(structure.position, axis=0).max() + 2 * protocol.margin_nm)
+            check_box(protocol, box)
+            model.addSolvent(field, model="tip3p", boxSize=mm.Vec3(*box) * unit.nanometer, neutralize=False)
         built = field.createSystem(
             model.topology,
             nonbondedMethod=app.PME if in_water else app.NoCutoff,
@@ -142,9 +152,16 @@ def _peptide(protocol: Protocol, structure: Structure):
             hydrogenMass=None if protocol.hydrogen_mass is None else protocol.hydrogen_mass * unit.amu,
             removeCMMotion=True,
         )
+    except ConfigError:
+        raise
     except ValueError as error:  # a residue without template
         raise ConfigError(
             f"{protocol.system}: {protocol.forcefield} has no parameters: {error}. Want standard residues with all "
             "hydrogens, their bonds as CONECT records, or --forcefield mmff94 for a small molecule"
         ) from error
+    if in_water and abs(charge := net_charge(built)) > 0.01:
+        raise ConfigError(
+            f"{protocol.system} has the charge {charge:.2f} in a periodic box, whose neighbours it would repel; want a neutral one "
+            "in water, or --solvent obc2"
+        )
     return built, np.array(model.positions.value_in_unit(unit.nanometer)), box
