@@ -162,13 +162,21 @@ def test_a_configuration_comes_back_from_a_manifest():
 
 def test_a_run_is_held_against_all_frames_of_another_reference():
     config = steps.configure("amino_acids", map="core_beta", reference="ala2_obc2_phi", weights="none", frames=500)
-    judge = acceptance.other(config, "ala2_obc2_phi")
+    reference = steps.load(config)
+    judge = acceptance.other(config, reference, "ala2_obc2_phi")
     assert judge.frames.n_frames == 16000 and judge.frames.weight is not None  # not the 500, and not alike
     phi = backbone(judge.frames, **judge.beads.dihedrals)[0][0]
     starts = backbone_of(steps._either_side(judge, 16, 0), judge.beads.dihedrals)
     assert (starts > 0).sum() == 8 and phi.min() < 0 < phi.max()
     with pytest.raises(ConfigError, match="glu2"):
-        acceptance.other(config, "glu2_obc2")
+        acceptance.other(config, reference, "glu2_obc2")
+
+
+def test_another_molecule_is_no_judge():
+    """Core has the same beads of both."""
+    config = steps.configure("molecule", map="core", reference="ala2_obc2", frames=500)
+    with pytest.raises(ConfigError, match="want the same molecule, .*'ALA'.*got .*'GLY'"):
+        acceptance.other(config, steps.load(config), "gly2_obc2")
 
 
 def backbone_of(position: np.ndarray, dihedrals: dict) -> np.ndarray:

@@ -175,7 +175,7 @@ def test_halves_of_a_run_are_compared_and_replicas_that_stay_where_they_began_de
     stuck[::2] *= -1  # every other replica is the mirror image, all through
     halves, apart = acceptance.of_halves(reference, replace(still, position=stuck))
     assert halves.verdict == "pass"  # which says nothing
-    assert apart.verdict == "undecided" and apart.value > 0.9
+    assert apart.verdict == "undecided" and apart.value > 0.7
     single = replace(beads, bonds=beads.bonds[:0])
     assert acceptance.of_halves(reference._replace(beads=single), still)[0].verdict == "undecided"
 
