@@ -12,7 +12,7 @@ from cgbook.parameters import check_parameters, read_parameters, typed_parameter
 from cgbook.publish import publish
 from cgbook.run import NotebookFailed, duration, readable, result_of, run_notebook
 from cgcore.config import ConfigError, from_dict
-from cgcore.profiles import configure
+from cgcore.profiles import UNKNOWN_MAP, configure
 from cgcore.store import write_json
 
 ROOT = Path(__file__).parents[2]
@@ -268,7 +268,7 @@ def test_templates_are_clean_and_take_parameters_that_can_be_run(template):
         figure = cell.metadata.get("mystnb", {})
         assert not figure or (figure["figure"]["caption"] and figure["image"]["alt"])
     values = {k: p.default for k, p in read_parameters(template).items() if k != "out_dir"}
-    configure(template.stem, **values)
+    configure(template.stem, of_map=UNKNOWN_MAP, **values)
     assert values["profile"] == "quick"
     for parameter in read_parameters(template).values():
         assert parameter.help or parameter.name == "seed", f"say what {parameter.name} is, with its unit"
