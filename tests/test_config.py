@@ -82,7 +82,7 @@ def test_a_config_does_not_change():
         (TrainConfig, {"epochs": True}, "TrainConfig.epochs: want int, got True (bool)"),
         (MDConfig, {"dt_ps": False}, "MDConfig.dt_ps: want float, got False (bool)"),
         (MDConfig, {"dt_ps": None}, "MDConfig.dt_ps: want float, got None (NoneType)"),
-        (DataConfig, {"residue": 3}, "DataConfig.residue: want str, got 3 (int)"),
+        (DataConfig, {"residue": 3}, "DataConfig.residue: want str or NoneType, got 3 (int)"),
         (DataConfig, {"frames": 0}, "DataConfig.frames: want at least 1, got 0"),
         (DataConfig, {"frames": 10.5}, "DataConfig.frames: want int or NoneType, got 10.5 (float)"),
         (DataConfig, {"gap_ps": -1.0}, "DataConfig.gap_ps: want at least 0, got -1.0"),

@@ -352,7 +352,7 @@ def test_what_the_machine_refuses_is_one_message_with_help(error, says, monkeypa
     def fail():
         raise error
 
-    monkeypatch.setattr(cli, "_book", lambda name: fail())
+    monkeypatch.setattr(cli.of_book, "of_book", lambda name: fail())
     done = CliRunner().invoke(cli.app, ["convergence"])
     assert done.exit_code == (130 if isinstance(error, KeyboardInterrupt) else 1)
     assert says in " ".join(done.output.split())
