@@ -224,7 +224,7 @@ def test_weights_stay_with_their_frames(both, tmp_path):
     assert_allclose(data.subsample(weighted, 50).weight, weighted.weight[np.linspace(0, 199, 50).round().astype(int)])
     assert_allclose(data.mirrored(weighted).weight, weighted.weight)
     io.write_packed(tmp_path / "frames.h5", weighted)
-    assert_allclose(io.packed.read_packed(tmp_path / "frames.h5", 6, 2).weight, weighted.weight[::2])
+    assert_allclose(io.packed.read_packed(tmp_path / "frames.h5", 6, 2, None).weight, weighted.weight[::2])
 
 
 @pytest.mark.parametrize("function", [of_frames, lambda frames: chain_series.of_reference(frames, None)])
