@@ -92,7 +92,9 @@ def configure(
         of_map = known["maps"][data["map"]]
         check_word("residue", data["residue"], known.get("references", [known["data"]["residue"]]))
     if of_map is None:
-        raise ConfigError(f"{system}: what to take for a map is read from its frames; configure it by `cgcore.steps.configure`")
+        raise ConfigError(
+            f"{system}: what to take for a map is read from its frames; configure it by `cgcore.steps.configure`"
+        )
     check_type("map", data.get("map"), str)
     check_type("typing", typing, str)
     map_files.find(data["map"], typing, data.get("residue"))

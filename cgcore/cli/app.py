@@ -31,6 +31,16 @@ Results = Annotated[Path, typer.Option(help="The folder of the chapters.")]
 Root = Annotated[Path, typer.Option(help="The checkout: the folder with _config.yml, book/ and notebooks/.")]
 Out = Annotated[Path, typer.Option(help="Where runs go, one folder each; finished ones are reused.")]
 
+Sample = Annotated[
+    str,
+    typer.Argument(help="A set of `cgcore sets`, a folder of `cgcore reference` or `import`, or a trajectory file."),
+]
+Atoms = Annotated[Path | None, typer.Option(help="PDB, TOP, ... file, where TRAJECTORY is a file.")]
+Spacing = Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")]
+Stride = Annotated[int, typer.Option(help="Take every so many frames.")]
+Kelvin = Annotated[float | None, typer.Option("--temperature-K", help="Of the reference; 300 for a file.")]
+Held = Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")]
+
 
 @app.callback()
 def every_command():

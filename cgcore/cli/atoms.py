@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .app import Out, app
+from .app import Atoms, Held, Kelvin, Out, Sample, Spacing, Stride, app
 
 
 @app.command()
@@ -20,19 +20,12 @@ def maps():
 
 @app.command()
 def propose(
-    trajectory: Annotated[
-        str,
-        typer.Argument(
-            help="A set of `cgcore sets`, a folder of `cgcore reference` or `import`, or a trajectory file."
-        ),
-    ],
-    topology: Annotated[Path | None, typer.Option(help="PDB, TOP, ... file, where TRAJECTORY is a file.")] = None,
-    frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
-    stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
-    temperature_k: Annotated[
-        float | None, typer.Option("--temperature-K", help="Of the reference; 300 for a file.")
-    ] = None,
-    constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
+    trajectory: Sample,
+    topology: Atoms = None,
+    frame_ps: Spacing = None,
+    stride: Stride = 1,
+    temperature_k: Kelvin = None,
+    constraints: Held = None,
     out: Annotated[Path, typer.Option(help="Folder for the maps and the verdict on each.")] = Path("proposals"),
 ):
     """Propose maps for a molecule, with the doctor's verdict beside each: the soundest first, then the cheapest."""

@@ -5,27 +5,20 @@ from typing import Annotated
 
 import typer
 
-from .app import app
+from .app import Atoms, Held, Kelvin, Sample, Spacing, Stride, app
 
 
 @app.command()
 def doctor(
     mapping: Annotated[str, typer.Argument(help="A map of `cgcore maps`, or a .toml file of your own.")],
-    trajectory: Annotated[
-        str,
-        typer.Argument(
-            help="A set of `cgcore sets`, a folder of `cgcore reference` or `import`, or a trajectory file."
-        ),
-    ],
+    trajectory: Sample,
     typing: Annotated[str, typer.Option(help="One of the map's typings.")] = "published",
-    residue: Annotated[str | None, typer.Option(help="A residue of the map; the first that the topology has.")] = None,
-    topology: Annotated[Path | None, typer.Option(help="PDB, TOP, ... file, where TRAJECTORY is a file.")] = None,
-    frame_ps: Annotated[float | None, typer.Option(help="Spacing of frames, for files without times.")] = None,
-    stride: Annotated[int, typer.Option(help="Take every so many frames.")] = 1,
-    temperature_k: Annotated[
-        float | None, typer.Option("--temperature-K", help="Of the reference; 300 for a file.")
-    ] = None,
-    constraints: Annotated[str | None, typer.Option(help="none, h-bonds, all-bonds: if frames cannot tell.")] = None,
+    residue: Annotated[str | None, typer.Option(help="A residue that the topology must hold.")] = None,
+    topology: Atoms = None,
+    frame_ps: Spacing = None,
+    stride: Stride = 1,
+    temperature_k: Kelvin = None,
+    constraints: Held = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the verdict, every number and the proposed map.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON in place of words.")] = False,
 ):
@@ -58,10 +51,16 @@ def accept(
 ):
     """Say whether runs are good enough to be used: pass, fail or undecided, with the numbers that decide it."""
     from cgcore.acceptance import accept as tested
+    from cgcore.config import ConfigError
 
     failed = False
     for folder in observed:
-        tests, verdict = tested(folder, against)
+        try:
+            tests, verdict = tested(folder, against)
+        except ConfigError as error:  # the others are tested none the less
+            typer.secho(f"Not tested: {error}", err=True, fg=typer.colors.RED)
+            failed = True
+            continue
         typer.echo(f"{folder}: {verdict}")
         for t in tests:
             _tell(t)

@@ -15,6 +15,7 @@ from ..config import ConfigError
 from ..frames import Topology
 from ..geometry import molecules
 from ..io import read, read_topology
+from ..store.files import digest
 from .build import Structure
 
 ONE_LETTER = {
@@ -128,13 +129,16 @@ def from_smiles(smiles: str) -> str:
 
 
 def label(smiles: str) -> str:
-    """A name for files: the formula of a SMILES."""
+    """A name for files: the formula of a SMILES, and six digits that tell isomers apart."""
     Chem, rdBase = _rdkit("a SMILES")
     from rdkit.Chem import rdMolDescriptors
 
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
-    return "molecule" if molecule is None else re.sub("[^A-Za-z0-9]", "", rdMolDescriptors.CalcMolFormula(molecule))
+    if molecule is None:
+        return "molecule"  # `from_smiles` says what is wrong
+    formula = re.sub("[^A-Za-z0-9]", "", rdMolDescriptors.CalcMolFormula(molecule))
+    return f"{formula}_{digest(Chem.MolToSmiles(molecule).encode())[:6]}"
 
 
 def structures(text: str, name: str) -> list[Structure]:
