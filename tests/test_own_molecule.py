@@ -232,6 +232,8 @@ def test_an_update_takes_as_long_for_every_map():
     liquid = steps.configure("molecule", reference="hexane", map="three_site", frames=100)
     assert (liquid.train.batch_size, liquid.train.epochs) == (1, 6)
     assert liquid.md.replicas == 2
+    paper = steps.configure("molecule", profile="paper", reference="hexane", map="three_site")
+    assert paper.train.batch_size == 32  # as the paper's
     assert steps.configure("molecule", reference="hexane", map="two_site", cutoff_nm=1.0).potential.cutoff_nm == 1.0
 
 

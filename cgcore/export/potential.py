@@ -7,18 +7,12 @@ import numpy as np
 
 from ..potentials import barrier, priors, saved, splines
 from ..potentials.base import Potential
+from ..potentials.compiled import flat
 from ..potentials.terms import Term
 from ..store import load_tree, read_json, save_tree, write_json
 from .source import ExportError
 
 TERMS, PARAMS = "potential.json", "params.npz"
-
-
-def flat(potential: Potential, params) -> list[tuple[Potential, object]]:
-    """The terms of a sum, and of sums in it, with their parameters."""
-    if not potential.terms:
-        return [(potential, params)]
-    return [pair for term, own in zip(potential.terms, params, strict=True) for pair in flat(term, own)]
 
 
 def write(folder: Path, potential: Potential, params):

@@ -20,7 +20,7 @@ def for_simulation(potential: Potential, params, position: Array, box: Array) ->
         potential, params, and for each MACE a table: its engine, and of a packed one the knots of its tables, the barriers
         that became part of it and the relative errors of energies and forces, or why it was not packed.
     """
-    terms, tables, joined = _flat(potential, params), [], []
+    terms, tables, joined = flat(potential, params), [], []
     for k, (term, trained) in enumerate(terms):
         if not isinstance(term.model, Model):
             continue
@@ -41,8 +41,8 @@ def for_simulation(potential: Potential, params, position: Array, box: Array) ->
     return add(*potentials), params, tables
 
 
-def _flat(potential: Potential, params) -> list[tuple[Potential, object]]:
+def flat(potential: Potential, params) -> list[tuple[Potential, object]]:
     """The terms of a sum, and of sums in it, with their parameters."""
     if not potential.terms:
         return [(potential, params)]
-    return [pair for term, own in zip(potential.terms, params, strict=True) for pair in _flat(term, own)]
+    return [pair for term, own in zip(potential.terms, params, strict=True) for pair in flat(term, own)]
