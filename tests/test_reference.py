@@ -184,7 +184,7 @@ def test_a_stopped_run_goes_on_and_a_longer_one_adds(tmp_path, monkeypatch):
 
     def report(ps, stage):
         seen.append(ps)
-        if len(seen) == 3:
+        if len(seen) == 4:
             stop.set()
 
     assert produce(wanted, 0, 8, tmp_path, report=report, stop=stop) == 3
@@ -196,7 +196,7 @@ def test_a_stopped_run_goes_on_and_a_longer_one_adds(tmp_path, monkeypatch):
         file.write("0.8,1")
     assert produce(wanted, 0, 8, tmp_path) == 8
     assert produce(wanted, 0, 8, tmp_path) == 8
-    assert_allclose(seen, 1.0 + 0.2 * np.arange(1, 4))
+    assert_allclose(seen, [0.0, *1.0 + 0.2 * np.arange(1, 4)])  # speed counts from the start of the equilibration
     whole = (tmp_path / "replica_00.trr").read_bytes()
     assert whole.startswith(first) and len(whole) * 3 == len(first) * 8
     log = np.loadtxt(tmp_path / "replica_00.csv", delimiter=",", skiprows=1)

@@ -162,6 +162,7 @@ def _context(
     saved = recorder.resume()
     properties = {"Threads": str(threads)} if name == "CPU" else {}
     if saved is None:
+        report(0.0, "equilibration")  # from where the speed of this run counts
         state = equilibrate(protocol, prepared, name, properties, _seed(protocol.seed, replica, -1), stop)
     else:
         try:
