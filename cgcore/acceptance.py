@@ -171,11 +171,22 @@ def of_backbone(
     theirs = ramachandran.blocked(*surface.backbone(judge.frames, **dihedrals))
     starts = _angles(steps.initial_positions(config, reference), dihedrals)
     walked = (*surface.backbone(walks, **dihedrals)[:2], counts)
-    return [
-        *of_basins("free: ", surface.backbone(run, **dihedrals), theirs, starts, kelvin),
-        *of_basins("walks: ", walked, theirs, _angles(walk_starts, dihedrals), kelvin),
-        failures("walks", walks),
-    ]
+    by_walks = of_basins("walks: ", walked, theirs, _angles(walk_starts, dihedrals), kelvin)
+    free = of_basins("free: ", surface.backbone(run, **dihedrals), theirs, starts, kelvin)
+    return [*decided_by(free, by_walks), *by_walks, failures("walks", walks)]
+
+
+def decided_by(free: list[Criterion], walks: list[Criterion]) -> list[Criterion]:
+    """The tests of a free run, of which those that it is too short to decide are decided by the same test of the walks: both
+    are samples of one model, and a basin behind a barrier is entered by the walks only."""
+    of_walks = {test.name.removeprefix("walks: "): test for test in walks}
+    told = []
+    for test in free:
+        same = of_walks.get(test.name.removeprefix("free: "))
+        if test.verdict == "undecided" and same is not None and same.verdict == "pass":
+            test = test._replace(verdict="pass", why=f"by the walks; {test.why}".removesuffix("; "))
+        told.append(test)
+    return told
 
 
 def of_distributions(table: dict) -> list[Criterion]:

@@ -42,6 +42,9 @@ WALK = {"width": 0.15, "height_kJ_mol": 1.0, "bias_factor": 10.0}
 """Hills of walks along phi, one a picosecond."""
 FILLING = 0.5
 """Of a walk, the part at the beginning in which the bias grows, and which does not count."""
+WALK_FRICTION_PER_PS = 5.0
+"""Near that at which barriers of some 10 kJ/mol between beads of some 10 g/mol are passed soonest (Kramers, Physica 7, 284,
+1940); populations do not depend on it. At the 100 / ps of the simulations a walk would pass them seven times as rarely."""
 NETWORKS = {"mace": mace, "nequip": nequip}
 
 
@@ -222,7 +225,7 @@ def walks(
 ) -> tuple[Ensemble, np.ndarray, np.ndarray]:
     """Simulate replicas with a bias along phi, half from frames of `starts` with each sign of phi where there are some.
 
-    The bias V grows, and then stands still. Returns the ensemble, what each frame counts (C, T), zero while V grows and
+    The bias V grows, and then stands still; friction is low, so that barriers are passed often. Returns the ensemble, what each frame counts (C, T), zero while V grows and
     exp(V / kT) from then on, and the initial positions (C, N, 3) nm.
     """
     beads, md = reference.beads, config.md
@@ -232,7 +235,7 @@ def walks(
         growing_frames=round(FILLING * length_ps / md.frame_ps),
         **WALK,
     )
-    md = replace(md, replicas=replicas, n_frames=round(length_ps / md.frame_ps))
+    md = replace(md, replicas=replicas, n_frames=round(length_ps / md.frame_ps), friction_per_ps=WALK_FRICTION_PER_PS)
     start = np.asarray(_either_side(starts, replicas, md.seed), np.float32)
     bias = well_tempered(dihedral(hills, beads.beads), hills, md)
     run = simulate.run(fitted.potential, fitted.params, molecule(reference), start, md, out_dir, bias=bias)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from cgcore import acceptance, steps
-from cgcore.acceptance import Criterion, by_start, depth, drift, failures, judged
+from cgcore.acceptance import Criterion, by_start, decided_by, depth, drift, failures, judged
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.ramachandran import blocked
 from cgcore.analysis.surface import backbone
@@ -134,6 +134,15 @@ def test_a_drift_from_half_to_half_fails(reference):
 
 def test_starts_on_one_side_decide_nothing():
     assert by_start("alpha_R", np.linspace(0, 1, 20), np.arange(20) < 3).verdict == "undecided"
+
+
+@pytest.mark.parametrize(("free", "walks", "verdict"), [
+    ("undecided", "pass", "pass"), ("undecided", "undecided", "undecided"), ("undecided", "fail", "undecided"),
+    ("fail", "pass", "fail"), ("pass", "undecided", "pass"),
+])  # fmt: skip
+def test_what_a_free_run_is_too_short_for_the_walks_decide(free, walks, verdict):
+    tests = [Criterion(f"{kind}: x", 0.0, 1.0, 1.0, "", v) for kind, v in (("free", free), ("walks", walks))]
+    assert [t.verdict for t in decided_by(tests[:1], tests[1:])] == [verdict]
 
 
 def test_a_broken_replica_fails(reference):
