@@ -92,7 +92,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 21335
-BOOK_LINES = 3660
+BOOK_LINES = 3800
 """Of all Python in cgcore, and below book/."""
 
 

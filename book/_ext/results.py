@@ -12,7 +12,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from cgcore import store, viewer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from cgbook import results
+from cgbook import claims, results
 
 MISSING = "not computed yet"
 
@@ -54,6 +54,36 @@ class ResultTable(SphinxDirective):
         self.add_name(node)
         self.set_source_info(node)
         return [node]
+
+
+class PaperClaims(SphinxDirective):
+    """`{paper-claims}`: what the study says, what this book finds, and whether they agree."""
+
+    def run(self):
+        folder = Path(self.env.srcdir)
+        self.env.note_dependency(str(folder / claims.FILE))
+        for name in {path.parent.name for path in (folder / "results").glob(f"*/{results.ROWS}")}:
+            chapter(self.env, name)
+        lines = ["| | the study | this book | | |", "|---|---|---|---|---|"]
+        for claim in claims.claims(folder):
+            found = "; ".join(
+                f"{t.says} {t.row.text()} {t.row.unit}".strip()
+                + f" ({t.sampling.partition(',')[0]})" * (t.sampling != "–")
+                for t in claim.tests
+            )
+            why = " ".join(filter(None, (claim.missing, claim.why)))
+            link = f"{{doc}}`{claim.verdict} </{claim.page}>`"
+            lines.append(f"| {claim.item} | {claim.study} | {found or results.ABSENT} | {link} | {why} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class PaperCount(SphinxRole):
+    """`` {paper-count}`agrees` ``: of how many claims that is the verdict; `all` counts all."""
+
+    def run(self):
+        counts = claims.counts(Path(self.env.srcdir))
+        number = counts.total() if self.text == "all" else counts[self.text]
+        return [nodes.inline("", str(number), classes=["result"])], []
 
 
 class OfFile(SphinxDirective):
@@ -142,6 +172,8 @@ def setup(app):
     app.add_directive("results", ResultTable)
     for kind in (ResultText, ResultFigure, ResultTrajectory):
         app.add_directive(f"result-{kind.__name__.removeprefix('Result').lower()}", kind)
+    app.add_directive("paper-claims", PaperClaims)
+    app.add_role("paper-count", PaperCount())
     app.add_role("result", ResultNumber())
     app.add_role("result-file", ResultFile())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
