@@ -169,7 +169,15 @@ def _row(texts: list[str]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in texts))
 
 
+def own_ids(app, doctree):
+    """Give the contents of exercises and solutions ids of their own: sphinx-exercise names all of a page alike."""
+    for number, section in enumerate(doctree.findall(nodes.section)):
+        if section["ids"] in (["exercise-content"], ["solution-content"]):
+            section["ids"] = [f"{section['ids'][0]}-{number}"]
+
+
 def setup(app):
+    app.connect("doctree-read", own_ids)
     app.add_directive("results", ResultTable)
     for kind in (ResultText, ResultFigure, ResultTrajectory):
         app.add_directive(f"result-{kind.__name__.removeprefix('Result').lower()}", kind)
