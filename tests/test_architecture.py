@@ -28,7 +28,8 @@ LAYERS = [
     "metadynamics doctor",
     "observables suggestions",
     "steps",
-    "hold proposals",
+    "hold functional_groups",
+    "proposals",
     "mean_forces acceptance export",
     "reweighting",
 ]
@@ -62,6 +63,7 @@ BUDGET = {
     "export": 1060,
     "force_maps": 70,
     "frames": 155,
+    "functional_groups": 185,
     "geometry": 150,
     "hold": 180,
     "io": 1825,
@@ -77,11 +79,11 @@ BUDGET = {
     "potentials": 3730,
     "processes": 30,
     "profiles": 195,
-    "proposals": 295,
+    "proposals": 225,
     "reference": 2305,
     "reweighting": 115,
     "simulate": 1020,
-    "smarts": 155,
+    "smarts": 175,
     "steps": 340,
     "store": 640,
     "suggestions": 130,
@@ -93,7 +95,7 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 21440
+TOTAL = 21575
 BOOK_LINES = 3660
 """Of all Python in cgcore, and below book/."""
 
