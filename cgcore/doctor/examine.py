@@ -117,7 +117,9 @@ def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temper
     kept = retention(molecule, of_atoms, x)
     group = symmetries(molecule, of_atoms.relative)
     shown = observables(mapping, molecule)
-    g = _inefficiency(shown, x) * beads.n_frames / beads.counting
+    # Each run with a bias has its own, and so a mean of its own; others must have one mean.
+    runs = [x] if beads.weight is None else [x[i[v]] for i, v in zip(*beads.by_replica(), strict=True)]
+    g = _inefficiency(shown, runs) * beads.n_frames / beads.counting
     pieces = [x[c].reshape(-1, *x.shape[2:]) for c in cuts]
     weights = None if beads.weight is None else [np.repeat(beads.weights[c], x.shape[1]) for c in cuts]
     of_frames = {"temperature_K": temperature_K, "inefficiency": g, "weights": weights}
@@ -173,12 +175,13 @@ def differs(bound: Bound) -> bool:
     return bound.excess > BOUND_BIT and bound.sure(DEVIATIONS)
 
 
-def _inefficiency(shown, x: np.ndarray) -> float:
-    """Frames worth one independent frame, by the slowest coordinate that is looked at; copies count as chains."""
+def _inefficiency(shown, runs: list[np.ndarray]) -> float:
+    """Frames worth one independent frame, by the slowest coordinate that is looked at, of runs (t, K, n, 3) nm; copies K count as
+    chains."""
     worst = 1.0
     for beads in {c for o in shown for c in o.coordinates}:
-        values = measure(x, beads).T
-        for series in (np.sin(values), np.cos(values)) if len(beads) == 4 else (values,):
-            if np.ptp(series):
-                worst = max(worst, inefficiency(series))
+        values = [measure(x, beads).T for x in runs]
+        for turn in (np.sin, np.cos) if len(beads) == 4 else (np.asarray,):
+            found = [inefficiency(series) for series in map(turn, values) if np.ptp(series)]
+            worst = max(worst, float(np.mean(found or [1.0])))
     return worst
