@@ -101,7 +101,8 @@ def simulate(
         if errors:
             raise ReferenceRunError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
         wall_s = time.perf_counter() - started
-        write_manifest(folder, recorders, protocol, sum(missing), wall_s, plan.platform, plan.versions)
+        engine = plan.platform, plan.versions, plan.solute.box
+        write_manifest(folder, recorders, protocol, sum(missing), wall_s, *engine)
     return folder
 
 
