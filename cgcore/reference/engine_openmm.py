@@ -1,7 +1,6 @@
 """One replica by OpenMM: equilibrated, simulated frame by frame, checkpointed by the clock."""
 
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from openmm import unit
 
 from ..geometry import molecules
 from ..io import trr_frame
+from ..processes import cores
 from ..units import KB
 from . import bias
 from .build import GAP_NM
@@ -43,7 +43,7 @@ def plan(protocol: Protocol, device: str) -> Plan:
     if protocol.bias:
         bias.atoms(protocol.bias.dihedral, prepared.structure.topology)  # refused here, before anything runs
     name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
-    jobs = 1 if name == "CUDA" else os.cpu_count() or 1
+    jobs = 1 if name == "CUDA" else cores()
     return Plan(prepared.structure, solute_constraints(prepared), name, jobs, {"openmm": version()})
 
 
