@@ -13,7 +13,13 @@ def quick(name="gly2", **options):
 
 def small_liquid(smiles: str, n: int, density: float, forcefield="mmff94", **options):
     """A liquid so small that half its box is the cut-off."""
-    options = {"cutoff_nm": 0.48, "equilibration_ps": 0.5, "every_ps": 0.2, "forcefield": forcefield} | options
+    options = {
+        "cutoff_nm": 0.48,
+        "grid_nm": 0.07,
+        "equilibration_ps": 0.5,
+        "every_ps": 0.2,
+        "forcefield": forcefield,
+    } | options
     return protocol("liquid", structure=own.from_smiles(smiles), molecules=n, density_kg_m3=density, **options)
 
 

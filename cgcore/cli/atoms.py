@@ -71,7 +71,9 @@ def reference(
     every_ps: Annotated[float | None, typer.Option(help="Of frames; 2 ps, or the paper's 1 ps in water.")] = None,
     replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
     seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default, SYSTEM_N_DENSITY of a liquid.")
+    ] = None,
     chirality: Annotated[str, typer.Option(help="L or D.")] = "L",
     start: Annotated[
         str | None, typer.Option(help="Conformation of every replica, such as left; the system's in turn by default.")

@@ -121,9 +121,8 @@ def from_smiles(smiles: str) -> str:
             f"smiles: {smiles!r} leaves open of which hand or side {', '.join(words)} is (from 0); write @ or @@, and / or \\ beside "
             "a double bond"
         )
-    residue = "HOH" if Chem.MolToSmiles(molecule) == "O" else "MOL"  # by which OpenMM knows what is rigid
     for atom in molecule.GetAtoms():
-        info = Chem.AtomPDBResidueInfo(f"{atom.GetSymbol()}{atom.GetIdx() + 1}", residueName=residue, residueNumber=0)
+        info = Chem.AtomPDBResidueInfo(f"{atom.GetSymbol()}{atom.GetIdx() + 1}", residueName="MOL", residueNumber=0)
         atom.SetMonomerInfo(info)
     molecule = _embedded(molecule, CONFORMERS, smiles, numbered=True)
     return f"{SMILES}{smiles}\n" + _text(molecule, [np.array(c.GetPositions()) for c in molecule.GetConformers()])

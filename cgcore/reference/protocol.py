@@ -154,6 +154,8 @@ class Protocol(Checked):
                 "--liquid and --density: want both, a number of molecules and kg/m³, got "
                 f"{self.molecules} and {self.density_kg_m3}"
             )
+        if self.solvent != "none":
+            raise ConfigError(f"--liquid: want solvent none, got {self.solvent!r}")
         least, most = DENSITIES_KG_M3
         if not least <= self.density_kg_m3 <= most:
             other = 1000 * self.density_kg_m3
@@ -203,7 +205,7 @@ def protocol(
     """
     if solvent is None and options.get("structure"):
         check_word("forcefield", options.get("forcefield"), FORCE_FIELDS)
-        solvent = FORCE_FIELDS[options["forcefield"]][0]
+        solvent = "none" if options.get("molecules") else FORCE_FIELDS[options["forcefield"]][0]
     solvent = system(name).solvents[0] if solvent is None else solvent
     fields = {field.name for field in dataclasses.fields(Protocol)}
     if unknown := options.keys() - fields:

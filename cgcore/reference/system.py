@@ -147,6 +147,9 @@ def _small(protocol: Protocol, structure: Structure) -> mm.System:
 
 def _peptide(protocol: Protocol, structure: Structure):
     topology = mdtraj_topology(structure.topology).to_openmm()
+    if protocol.forcefield == "tip3p":
+        for residue in topology.residues():
+            residue.name = "HOH"  # OpenMM keeps no other rigid
     """A peptide, in water or not; or a liquid that the force field has a template for, such as water."""
     in_water = protocol.solvent == "tip3p"
     field = app.ForceField(*XML[protocol.forcefield or "amber99sbildn"][protocol.solvent])
