@@ -3,11 +3,24 @@
 import numpy as np
 import openmm as mm
 
+from cgcore.reference import own
 from cgcore.reference.protocol import protocol
 
 
 def quick(name="gly2", **options):
     return protocol(name, **{"every_ps": 0.2, "equilibration_ps": 0.5, **options})
+
+
+def small_liquid(smiles: str, n: int, density: float, forcefield="mmff94", **options):
+    """A liquid so small that half its box is the cut-off."""
+    options = {
+        "cutoff_nm": 0.48,
+        "grid_nm": 0.07,
+        "equilibration_ps": 0.5,
+        "every_ps": 0.2,
+        "forcefield": forcefield,
+    } | options
+    return protocol("liquid", structure=own.from_smiles(smiles), molecules=n, density_kg_m3=density, **options)
 
 
 def dihedral(a, b, c, d):

@@ -57,8 +57,12 @@ def reference(
     smiles: Annotated[str | None, typer.Option(help="In place of a file: a molecule such as 'C[C@H](O)CC'.")] = None,
     forcefield: Annotated[
         str | None,
-        typer.Option(help="amber99sbildn (of peptides), amber14, or mmff94 (of any small molecule, in vacuum)."),
+        typer.Option(help="amber99sbildn (of peptides), amber14, mmff94 (of any small molecule), or tip3p (of water)."),
     ] = None,
+    liquid: Annotated[
+        int | None, typer.Option(help="So many copies of a molecule, in a cubic box of constant volume.")
+    ] = None,
+    density: Annotated[float | None, typer.Option(help="Of the liquid, in kg/m³: 789 of ethanol.")] = None,
     solvent: Annotated[
         str | None, typer.Option(help="obc2 (implicit, of peptides the default), tip3p or none.")
     ] = None,
@@ -66,12 +70,16 @@ def reference(
     every_ps: Annotated[float | None, typer.Option(help="Of frames; 2 ps, or the paper's 1 ps in water.")] = None,
     replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
     seed: Annotated[int, typer.Option(help="Of velocities, noise and starts.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; reference/SYSTEM_SOLVENT by default, SYSTEM_N_DENSITY of a liquid.")
+    ] = None,
     chirality: Annotated[str, typer.Option(help="L or D.")] = "L",
     start: Annotated[
         str | None, typer.Option(help="Conformation of every replica, such as left; the system's in turn by default.")
     ] = None,
-    constraints: Annotated[str, typer.Option(help="none or h-bonds, whose forces not every map can carry.")] = "none",
+    constraints: Annotated[
+        str | None, typer.Option(help="none or h-bonds, whose forces not every map can carry; all-bonds of tip3p.")
+    ] = None,
     dt_fs: Annotated[float | None, typer.Option(help="Time step; the protocol's by default.")] = None,
     bias: Annotated[
         str | None, typer.Option(help="Dihedral to cross all barriers of: phi, psi-2, or four atoms.")
@@ -86,7 +94,7 @@ def reference(
     from cgcore.reference.protocol import bias_config, protocol
     from cgcore.reference.run import simulate
 
-    name, own = _own_molecule(system, sequence, smiles, forcefield)
+    name, own = _own_molecule(system, sequence, smiles, forcefield, liquid)
     wanted = protocol(
         name,
         solvent=solvent,
@@ -98,11 +106,19 @@ def reference(
         start=start,
         constraints=constraints,
         bias=bias_config(bias, bias_ns),
+        molecules=liquid,
+        density_kg_m3=density,
         **own,
     )
     along = "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
     along += "" if start is None else f"_{start}"
-    folder = out or Path("reference") / f"{name}_{wanted.solvent}{along}"
+    around = f"{liquid}_{density:g}" if liquid else wanted.solvent
+    if liquid:
+        from cgcore.reference.system import start as begin
+
+        built = begin(wanted, 0)
+        typer.echo(f"{liquid} molecules, {built.topology.n_atoms} atoms, in a cube of {built.box[0]:.4f} nm")
+    folder = out or Path("reference") / f"{name}_{around}{along}"
     typer.echo(f"Done: {simulate(wanted, length_ns, folder, device=device, jobs=jobs)}")
 
 
@@ -186,7 +202,7 @@ def mean_forces(
 
 
 def _own_molecule(
-    system: str | None, sequence: str | None, smiles: str | None, forcefield: str | None
+    system: str | None, sequence: str | None, smiles: str | None, forcefield: str | None, liquid: int | None
 ) -> tuple[str, dict]:
     """The name of what is simulated, and the fields of the protocol of anyone's molecule."""
     from cgcore.config import ConfigError
@@ -196,6 +212,8 @@ def _own_molecule(
         raise ConfigError(
             f"want one of {', '.join(given)}, got {[k for k, v in given.items() if v is not None] or 'none'}"
         )
+    if sequence and liquid is not None:
+        raise ConfigError(f"--liquid: want a small molecule, by --smiles or a PDB file, got --sequence {sequence}")
     if system is not None and not system.lower().endswith(".pdb"):
         return system, {} if forcefield is None else {"forcefield": forcefield}
     from cgcore.reference import own

@@ -1,6 +1,6 @@
 """One replica by OpenMM: equilibrated, simulated frame by frame, checkpointed by the clock."""
 
-import os
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +10,12 @@ import numpy as np
 import openmm as mm
 from openmm import unit
 
+from ..geometry import molecules
 from ..io import trr_frame
+from ..processes import cores
 from ..units import KB
 from . import bias
+from .build import GAP_NM
 from .errors import ReferenceRunError
 from .output import Recorder
 from .protocol import Protocol
@@ -25,6 +28,8 @@ SMALL = 60
 """Atoms up to which OpenMM's Reference platform beats its CPU platform, which pays for starting threads each step."""
 
 MELT_K = 600.0
+CLOSER, CLOSER_STEPS, CLOSER_ITERATIONS = 0.95, 50, 100
+"""How much a loose liquid shrinks at once, and the steps and iterations of a minimisation after each time."""
 NPT_BAR = 1.0
 NPT_SAMPLES = 100
 
@@ -38,7 +43,7 @@ def plan(protocol: Protocol, device: str) -> Plan:
     if protocol.bias:
         bias.atoms(protocol.bias.dihedral, prepared.structure.topology)  # refused here, before anything runs
     name = platform(device, prepared.system.getNumParticles(), protocol.periodic)
-    jobs = 1 if name == "CUDA" else os.cpu_count() or 1
+    jobs = 1 if name == "CUDA" else cores()
     return Plan(prepared.structure, solute_constraints(prepared), name, jobs, {"openmm": version()})
 
 
@@ -163,7 +168,7 @@ def _context(
     properties = {"Threads": str(threads)} if name == "CPU" else {}
     if saved is None:
         report(0.0, "equilibration")  # from where the speed of this run counts
-        state = equilibrate(protocol, prepared, name, properties, _seed(protocol.seed, replica, -1), stop)
+        state = equilibrate(protocol, prepared, name, properties, _seed(protocol.seed, replica, -1), report, stop)
     else:
         try:
             state = mm.XmlSerializer.deserialize(saved)
@@ -208,8 +213,11 @@ def _integrator(protocol: Protocol, seed: int) -> mm.LangevinMiddleIntegrator:
     return integrator
 
 
-def equilibrate(protocol: Protocol, prepared: Prepared, name: str, properties: dict, seed: int, stop: Event):
-    """Minimise; melt a liquid; NVT; in water NPT, from which the frame of the volume nearest to the mean goes on."""
+def equilibrate(
+    protocol: Protocol, prepared: Prepared, name: str, properties: dict, seed: int, report: Callable, stop: Event
+):
+    """Bring a liquid into its box; minimise; melt a liquid; NVT; in water NPT, from which the frame of the volume nearest to
+    the mean goes on."""
     system = mm.XmlSerializer.clone(prepared.system)
     barostat = None
     if protocol.solvent == "tip3p":
@@ -218,37 +226,64 @@ def equilibrate(protocol: Protocol, prepared: Prepared, name: str, properties: d
     integrator = _integrator(protocol, seed)
     context = mm.Context(system, integrator, mm.Platform.getPlatformByName(name), properties)
     context.setPositions(prepared.position)
+    report(0.0, "equilibration")
+    if protocol.is_liquid and not _bring_together(context, prepared, protocol.temperature_K, seed, stop):
+        return None
     mm.LocalEnergyMinimizer.minimize(context)
     context.setVelocitiesToTemperature(protocol.temperature_K, seed)
     steps = max(1, round(protocol.equilibration_ps / protocol.dt_ps))
     if protocol.is_liquid:
         integrator.setTemperature(MELT_K)
-        if not _step(integrator, steps, stop):
+        if not _step(context, steps, report, stop):
             return None
         integrator.setTemperature(protocol.temperature_K)
-    if not _step(integrator, steps, stop):
+    if not _step(context, steps, report, stop):
         return None
     if barostat is None:
         return _full(context)
     barostat.setFrequency(25)
     context.reinitialize(preserveState=True)
-    if not _step(integrator, steps // 2, stop):
+    if not _step(context, steps // 2, report, stop):
         return None
     states = []
     for _ in range(NPT_SAMPLES):
-        if not _step(integrator, max(1, steps // 2 // NPT_SAMPLES), stop):
+        if not _step(context, max(1, steps // 2 // NPT_SAMPLES), report, stop):
             return None
         states.append(_full(context))
     volumes = np.array([s.getPeriodicBoxVolume()._value for s in states])
     return states[int(np.argmin(np.abs(volumes - volumes.mean())))]
 
 
-def _step(integrator, steps: int, stop: Event, chunk: int = 500) -> bool:
-    """Take steps unless stopped."""
+def _bring_together(context, prepared: Prepared, temperature_K: float, seed: int, stop: Event) -> bool:
+    """Shrink a liquid from a cube around all that it is made of to its box, unless stopped.
+
+    Each time the centres of the molecules move, which stay as they are, and then the atoms give way.
+    """
+    topology, last = prepared.structure.topology, np.ptp(prepared.position, axis=0).max() + GAP_NM
+    of = molecules(topology.bonds, topology.n_atoms)
+    times = max(0, math.ceil(math.log(prepared.box.min() / last) / math.log(CLOSER)))
+    for edge in np.geomspace(last, prepared.box.min(), times + 1)[1:]:
+        position = context.getState(positions=True).getPositions(asNumpy=True)._value
+        centre = np.stack([np.bincount(of, weights=x) for x in position.T], axis=1) / np.bincount(of)[:, None]
+        context.setPeriodicBoxVectors(*(edge * np.eye(3)))
+        context.setPositions(position + (edge / last - 1) * centre[of])
+        mm.LocalEnergyMinimizer.minimize(context, maxIterations=CLOSER_ITERATIONS)
+        context.setVelocitiesToTemperature(temperature_K, seed)
+        if stop.is_set():
+            return False
+        context.getIntegrator().step(CLOSER_STEPS)
+        last = edge
+    context.setTime(0.0)
+    return True
+
+
+def _step(context, steps: int, report: Callable[[float, str], None], stop: Event, chunk: int = 500) -> bool:
+    """Take steps unless stopped, and report the time after each chunk."""
     for start in range(0, steps, chunk):
         if stop.is_set():
             return False
-        integrator.step(min(chunk, steps - start))
+        context.getIntegrator().step(min(chunk, steps - start))
+        report(context.getTime()._value, "equilibration")
     return True
 
 

@@ -1,7 +1,7 @@
 """MMFF94 in OpenMM: RDKit types the atoms and has the parameters, OpenMM's custom forces have the energy.
 
-A force field for any small organic molecule in vacuum, fitted to gas-phase conformers and to crystals of drug-like molecules:
-its torsions are good to some 2 kJ/mol, its liquids are untested here. Halgren, J. Comput. Chem. 17, 490-641 (1996).
+A force field for any small organic molecule, fitted to gas-phase conformers and to crystals of drug-like molecules: its torsions
+are good to some 2 kJ/mol. `mmff_liquid` has what acts between molecules. Halgren, J. Comput. Chem. 17, 490-641 (1996).
 """
 
 import numpy as np

@@ -203,9 +203,16 @@ def _lasting(folder: Path, recorders: list["Recorder"], biased: bool) -> list[Pa
 
 
 def write_manifest(
-    folder: Path, recorders: list["Recorder"], protocol: Protocol, new: int, wall_s: float, platform: str, engine: dict
+    folder: Path,
+    recorders: list["Recorder"],
+    protocol: Protocol,
+    new: int,
+    wall_s: float,
+    platform: str,
+    engine: dict,
+    box: np.ndarray,
 ):
-    """Write what made a finished run of the frames that every replica has; engine: version.
+    """Write what made a finished run of the frames that every replica has; engine: version; box (3,) nm of a liquid, else inf.
 
     A run may be made in several sittings: the last one made `new` frames, all replicas together, in wall_s seconds.
     """
@@ -230,6 +237,7 @@ def write_manifest(
         "replicas": protocol.replicas,
         "frames": n_frames,
         "length_ns": n_frames * protocol.frame_ps / PS_PER_NS,
+        "box_nm": box.tolist() if np.isfinite(box).all() else None,
         "platform": platform,
         "versions": versions() | engine,
         "git": git_state(),

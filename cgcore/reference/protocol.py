@@ -13,9 +13,16 @@ from ..units import PS_PER_NS
 RECIPES = Path(__file__).parent / "recipes"
 TABLES = read_toml(RECIPES / "protocols.toml")
 SOLVENTS = ("none", "obc2", "tip3p")
-CONSTRAINTS = ("none", "h-bonds")
-FORCE_FIELDS = {"amber99sbildn": ("obc2", "tip3p", "none"), "amber14": ("obc2", "tip3p", "none"), "mmff94": ("none",)}
+CONSTRAINTS = ("none", "h-bonds", "all-bonds")
+FORCE_FIELDS = {
+    "amber99sbildn": ("obc2", "tip3p", "none"),
+    "amber14": ("obc2", "tip3p", "none"),
+    "mmff94": ("none",),
+    "tip3p": ("none",),
+}
 """Of anyone's molecule, with the solvents of each, the first by default; that of the systems is amber99sbildn."""
+DENSITIES_KG_M3 = 50.0, 5000.0
+"""Of liquids of small molecules."""
 
 
 class System(NamedTuple):
@@ -78,7 +85,8 @@ class Protocol(Checked):
     hydrogen_mass: g/mol of repartitioned hydrogens, None for the real one. Configurations and forces do not depend on
     masses, and heavier hydrogens allow longer steps. friction_per_ps is the Langevin thermostat's. cutoff_nm, margin_nm
     (solute to wall) and grid_nm (PME) are None without a box. Of anyone's molecule, whose name is `system`, structure is the
-    text of a PDB file with a model for each start, and forcefield one of FORCE_FIELDS.
+    text of a PDB file with a model for each start, and forcefield one of FORCE_FIELDS; with molecules and density_kg_m3 it is a
+    liquid of so many in a cube.
     """
 
     system: str
@@ -100,9 +108,13 @@ class Protocol(Checked):
     bias: BiasConfig | None = None
     structure: str | None = None
     forcefield: str | None = None
+    molecules: int | None = number(None, least=10, most=9999)  # the most that a PDB file numbers
+    density_kg_m3: float | None = number(None)
 
     def __post_init__(self):
         super().__post_init__()
+        if self.molecules is not None or self.density_kg_m3 is not None:
+            self._check_liquid()
         if self.structure is not None:
             check_word("forcefield", self.forcefield, FORCE_FIELDS)
             if self.start is not None:
@@ -116,18 +128,39 @@ class Protocol(Checked):
         solvents = FORCE_FIELDS[self.forcefield] if self.structure else system(self.system).solvents
         if self.solvent not in solvents:
             raise ConfigError(f"{self.system}: want solvent {' or '.join(solvents)}, got {self.solvent!r}")
-        if self.chirality == "D" and self.is_liquid:
+        if (self.constraints == "all-bonds") != (self.forcefield == "tip3p"):
+            raise ConfigError(
+                f"constraints: want all-bonds for tip3p, whose water is rigid, and for nothing else, got {self.constraints!r}"
+            )
+        if self.chirality == "D" and self.is_hexane:
             raise ConfigError("hexane is not chiral; chirality is for peptides")
-        if self.constraints != "none" and self.is_liquid:
+        if self.constraints != "none" and self.is_hexane:
             raise ConfigError("hexane is simulated without constraints, as in the paper")
-        if self.start is not None and self.is_liquid:
+        if self.start is not None and self.is_hexane:
             raise ConfigError("hexane starts from a crystal that is melted; a start is for peptides")
         if self.start is not None:
             check_word(f"start of {self.system}", self.start, self.conformations)
         if self.bias and self.is_liquid:
             raise ConfigError(
-                "hexane is simulated without bias: a bias acts on one dihedral, and every molecule has its own"
+                f"--bias: {self.system} is a liquid, simulated without bias: a bias acts on one dihedral, and every molecule has its own"
             )
+
+    def _check_liquid(self):
+        """Raise ConfigError for a liquid of something else than anyone's molecule, or of a density that no liquid has."""
+        if self.structure is None:
+            raise ConfigError(f"--liquid: want a molecule by --smiles or a PDB file, got the system {self.system!r}")
+        if self.molecules is None or self.density_kg_m3 is None:
+            raise ConfigError(
+                "--liquid and --density: want both, a number of molecules and kg/m³, got "
+                f"{self.molecules} and {self.density_kg_m3}"
+            )
+        if self.solvent != "none":
+            raise ConfigError(f"--liquid: want solvent none, got {self.solvent!r}")
+        least, most = DENSITIES_KG_M3
+        if not least <= self.density_kg_m3 <= most:
+            other = 1000 * self.density_kg_m3
+            slip = f"; g/cm³? That would be --density {other:g}" if least <= other <= most else ""
+            raise ConfigError(f"--density: want {least:g} to {most:g} kg/m³, got {self.density_kg_m3:g}{slip}")
 
     @property
     def conformations(self) -> tuple[str, ...]:
@@ -149,6 +182,10 @@ class Protocol(Checked):
 
     @property
     def is_liquid(self) -> bool:
+        return self.molecules is not None or self.is_hexane
+
+    @property
+    def is_hexane(self) -> bool:
         return self.structure is None and not system(self.system).residues
 
 
@@ -156,24 +193,28 @@ def protocol(
     name: str,
     *,
     solvent: str | None = None,
+    constraints: str | None = None,
     every_ps: float | None = None,
     dt_fs: float | None = None,
     **options,
 ) -> Protocol:
     """Return the paper's protocol with a Langevin thermostat.
 
-    every_ps is the spacing of frames, a multiple of the step; options are other fields of `Protocol`. Raises
-    ConfigError for what does not exist or does not fit together.
+    constraints are none by default, all-bonds of rigid water; every_ps is the spacing of frames, a multiple of the step;
+    options are other fields of `Protocol`. Raises ConfigError for what does not exist or does not fit together.
     """
     if solvent is None and options.get("structure"):
         check_word("forcefield", options.get("forcefield"), FORCE_FIELDS)
-        solvent = FORCE_FIELDS[options["forcefield"]][0]
+        solvent = "none" if options.get("molecules") else FORCE_FIELDS[options["forcefield"]][0]
     solvent = system(name).solvents[0] if solvent is None else solvent
     fields = {field.name for field in dataclasses.fields(Protocol)}
     if unknown := options.keys() - fields:
         raise ConfigError(f"unknown option {min(unknown)!r}{did_you_mean(min(unknown), fields)}")
-    chosen = Protocol(system=name, solvent=solvent, **options)
-    numbers = dict(TABLES["numbers"]["vacuum" if solvent == "none" and not chosen.is_liquid else solvent])
+    if constraints is None:
+        constraints = "all-bonds" if options.get("forcefield") == "tip3p" else "none"
+    chosen = Protocol(system=name, solvent=solvent, constraints=constraints, **options)
+    without = "hexane" if chosen.is_hexane else "liquid" if chosen.is_liquid else "vacuum"
+    numbers = dict(TABLES["numbers"][without if solvent == "none" else solvent])
     for option, value, limits in (
         ("--every-ps", every_ps, {"above": 0}),
         ("--dt-fs", dt_fs, {"least": 0.01, "most": 100}),

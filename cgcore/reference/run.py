@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..config import check_range, check_type, whole_frames
-from ..processes import end_with_parent
+from ..processes import cores, end_with_parent
 from ..store import require_room
 from ..store.files import held
 from ..units import PS_PER_NS, ns_per_day
@@ -71,7 +71,7 @@ def simulate(
     check_type("jobs", jobs, int | None)
     check_range("jobs", jobs, least=1, most=10_000)
     plan = engine_openmm.plan(protocol, device)
-    folder, cores = open_folder(Path(out), protocol), os.cpu_count() or 1
+    folder = open_folder(Path(out), protocol)
     with held(folder / LOCK):
         atoms, replicas = plan.solute.topology.n_atoms, range(protocol.replicas)
         jobs = min(protocol.replicas, jobs or plan.jobs)
@@ -93,7 +93,7 @@ def simulate(
                 if not missing[r]:
                     bar.report(r, protocol.before_ps + before[r] * protocol.frame_ps, "done")
             tasks = [(protocol, r, n_frames, folder) for r in replicas if missing[r]]
-            common = {"device": device, "threads": max(1, cores // jobs)}
+            common = {"device": device, "threads": max(1, cores() // jobs)}
             with interrupts() as stop:
                 errors = (_in_turn if jobs == 1 else _side_by_side)(tasks, common, bar.report, jobs, stop)
             if stop.is_set():
@@ -101,7 +101,8 @@ def simulate(
         if errors:
             raise ReferenceRunError(f"{len(errors)} of {protocol.replicas} replicas failed; {errors[0]}") from errors[0]
         wall_s = time.perf_counter() - started
-        write_manifest(folder, recorders, protocol, sum(missing), wall_s, plan.platform, plan.versions)
+        engine = plan.platform, plan.versions, plan.solute.box
+        write_manifest(folder, recorders, protocol, sum(missing), wall_s, *engine)
     return folder
 
 

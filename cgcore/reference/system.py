@@ -1,5 +1,6 @@
 """OpenMM systems of the reference: force field, solvent, starting positions."""
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -9,8 +10,8 @@ from openmm import app, unit
 from scipy.special import erfcinv
 
 from ..config import ConfigError
-from . import mmff
-from .build import HEXANE_TOP, Structure, hexane, peptide
+from . import mmff, mmff_liquid
+from .build import HEXANE_TOP, Structure, hexane, liquid, peptide
 from .output import mdtraj_topology
 from .own import smiles_of, structures
 from .protocol import Protocol, system
@@ -29,12 +30,14 @@ XML = {
         ("amber99sbildn", "amber99sbildn.xml", "amber99_obc.xml", "tip3p.xml"),
         ("amber14", "amber14/protein.ff14SB.xml", "implicit/obc2.xml", "amber14/tip3p.xml"),
     )
-}
+} | {"tip3p": {"none": ["tip3p.xml"]}}
 """Files of OpenMM by force field and solvent."""
 
 
 class Prepared(NamedTuple):
-    """A system ready to simulate. structure: of the solute; position (A, 3) nm and box (3,) nm: of everything."""
+    """A system ready to simulate. structure: of the solute; position (A, 3) nm and box (3,) nm: of everything.
+
+    Molecules of a liquid may begin further apart than its box allows."""
 
     system: mm.System
     structure: Structure
@@ -56,10 +59,12 @@ def start(protocol: Protocol, replica: int) -> Structure:
     """Build the solute that a replica starts from; replicas take the system's conformations in turn, or all the
     protocol's."""
     if protocol.structure is not None:
-        models = structures(protocol.structure, protocol.system)
-        model, hand = models[replica % len(models)], -1.0 if protocol.chirality == "D" else 1.0
-        return model._replace(position=model.position * [1.0, 1.0, hand])
-    if protocol.is_liquid:
+        hand = [1.0, 1.0, -1.0 if protocol.chirality == "D" else 1.0]
+        models = [m._replace(position=m.position * hand) for m in structures(protocol.structure, protocol.system)]
+        if protocol.is_liquid:
+            return liquid(models, protocol.molecules, protocol.density_kg_m3, protocol.seed + replica)
+        return models[replica % len(models)]
+    if protocol.is_hexane:
         return hexane(protocol.seed + replica)
     starts = protocol.conformations if protocol.bias else system(protocol.system).starts
     starts = starts if protocol.start is None else (protocol.start,)
@@ -67,14 +72,20 @@ def start(protocol: Protocol, replica: int) -> Structure:
 
 
 def prepare(protocol: Protocol, replica: int) -> Prepared:
-    """Build one replica's system. Raises ConfigError for a box too small for the cut-off."""
+    """Build one replica's system. Raises ConfigError for a box too small for the cut-off, or with a net charge."""
     structure = start(protocol, replica)
     if protocol.is_liquid:
         check_box(protocol, structure.box)
-        built, position, box = _liquid(protocol, structure), structure.position, structure.box
+    if protocol.is_hexane or protocol.forcefield == "mmff94":
+        built, position, box = (_liquid if protocol.is_hexane else _small)(protocol, structure), *structure[1:]
     else:
-        built, position, box = (_small if protocol.forcefield == "mmff94" else _peptide)(protocol, structure)
+        built, position, box = _peptide(protocol, structure)
     if protocol.periodic:
+        if abs(charge := net_charge(built)) > 0.01:
+            raise ConfigError(
+                f"{protocol.system} has the charge {charge:.2f} in a periodic box, whose neighbours it would repel; want a neutral "
+                "one in water or as a liquid, or --solvent obc2"
+            )
         set_pme(built, protocol.cutoff_nm, np.ceil(box / protocol.grid_nm))
     return Prepared(built, structure, position, box)
 
@@ -82,9 +93,12 @@ def prepare(protocol: Protocol, replica: int) -> Prepared:
 def check_box(protocol: Protocol, box: np.ndarray):
     """Raise ConfigError where the cut-off exceeds half the box."""
     if protocol.cutoff_nm > min(box) / 2:
+        remedy = "a larger margin or a smaller cut-off"
+        if protocol.molecules:
+            remedy = f"--liquid {math.ceil(protocol.molecules * (2 * protocol.cutoff_nm / min(box)) ** 3)} or more"
         raise ConfigError(
             f"{protocol.system}: a box of {min(box):.3f} nm is too small for a cut-off of {protocol.cutoff_nm} nm; "
-            "want at least twice the cut-off, so a larger margin or a smaller cut-off"
+            f"want at least twice the cut-off, so {remedy}"
         )
 
 
@@ -121,31 +135,36 @@ def _liquid(protocol: Protocol, structure: Structure) -> mm.System:
     return built
 
 
-def _small(protocol: Protocol, structure: Structure):
-    """Any small molecule in vacuum."""
+def _small(protocol: Protocol, structure: Structure) -> mm.System:
+    """Any small molecule, in vacuum or many in a box."""
     if protocol.constraints != "none" or protocol.hydrogen_mass is not None:
         raise ConfigError("mmff94: simulated without constraints, with hydrogens of their own mass")
-    return (
-        mmff.system(structure.topology, structure.position, smiles_of(protocol.structure)),
-        structure.position,
-        np.full(3, np.inf),
-    )
+    smiles = smiles_of(protocol.structure)
+    if protocol.is_liquid:
+        return mmff_liquid.system(*structure, smiles, protocol.cutoff_nm)
+    return mmff.system(structure.topology, structure.position, smiles)
 
 
 def _peptide(protocol: Protocol, structure: Structure):
     topology = mdtraj_topology(structure.topology).to_openmm()
+    if protocol.forcefield == "tip3p":
+        for residue in topology.residues():
+            residue.name = "HOH"  # OpenMM keeps no other rigid
+    """A peptide, in water or not; or a liquid that the force field has a template for, such as water."""
     in_water = protocol.solvent == "tip3p"
     field = app.ForceField(*XML[protocol.forcefield or "amber99sbildn"][protocol.solvent])
     model = app.Modeller(topology, structure.position * unit.nanometer)
-    box = np.full(3, np.inf)
+    box = structure.box
     try:
         if in_water:
             box = np.full(3, np.ptp(structure.position, axis=0).max() + 2 * protocol.margin_nm)
             check_box(protocol, box)
             model.addSolvent(field, model="tip3p", boxSize=mm.Vec3(*box) * unit.nanometer, neutralize=False)
+        elif protocol.is_liquid:
+            model.topology.setPeriodicBoxVectors(np.diag(box) * unit.nanometer)
         built = field.createSystem(
             model.topology,
-            nonbondedMethod=app.PME if in_water else app.NoCutoff,
+            nonbondedMethod=app.PME if protocol.periodic else app.NoCutoff,
             nonbondedCutoff=(protocol.cutoff_nm or 1.0) * unit.nanometer,
             constraints=app.HBonds if protocol.constraints == "h-bonds" else None,
             rigidWater=True,
@@ -159,9 +178,4 @@ def _peptide(protocol: Protocol, structure: Structure):
             f"{protocol.system}: {protocol.forcefield} has no parameters: {error}. Want standard residues with all "
             "hydrogens, their bonds as CONECT records, or --forcefield mmff94 for a small molecule"
         ) from error
-    if in_water and abs(charge := net_charge(built)) > 0.01:
-        raise ConfigError(
-            f"{protocol.system} has the charge {charge:.2f} in a periodic box, whose neighbours it would repel; want a neutral one "
-            "in water, or --solvent obc2"
-        )
     return built, np.array(model.positions.value_in_unit(unit.nanometer)), box

@@ -133,7 +133,10 @@ def test_parameters_of_a_template_are_refused_before_its_first_cell(given, says)
         ({"equilibration_ps": -1.0}, "equilibration_ps: want more than 0"),
         ({"hydrogen_mass": 0.0}, "hydrogen_mass: want more than 0"),
         ({"chirality": "l"}, "chirality: want one of ['D', 'L'], got 'l'"),
-        ({"constraints": "hbonds"}, "constraints: want one of ['h-bonds', 'none'], got 'hbonds'; did you mean"),
+        (
+            {"constraints": "hbonds"},
+            "constraints: want one of ['all-bonds', 'h-bonds', 'none'], got 'hbonds'; did you mean",
+        ),
         ({"solvent": 3}, "solvent"),
     ],
 )
