@@ -125,7 +125,7 @@ def test_mmff94_has_the_energy_and_the_forces_of_rdkit(smiles):
         x = built.position + 0.01 * random.standard_normal(built.position.shape)
         system = mmff.system(built.topology, built.position, smiles)
         energy, force = energies(system, x)
-        molecule, properties = mmff._typed(built.topology, smiles)
+        molecule, properties = mmff.typed(built.topology, smiles)
         field = AllChem.MMFFGetMoleculeForceField(placed(molecule, x), properties)
         assert_allclose(energy, field.CalcEnergy() * KCAL, rtol=1e-6, atol=1e-4)
         gradient = np.array(field.CalcGrad()).reshape(-1, 3) * KCAL * 10

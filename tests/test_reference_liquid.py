@@ -80,7 +80,7 @@ def test_two_molecules_have_the_energy_that_rdkit_gives_them(smiles):
 
     for apart in (0.45, 0.7):
         built, topology, x = placed(smiles, 30.0, [[0, 0, 0], [apart, 0.1, 0]], cutoff_nm=14.0, grid_nm=0.5)
-        one = mmff._typed(topology.take(np.arange(topology.n_atoms // 2)), smiles)[0]
+        one = mmff.typed(topology.take(np.arange(topology.n_atoms // 2)), smiles)[0]
         two = Chem.Mol(Chem.CombineMols(one, one))
         Chem.SanitizeMol(two)
         conformer = Chem.Conformer(topology.n_atoms)

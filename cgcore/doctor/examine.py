@@ -1,6 +1,6 @@
 """One call: everything that can be said of a mapping before a model is trained on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -91,6 +91,8 @@ def examine(mapping: Mapping, topology: Topology, frames: Frames, *, temperature
     or a bond that is missing, TrajectoryError for bonds or forces that the positions contradict, MappingError for frames that
     do not fit the map.
     """
+    # Of the plain sum of forces, beside which the optimised map is put, whichever a run takes.
+    mapping = replace(mapping, force_weights=(mapping.weights != 0).astype(float))
     found = check(mapping, topology, frames, temperature_K)
     atoms, beads = (None, frames) if frames.names == mapping.beads else (frames, apply(mapping, frames))
     position, box = np.asarray(beads.position), np.asarray(frames.box, float)

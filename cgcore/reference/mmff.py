@@ -29,7 +29,7 @@ def system(topology: Topology, position: np.ndarray, smiles: str) -> mm.System:
     smiles: has the bond orders and charges, its atoms and then their hydrogens in the order of the topology.
     Raises ConfigError for a molecule that RDKit has no MMFF94 types for, or whose energy differs.
     """
-    molecule, properties = _typed(topology, smiles)
+    molecule, properties = typed(topology, smiles)
     built = mm.System()
     for mass in topology.mass:
         built.addParticle(float(mass))
@@ -47,7 +47,7 @@ def system(topology: Topology, position: np.ndarray, smiles: str) -> mm.System:
     return built
 
 
-def _typed(topology: Topology, smiles: str):
+def typed(topology: Topology, smiles: str):
     from rdkit import Chem
     from rdkit.Chem import AllChem
 

@@ -40,7 +40,7 @@ def system(topology: Topology, position: np.ndarray, box: np.ndarray, smiles: st
     one, n_copies = topology.take(first), topology.n_atoms // len(first)
     built = mmff.system(one, position[first], smiles)
     _copy(built, n_copies)
-    for force in _between(mmff._typed(one, smiles)[1], one.n_atoms, n_copies, cutoff_nm):
+    for force in _between(mmff.typed(one, smiles)[1], one.n_atoms, n_copies, cutoff_nm):
         built.addForce(force)
     built.setDefaultPeriodicBoxVectors(*np.diag(box))
     return built

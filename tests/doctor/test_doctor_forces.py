@@ -7,7 +7,7 @@ import doctoring
 import numpy as np
 import pytest
 
-from cgcore import mapping
+from cgcore import force_maps, mapping
 from cgcore.doctor import examine, findings, to_dict
 from cgcore.doctor.forces import noise, pair_residual
 from cgcore.frames import Frames
@@ -80,3 +80,11 @@ def test_a_liquid_has_a_lower_limit_of_noise_and_says_that_it_has_no_upper_one(t
     assert abs(found.saved.value - 900 / 1300) < 4 * found.saved.error < 0.05
     none = noise(beads, atoms, None, mapping.apply(beads, frames), gap_ps=10.0)
     assert none.saved is none.at_least is None and "want the forces on all atoms" in none.reason_optimised
+
+
+def test_the_noise_of_a_map_is_that_of_its_plain_sum_whichever_forces_a_run_takes():
+    topology, frames = sets.load("gly2_obc2", stride=16)
+    beads = mapping.load("core", topology, residue="gly")
+    plain, better = (examine(m, topology, frames) for m in (beads, force_maps.optimised(beads, topology, frames)))
+    assert better.noise == plain.noise and better.noise.saved.value > 0.3
+    assert better.molecules[0].pmf_errors == plain.molecules[0].pmf_errors
