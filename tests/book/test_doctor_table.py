@@ -5,7 +5,6 @@ import pytest
 
 from cgbook import doctor_table
 from cgbook.doctor_table import cases
-from cgbook.own_molecule import TOPOLOGY
 from cgbook.results import BOOK, Row, add
 from cgcore import io, map_files
 
@@ -128,13 +127,29 @@ def test_words_stand_in_a_table_as_they_are():
     assert Row("no: rearrangement").text() == "no: rearrangement"
 
 
-def test_the_tutorial_molecule_is_whole_and_left_handed():
-    path = BOOK / "doctor_maps" / TOPOLOGY
+@pytest.mark.parametrize(
+    ("file", "residues"),
+    [
+        ("thr_phe.pdb", "ACE THR PHE NME"),
+        ("chignolin.pdb", "GLY TYR ASP PRO GLU THR GLY THR TRP GLY"),
+    ],
+)
+def test_molecules_of_the_page_are_whole_and_left_handed(file, residues):
+    path = BOOK / "doctor_maps" / file
     topology, (position,) = io.read_topology(path), io.read(path, io.read_topology(path), frame_ps=1.0).position
-    assert list(dict.fromkeys(topology.residues)) == ["ACE", "THR", "PHE", "NME"]
-    at = {(r, n): x for r, n, x in zip(topology.residues, topology.names, np.asarray(position), strict=True)}
-    for residue in ("THR", "PHE"):
-        ca, n, c, cb = (at[residue, name] for name in ("CA", "N", "C", "CB"))
+    of = topology.residue_index
+    assert [topology.residues[of.index(k)] for k in range(max(of) + 1)] == residues.split()
+    at = {(k, n): x for k, n, x in zip(of, topology.names, np.asarray(position), strict=True)}
+    for k in (k for k in range(max(of) + 1) if (k, "CB") in at):
+        ca, n, c, cb = (at[k, name] for name in ("CA", "N", "C", "CB"))
         assert np.dot(n - ca, np.cross(c - ca, cb - ca)) > 0
+    bonds = np.linalg.norm(np.diff(np.asarray(position)[topology.bonds], axis=1), axis=-1)
+    assert 0.09 < bonds.min() and bonds.max() < 0.17
+
+
+def test_the_ring_of_the_page_s_molecule_is_regular():
+    path = BOOK / "doctor_maps" / "thr_phe.pdb"
+    topology, (position,) = io.read_topology(path), io.read(path, io.read_topology(path), frame_ps=1.0).position
+    at = {(r, n): x for r, n, x in zip(topology.residues, topology.names, np.asarray(position), strict=True)}
     ring = np.array([at["PHE", name] for name in ("CG", "CD1", "CE1", "CZ", "CE2", "CD2")])
     assert np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1) == pytest.approx(np.full(6, 0.1395), abs=4e-3)
