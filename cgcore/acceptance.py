@@ -12,7 +12,7 @@ import numpy as np
 
 from . import geometry, simulate, steps
 from .analysis import bonded, ramachandran, surface
-from .analysis.blocks import Estimate, block_mean, ratio
+from .analysis.blocks import Estimate, block_mean, jackknife, ratio
 from .analysis.sample import of_ensemble, of_molecule
 from .analysis.stability import extrapolating_frames
 from .analysis.time_steps import heating
@@ -291,10 +291,11 @@ def of_basins(where: str, ours: tuple, theirs: tuple, begin: tuple, temperature_
         ratios = ratio(inside[0][name], sums[0]), ratio(of_theirs[name], theirs[2].sum(1))
         test = depth(f"{where}{name}", *ratios, replicas=len(counts), temperature_K=temperature_K)
         tests.append(test._replace(ours=ratios[0], theirs=ratios[1]))
-        first, second = (inside[k][name][whole] / sums[k][whole] for k in (1, 2))
-        change = block_mean((second - first)[:, None])
+        halves = np.stack([inside[2][name], sums[2], inside[1][name], sums[1]], axis=1)[whole]
+        change = jackknife(lambda n: float(n[0] / n[1] - n[2] / n[3]), halves)
         tests.append(judged(f"{where}{name}: second half less first", change, CHANGE, ""))
-        tests.append(by_start(f"{where}{name}", second, of_starts[name][whole] > 0))
+        began = of_starts[name][whole] > 0
+        tests.append(by_start(f"{where}{name}", inside[2][name][whole], sums[2][whole], began))
     return tests
 
 
@@ -329,15 +330,16 @@ def depth(name: str, ours: Estimate, theirs: Estimate, *, replicas: int, tempera
     return test if seen or (test.verdict == "fail" and outward) else test._replace(verdict="undecided")
 
 
-def by_start(name: str, second: np.ndarray, inside: np.ndarray) -> Criterion:
-    """Replicas that began inside the basin against the others, by the population (C,) of their second half."""
+def by_start(name: str, inside: np.ndarray, of: np.ndarray, began: np.ndarray) -> Criterion:
+    """Replicas that began inside the basin (C,) against the others, by the share of frames inside, inside / of (C,), in their
+    second half."""
     title = f"{name}: started inside less outside, second half"
-    few = min(inside.sum(), (~inside).sum())
+    few = min(began.sum(), (~began).sum())
     if few < LEAST_STARTS:
         return Criterion(title, None, None, CHANGE, "", "undecided", f"only {few} replicas began on one side")
-    means = [block_mean(second[side][:, None]) for side in (inside, ~inside)]
-    gap = Estimate(means[0].value - means[1].value, float(np.hypot(means[0].error, means[1].error)))
-    return judged(title, gap, CHANGE, "", f"{inside.sum()} and {(~inside).sum()} replicas")
+    shares = [ratio(inside[side], of[side]) for side in (began, ~began)]
+    gap = Estimate(shares[0].value - shares[1].value, float(np.hypot(shares[0].error, shares[1].error)))
+    return judged(title, gap, CHANGE, "", f"{began.sum()} and {(~began).sum()} replicas")
 
 
 def failures(where: str, run) -> Criterion:

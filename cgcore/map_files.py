@@ -9,7 +9,8 @@ from cgcore.errors import CgcoreError, read_text
 
 from .config import did_you_mean
 
-CAPS = {"ACE", "NME"}
+CAPS = {"ACE": "C", "NME": "N", "NH2": "N"}
+"""Residues at the ends of a peptide, and the atom of each that belongs to the backbone."""
 
 
 class MappingError(CgcoreError, ValueError):
@@ -23,13 +24,20 @@ def bundled() -> list:
     )
 
 
-def residues(table: dict) -> tuple[str, ...]:
-    """The residues, without the caps, that a table names the atoms of; none where it has SMARTS."""
-    return tuple(sorted(name.lower() for name in table.get("residues", {}).keys() - CAPS))
+def fits(table: dict) -> str:
+    """What molecules a map takes, in words: those with its residues, or with its patterns, any, or any peptide."""
+    if "atoms" in table:
+        return "any molecule" if isinstance(table["atoms"], str) else "any peptide"
+    return ", ".join(_residues(table)) or "by SMARTS"
+
+
+def _residues(table: dict) -> list[str]:
+    """The residues, without the caps, that a table names the atoms of."""
+    return sorted(name.lower() for name in table.get("residues", {}).keys() - CAPS.keys())
 
 
 def find(name, typing: str = "published", residue: str | None = None) -> dict:
-    """The table of a bundled map or of a .toml file, of which the typing, and the residue where one is given, are known.
+    """The table of a bundled map or of a .toml file, of which the typing is known, and the residue where it lists some.
 
     Raises MappingError for what it has not.
     """
@@ -48,15 +56,18 @@ def find(name, typing: str = "published", residue: str | None = None) -> dict:
     if typing not in table["typings"]:
         known = sorted(table["typings"])
         raise MappingError(f"map {name!r}: unknown typing {typing!r}; there are {known}{did_you_mean(typing, known)}")
-    if residue and "residues" in table and residue.lower() not in (known := residues(table)):
+    by_tables = "residues" in table and "atoms" not in table
+    if residue and by_tables and residue.lower() not in (known := _residues(table)):
         raise MappingError(
-            f"map {name!r}: unknown residue {residue!r}; there are {list(known)}{did_you_mean(residue, known)}"
+            f"map {name!r}: unknown residue {residue!r}; there are {known}{did_you_mean(residue, known)}"
         )
     return table
 
 
 KEYS = {"description": str, "leaves_atoms_out": bool, "typings": dict}
-OPTIONAL = {"residues": dict, "dihedrals": dict, "smarts": dict, "with_hydrogens": bool, "bonds_through_left_out": bool}
+OPTIONAL = {"residues": dict, "atoms": object, "dihedrals": dict, "smarts": dict}
+OPTIONAL |= dict.fromkeys(("with_hydrogens", "bonds_through_left_out", "dihedrals_of_the_middle"), bool)
+RULES = ("heavy", "all")
 TYPING_KEYS = {"description": str, "by": str, "labels": dict}
 TYPING_BY = ("composition", "residue", "bead", "nothing")
 
@@ -72,8 +83,13 @@ def read(path) -> dict:
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"{path}: not a TOML file: {error}") from error
     _check_keys(path, table, KEYS | OPTIONAL, optional=OPTIONAL.keys())
-    if ("residues" in table) == ("smarts" in table):
-        raise MappingError(f"{path}: want one of 'residues' and 'smarts', to name the atoms of beads by")
+    if ("residues" in table or "atoms" in table) == ("smarts" in table):
+        raise MappingError(
+            f"{path}: want 'smarts', or 'atoms' and 'residues' or one of them, to name the atoms of beads by"
+        )
+    rule = table.get("atoms", "all")
+    if rule not in RULES and not (isinstance(rule, list) and rule and all(isinstance(atom, str) for atom in rule)):
+        raise MappingError(f"{path}: atoms: want a list of names, or one of {RULES}, got {rule!r}")
     for bead, pattern in table.get("smarts", {}).items():
         if not isinstance(pattern, str):
             raise MappingError(f"{path}, [smarts], bead {bead}: want a pattern in quotes, got {pattern!r}")

@@ -5,16 +5,19 @@ topology. A table has
 
     description, leaves_atoms_out          what it is; whether atoms may belong to no bead
     [residues.ALA]   CA = ["CA", "HA"]     bead = atoms, in the order of the beads; one table for each residue name
+    atoms = ["N", "CA", "C"]               by rule, for residues without a table: a bead for each of these atoms of a peptide,
+                                           of its caps for the one in the backbone; or "heavy" or "all", of any molecule
     [typings.published]  description, by       by = "composition" (beads of the same elements are alike), "bead" (all
                                            different), "residue" (alike in every residue of a name),
                                            "nothing" (all alike), or labels = { CA = "A", ... }
-    [dihedrals]      phi = [four beads]    observables
+    [dihedrals]      phi = [four beads]    observables; by rule phi and psi, of several residues phi_1, psi_1, phi_2, ...
+    dihedrals_of_the_middle = true         optional, of a rule: phi and psi of the residue in the middle, and no others
     bonds_through_left_out = true          optional: beads are bonded, too, where a path of left-out atoms joins them
+    with_hydrogens = true                  optional, of a rule or patterns: each atom brings its hydrogens
 
-In place of residues,
+In place of residues and rule,
 
     [smarts]         CA = "[CX4H:1]C=O"    bead = SMARTS pattern; where atoms are marked with :1, only those are the bead's
-    with_hydrogens                         whether each atom brings its hydrogens
 
 Where a residue occurs more than once, its beads are numbered along the topology: CA_1, CA_2, ... So are the molecules
 of a liquid, one residue each, and the matches of a pattern.
@@ -29,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from . import map_files
+from . import map_files, peptides
 from .config import did_you_mean
 from .frames import Frames, Topology
 from .geometry import molecules
@@ -73,7 +76,7 @@ class Available(NamedTuple):
 
     map: str
     typing: str
-    residues: tuple[str, ...]  # that `load` takes
+    fits: str  # what molecules
     description: str
 
 
@@ -81,7 +84,7 @@ def available() -> tuple[Available, ...]:
     """List all maps and typings that come with the package."""
     tables = {path.name.removesuffix(".toml"): map_files.read(path) for path in map_files.bundled()}
     return tuple(
-        Available(name, typing, map_files.residues(table), f"{table['description']}; {entry['description']}")
+        Available(name, typing, map_files.fits(table), f"{table['description']}; {entry['description']}")
         for name, table in tables.items()
         for typing, entry in table["typings"].items()
     )
@@ -97,9 +100,10 @@ def load(name, topology: Topology, *, typing: str = "published", residue: str | 
     beads are not connected by bonds; a constraint of the simulation that pulls at a bead from outside.
     """
     table, name = map_files.find(name, typing, residue), Path(name).stem
-    if "residues" in table and residue and residue.upper() not in topology.residues:
+    if "smarts" not in table and residue and residue.upper() not in topology.residues:
+        held = list(dict.fromkeys(topology.residues))
         raise MappingError(
-            f"residue {residue!r} is not in the topology, which holds {list(dict.fromkeys(topology.residues))}"
+            f"residue {residue!r} is not in the topology, which holds {held}{did_you_mean(residue.upper(), held)}"
         )
     stems, beads, atoms = _group(name, table, topology)
     _check_constraints(name, topology, atoms)
@@ -124,6 +128,8 @@ def load(name, topology: Topology, *, typing: str = "published", residue: str | 
         dihedrals={},
     )
     dihedrals = {key: mapping.indices(*four) for key, four in table.get("dihedrals", {}).items()}
+    if "atoms" in table and not dihedrals:
+        dihedrals = _along_the_chain(topology, mapping, stems, table.get("dihedrals_of_the_middle", False))
     part = molecules(mapping.bonds, len(beads))
     for key, four in dihedrals.items():
         if len(set(part[list(four)])) > 1:
@@ -203,18 +209,19 @@ def _by_residue(name: str, table: dict, topology: Topology) -> list[tuple[int, s
     residues: dict[int, list[int]] = {}
     for atom, residue in enumerate(topology.residue_index):
         residues.setdefault(residue, []).append(atom)
-    groups = []
+    groups, tables, rule = [], table.get("residues", {}), table.get("atoms")
+    near = peptides.neighbours(topology) if table.get("with_hydrogens") else [()] * topology.n_atoms
     for number, members in residues.items():
         residue = topology.residues[members[0]]
-        beads = table["residues"].get(residue)
-        if beads is None:
-            raise MappingError(
-                f"map {name!r}: the topology holds residue {residue!r}, the map only {sorted(table['residues'])}"
-            )
         index = {}
         for atom in members:
             if index.setdefault(topology.names[atom], atom) != atom:
                 raise MappingError(f"atom {topology.atom(atom)} occurs twice in the topology")
+        beads = tables.get(residue)
+        if beads is None and rule is None:
+            raise MappingError(f"map {name!r}: the topology holds residue {residue!r}, the map only {sorted(tables)}")
+        if beads is None:
+            beads = peptides.beads(name, rule, topology, index, near)
         for bead, atoms in beads.items():
             for atom in atoms:
                 if atom not in index:
@@ -223,7 +230,22 @@ def _by_residue(name: str, table: dict, topology: Topology) -> list[tuple[int, s
                         f"{list(index)}{did_you_mean(atom, index)}"
                     )
             groups.append((number, bead, tuple(index[atom] for atom in atoms)))
+    for atom in rule if isinstance(rule, list) and not tables else ():
+        if atom not in {bead for _, bead, _ in groups}:
+            raise MappingError(f"map {name!r}: no residue of the topology has an atom {atom!r}; want a map without it")
     return groups
+
+
+def _along_the_chain(topology: Topology, mapping: Mapping, stems, middle: bool) -> dict[str, tuple[int, ...]]:
+    """phi and psi of every residue with a bead CA, or of the one in the middle: name -> bead indices."""
+    bead_of, found = mapping.bead_of, list(peptides.dihedrals(topology))
+    central, dihedrals = max((number for _, number, _ in found), default=0) // 2, {}
+    for kind, number, atoms in found:
+        four = tuple(int(bead_of[atom]) for atom in atoms)
+        alpha = four[2 if kind == "phi" else 1]
+        if min(four) >= 0 and len(set(four)) == 4 and stems[alpha] == "CA" and (number == central or not middle):
+            dihedrals[kind if middle else kind + mapping.beads[alpha].removeprefix("CA")] = four
+    return dihedrals
 
 
 def _bead_of(atoms, n_atoms: int) -> np.ndarray:

@@ -91,6 +91,8 @@ def configure(
         check_word("map", data["map"], known["maps"])
         of_map = known["maps"][data["map"]]
         check_word("residue", data["residue"], known.get("references", [known["data"]["residue"]]))
+        if (data["residue"], data["map"]) == ("gly", "core_beta"):
+            raise ConfigError("map 'core_beta': residue 'gly' has no beta carbon; want map core")
     if of_map is None:
         raise ConfigError(
             f"{system}: what to take for a map is read from its frames; configure it by `cgcore.steps.configure`"

@@ -1,27 +1,28 @@
 """Groupings of atoms that a topology suggests, as map files, with the doctor's verdict on each beside the others.
 
 Of peptides those of the paper: C-alpha, backbone (core), backbone and C-beta, heavy atoms, united atoms; of any molecule heavy
-and united atoms, and its longest chain cut into equal parts. A proposal is a grouping; the doctor proposes typings.
+and united atoms, its functional groups, and its longest chain cut into equal parts. A proposal is a grouping; the doctor
+proposes typings.
 """
 
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import networkx
-import numpy as np
 
 from cgcore.errors import read_text
 
-from . import doctor, mapping
+from . import doctor, functional_groups, map_files, mapping
 from .doctor.findings import CLEAR, LEVELS, NOTE
 from .frames import Frames, Topology
+from .functional_groups import Partition, letter
 from .map_files import CAPS, MappingError
+from .peptides import BACKBONE, neighbours
+from .smarts import SmartsError
 from .suggestions import suggest
 
-BACKBONE = ("N", "CA", "C")
 MOST_SITES = 8
 """Parts of a chain, at most."""
 TYPINGS = """
@@ -44,29 +45,20 @@ by = "nothing"
 
 
 class Grouping(NamedTuple):
-    """A map to be. beads: residue -> bead -> names of its atoms; whole: whether all atoms belong to some bead; refused: why there
-    is none."""
+    """A map to be. table: of its file, without typings; refused: why there is none."""
 
     name: str
-    description: str
-    beads: dict[str, dict[str, list[str]]]
-    whole: bool = False
-    dihedrals: dict[str, list[str]] = {}
-    through: bool = False
+    table: dict = {}
     refused: str = ""
 
     def toml(self) -> str:
         """The text of its map file."""
-        lines = [f'description = "{self.description}"', f"leaves_atoms_out = {str(not self.whole).lower()}"]
-        lines += ["bonds_through_left_out = true"] * self.through + [TYPINGS]
-        for residue, beads in self.beads.items():
-            lines += [
-                f"[residues.{residue}]",
-                *(f"{_key(b)} = {json.dumps(atoms)}" for b, atoms in beads.items()),
-                "",
-            ]
-        if self.dihedrals:
-            lines += ["[dihedrals]", *(f"{name} = {json.dumps(four)}" for name, four in self.dihedrals.items()), ""]
+        tables = {f"residues.{residue}": beads for residue, beads in self.table.get("residues", {}).items()}
+        tables |= {"smarts": self.table["smarts"]} if "smarts" in self.table else {}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in self.table.items() if not isinstance(value, dict)]
+        lines.append(TYPINGS)
+        for heading, rows in tables.items():
+            lines += [f"[{heading}]", *(f"{_key(key)} = {json.dumps(value)}" for key, value in rows.items()), ""]
         return "\n".join(lines)
 
 
@@ -95,143 +87,81 @@ class Proposal(NamedTuple):
 
 
 def groupings(topology: Topology) -> list[Grouping]:
-    """The groupings that fit every residue of a topology; those that do not say why."""
-    residues, uneven = _residues(topology)
-    heavy = [atom for atom, element in zip(topology.names, topology.elements, strict=True) if element != "H"]
-    whole = "" if not uneven else f"{uneven}; give one a name of its own"
-    found = [
-        Grouping("heavy_atom", "every heavy atom", _by_heavy(topology, residues, hydrogens=False)),
-        Grouping(
-            "united_atom", "every heavy atom with its hydrogens", _by_heavy(topology, residues, hydrogens=True), True
-        ),
-    ]
-    covered = sum(len(found[0].beads[name]) for name in _sequence(topology))
-    found[0] = found[0]._replace(refused=whole if covered < len(heavy) else "", whole="H" not in topology.elements)
-    found[1] = found[1]._replace(refused=whole)
+    """The groupings that a topology suggests, each once; one that takes what is not installed says so."""
+    names = ["heavy_atom", "united_atom"]
+    inner = [set(residue) for name, residue in _residues(topology) if name not in CAPS]
+    peptide = bool(inner) and all(residue >= set(BACKBONE) for residue in inner)
+    if peptide:
+        names += ["core"] + ["core_beta"] * any("CB" in residue for residue in inner) + ["chain_ca"] * (len(inner) > 2)
     if "H" not in topology.elements:
-        found = found[:1]
-    inner = [name for name in residues if name not in CAPS]
-    if inner and all({"N", "CA", "C"} <= set(residues[name]) for name in inner):
-        found += _peptide(residues, inner, sum(name not in CAPS for name in _sequence(topology)))
-    else:
-        found += [grouping._replace(refused=whole) for grouping in _chain(topology, residues)]
+        names.remove("united_atom")
+    found = [Grouping(name, {k: v for k, v in map_files.find(name).items() if k != "typings"}) for name in names]
+    return found if peptide else found + _of_one_molecule(topology)
+
+
+def _residues(topology: Topology) -> list[tuple[str, dict[str, int]]]:
+    """Name and atoms by name of each residue."""
+    members: dict[int, dict[str, int]] = {}
+    for atom, residue in enumerate(topology.residue_index):
+        members.setdefault(residue, {})[topology.names[atom]] = atom
+    return [(topology.residues[min(atoms.values())], atoms) for atoms in members.values()]
+
+
+def _of_one_molecule(topology: Topology) -> list[Grouping]:
+    """By functional groups, and where the molecule is one residue its longest chain in equal parts; no grouping twice."""
+    found, known = [], set()
+    try:
+        parted = list(functional_groups.partitions(topology))
+    except SmartsError as error:
+        parted, found = [], [Grouping("groups", refused=str(error))]
+    for name, description, beads, patterns in parted + _chain(topology):
+        partition = frozenset(atoms for _, atoms in beads)
+        if len(partition) == 1 or partition in known or all(len(atoms) == 1 for atoms in partition):
+            continue  # one bead, the same again, or united atoms
+        known.add(partition)
+        table = {"description": description, "leaves_atoms_out": False}
+        if patterns:
+            table |= {"with_hydrogens": True, "smarts": patterns}
+        elif len(set(topology.residues)) == len({topology.residue_index[a] for _, atoms in beads for a in atoms}) == 1:
+            table |= {"residues": {topology.residues[0]: _by_name(topology, beads)}}
+        else:
+            found.append(
+                Grouping(name, refused="no patterns tell its beads apart, and the molecule has several residues")
+            )
+            continue
+        found.append(Grouping(name, table))
     return found
 
 
-def _sequence(topology: Topology) -> list[str]:
-    """The name of each residue, in order."""
-    first = np.unique(topology.residue_index, return_index=True)[1]
-    return [topology.residues[atom] for atom in first]
-
-
-def _residues(topology: Topology) -> tuple[dict[str, list[str]], str]:
-    """Residue -> names of the atoms that all of that name have, and in words where two of a name differ."""
-    found: dict[str, list[str]] = {}
-    uneven, members = "", {}
-    for atom, index in enumerate(topology.residue_index):
-        members.setdefault(index, []).append(atom)
-    for atoms in members.values():
-        names, residue = [topology.names[a] for a in atoms], topology.residues[atoms[0]]
-        known = found.setdefault(residue, names)
-        if differing := set(known) ^ set(names):
-            uneven = (
-                uneven
-                or f"residue {topology.residue(atoms[0])} has other atoms than the first {residue}: {sorted(differing)}"
-            )
-            found[residue] = [name for name in known if name in names]
-    return found, uneven
-
-
-def _bonded(topology: Topology, residue: str) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Of the first residue of a name: neighbours of each atom inside it, and elements, by names of atoms."""
-    first = topology.residues.index(residue)
-    members = [a for a in range(topology.n_atoms) if topology.residue_index[a] == topology.residue_index[first]]
-    names = {a: topology.names[a] for a in members}
-    near: dict[str, list[str]] = {name: [] for name in names.values()}
-    for i, j in topology.bonds.tolist():
-        if i in names and j in names:
-            near[names[i]].append(names[j])
-            near[names[j]].append(names[i])
-    return near, {topology.names[a]: topology.elements[a] for a in members}
-
-
-def _by_heavy(topology: Topology, residues: dict, *, hydrogens: bool) -> dict[str, dict[str, list[str]]]:
-    """Residue -> a bead for each heavy atom."""
-    table = {}
-    for residue, names in residues.items():
-        near, element = _bonded(topology, residue)
-        suffix = f"_{residue.lower()}" if residue in CAPS else ""
-        table[residue] = {
-            f"{name}{suffix}": [name, *(n for n in near[name] if hydrogens and element[n] == "H")]
-            for name in names
-            if element[name] != "H"
-        }
+def _by_name(topology: Topology, beads) -> dict[str, list[str]]:
+    """Bead -> names of its atoms with their hydrogens, in the order of the file; alike ones as NAME_a, NAME_b, ..."""
+    near, names = neighbours(topology), [name for name, _ in beads]
+    owner = {atom: place for place, (_, atoms) in enumerate(beads) for atom in atoms}
+    owner |= {h: place for atom, place in owner.items() for h in near[atom] if topology.elements[h] == "H"}
+    ends = [f"_{letter(names[:place].count(name))}" * (names.count(name) > 1) for place, name in enumerate(names)]
+    keys = [f"{name}{end}" for name, end in zip(names, ends, strict=True)]
+    table: dict[str, list[str]] = {key: [] for key in keys}
+    for atom in sorted(owner):
+        table[keys[owner[atom]]].append(topology.names[atom])
     return table
 
 
-def _peptide(residues: dict, inner: list[str], length: int) -> list[Grouping]:
-    """The maps of the paper. The caps lend the atoms that phi and psi of the ends need."""
-    caps = {"ACE": {"C_ace": ["C"]}, "NME": {"N_nme": ["N"]}}
-    caps = {name: beads for name, beads in caps.items() if name in residues}
-    plain = {name: {atom: [atom] for atom in BACKBONE} for name in inner}
-    # In the order of the chain, so that beads of a file follow each other as its atoms do.
-    beta = {name: {atom: [atom] for atom in ("N", "CA", "CB", "C") if atom in residues[name]} for name in inner}
-    single = (
-        {"phi": ["C_ace", "N", "CA", "C"], "psi": ["N", "CA", "C", "N_nme"]} if length == 1 and len(caps) == 2 else {}
-    )
-    order = [name for name in residues if name in caps or name in inner]
-
-    def whole(table: dict) -> dict:
-        return {name: (caps | table)[name] for name in order}
-
-    found = [
-        Grouping("core", "the backbone", whole(plain), dihedrals=single),
-        Grouping("core_beta", "the backbone and the beta carbons", whole(beta), dihedrals=single),
-    ]
-    if length > 2:
-        alpha = {name: {} if name in caps else {"CA": ["CA"]} for name in order}
-        found.append(Grouping("c_alpha", "the alpha carbons", alpha, through=True))
-    return found
-
-
-def _chain(topology: Topology, residues: dict) -> list[Grouping]:
+def _chain(topology: Topology) -> list[Partition]:
     """The longest chain of heavy atoms of a molecule of one residue, cut into equal parts; side groups go with their atom."""
-    if len(residues) != 1:
+    if len(set(topology.residues)) != 1:
         return []
-    ((residue, names),) = residues.items()
-    near, element = _bonded(topology, residue)
+    first = set(_residues(topology)[0][1].values())
     heavy = networkx.Graph()
-    heavy.add_nodes_from(n for n in names if element[n] != "H")
-    heavy.add_edges_from((a, b) for a in heavy.nodes for b in near[a] if element[b] != "H")
+    heavy.add_nodes_from(sorted(atom for atom in first if topology.elements[atom] != "H"))
+    heavy.add_edges_from((i, j) for i, j in topology.bonds.tolist() if {i, j} <= set(heavy))
     if len(heavy) < 4 or not networkx.is_tree(heavy):
         return []  # of rings there is no chain to cut
-    chain = max((p for _, paths in networkx.all_pairs_shortest_path(heavy) for p in paths.values()), key=len)
-    owner = {}
-    for place, atom in enumerate(chain):
-        cut = heavy.copy()
-        cut.remove_edges_from(pairwise(chain))
-        owner |= dict.fromkeys(networkx.node_connected_component(cut, atom), place)
     found = []
-    for sites in range(2, min(MOST_SITES, len(chain) // 2 + 1) + 1):
-        part = _equal_parts(len(chain), sites)
-        beads = {f"S{k + 1}": [] for k in range(sites)}
-        for name in names:
-            anchor = name if name in heavy else near[name][0]
-            beads[f"S{part[owner[anchor]] + 1}"].append(name)
-        found.append(Grouping(f"sites_{sites}", f"{sites} parts of the chain", {residue: beads}, True))
+    for sites in range(2, min(MOST_SITES, (networkx.diameter(heavy) + 1) // 2 + 1) + 1):
+        parts = enumerate(map(frozenset, functional_groups.cut(heavy, sites)), start=1)
+        beads = [(f"S{k}", part) for k, part in parts]
+        found.append(Partition(f"sites_{sites}", f"{sites} parts of the chain", beads, None))
     return found
-
-
-def _equal_parts(n: int, k: int) -> np.ndarray:
-    """(n,) part of each of n atoms in k parts, the same from either end, longer parts at the ends."""
-    sizes = np.full(k, n // k)
-    extra, ends = n % k, [*range((k + 1) // 2)]
-    for place in ends:
-        if extra >= 2 and place != k - 1 - place:
-            sizes[[place, k - 1 - place]] += 1
-            extra -= 2
-    sizes[k // 2] += extra
-    return np.repeat(np.arange(k), sizes)
 
 
 def propose(topology: Topology, frames: Frames, out: Path, *, temperature_K: float = 300.0) -> list[Proposal]:

@@ -68,6 +68,30 @@ def find(patterns: dict[str, str], topology: Topology, *, with_hydrogens: bool) 
     return [Match(next(count[name]), name, atoms) for name, atoms in sorted(matches, key=lambda entry: entry[1])]
 
 
+def one_molecule(topology: Topology):
+    """The first molecule of a topology as RDKit's, with bond orders, and its atoms. Raises SmartsError without RDKit, for molecules
+    of several kinds, and for one for whose bonds no orders can be found."""
+    try:
+        import rdkit  # noqa: F401
+    except ImportError as error:
+        raise SmartsError(
+            "functional groups and rings are found by RDKit, which is not installed: `pip install cgcore[smarts]`"
+        ) from error
+    _check_bonds(topology)
+    kinds = {}
+    for atoms, bonds in each_molecule(topology.bonds, topology.n_atoms):
+        kinds.setdefault((tuple(topology.elements[a] for a in atoms), bonds), atoms)
+    if len(kinds) > 1:
+        raise SmartsError(f"functional groups are looked for in molecules of one kind, here are {len(kinds)}")
+    (((elements, bonds), atoms),) = kinds.items()
+    return _molecule(elements, bonds, topology.atom(atoms[0])), atoms
+
+
+def atoms_of(molecule, name: str, pattern: str) -> list[frozenset[int]]:
+    """The sets of atoms in a molecule of `one_molecule` that a pattern takes, in the order of their first atoms."""
+    return list(map(frozenset, _matches(molecule, _query(name, pattern), with_hydrogens=False)))
+
+
 def _check_bonds(topology: Topology):
     """Raise SmartsError for atoms without a bond beside others of their residue."""
     bonded = np.bincount(topology.bonds.ravel(), minlength=topology.n_atoms) > 0

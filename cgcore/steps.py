@@ -225,8 +225,9 @@ def walks(
 ) -> tuple[Ensemble, np.ndarray, np.ndarray]:
     """Simulate replicas with a bias along phi, half from frames of `starts` with each sign of phi where there are some.
 
-    The bias V grows, and then stands still; friction is low, so that barriers are passed often. Returns the ensemble, what each frame counts (C, T), zero while V grows and
-    exp(V / kT) from then on, and the initial positions (C, N, 3) nm.
+    Each replica grows a bias V of its own; then their mean stands still for all, so that frames of all count by one V, and
+    friction is low, so that barriers are passed often. Returns the ensemble, what each frame counts (C, T), zero while V grows
+    and exp(V / kT) from then on, and the initial positions (C, N, 3) nm.
     """
     beads, md = reference.beads, config.md
     hills = MetadynamicsConfig(
@@ -241,10 +242,9 @@ def walks(
     run = simulate.run(fitted.potential, fitted.params, molecule(reference), start, md, out_dir, bias=bias)
     trajectory = biased_trajectory(run)
     still = trajectory.valid & (np.arange(md.n_frames) >= hills.growing_frames)
-    V = np.where(still, trajectory.bias, -np.inf) / kT(md.temperature_K)
-    counts = np.exp(V - np.max(V, axis=1, keepdims=True, initial=0.0))
-    mean = counts.mean(1, keepdims=True)  # walks of their own bias count alike
-    return run.ensemble, np.divide(counts, mean, out=counts, where=mean > 0), start
+    highest = trajectory.bias[still].max(initial=0.0)
+    counts = np.exp(np.where(still, trajectory.bias - highest, -np.inf) / kT(md.temperature_K))
+    return run.ensemble, counts, start
 
 
 def _unlearnt(reference: Reference) -> Frames:

@@ -133,7 +133,7 @@ def test_a_drift_from_half_to_half_fails(reference):
 
 
 def test_starts_on_one_side_decide_nothing():
-    assert by_start("alpha_R", np.linspace(0, 1, 20), np.arange(20) < 3).verdict == "undecided"
+    assert by_start("alpha_R", np.linspace(0, 1, 20), np.ones(20), np.arange(20) < 3).verdict == "undecided"
 
 
 @pytest.mark.parametrize(("free", "walks", "verdict"), [

@@ -20,6 +20,7 @@ LAYERS = [
     "frames",
     "geometry store",
     "io neighbors smarts map_files",
+    "peptides",
     "mapping profiles unsampled",
     "data potentials force_maps",
     "trainer train_splines simulate",
@@ -27,13 +28,14 @@ LAYERS = [
     "metadynamics doctor",
     "observables suggestions",
     "steps",
-    "hold proposals",
+    "hold functional_groups",
+    "proposals",
     "mean_forces acceptance export",
     "reweighting",
 ]
 """Lowest first. A room imports from lower rows and from itself."""
 
-UP_TO_DATA = set(" ".join(LAYERS[:7]).split())
+UP_TO_DATA = set(" ".join(LAYERS[:8]).split())
 SIDE = {
     "reference": {"errors", "units", "processes", "config", "frames", "geometry", "store", "io"},
     "analysis": UP_TO_DATA,
@@ -61,25 +63,27 @@ BUDGET = {
     "export": 1060,
     "force_maps": 70,
     "frames": 155,
+    "functional_groups": 185,
     "geometry": 150,
     "hold": 180,
     "io": 1825,
-    "map_files": 120,
+    "map_files": 135,
     "mapping": 340,
     "mean_forces": 145,
     "metadynamics": 605,
     "neighbors": 400,
     "observables": 220,
+    "peptides": 90,
     "plots": 285,
     "poster": 90,
     "potentials": 3730,
     "processes": 30,
     "profiles": 195,
-    "proposals": 295,
+    "proposals": 225,
     "reference": 2305,
     "reweighting": 115,
     "simulate": 1020,
-    "smarts": 155,
+    "smarts": 175,
     "steps": 340,
     "store": 640,
     "suggestions": 130,
@@ -91,8 +95,8 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 21335
-BOOK_LINES = 3800
+TOTAL = 21590
+BOOK_LINES = 3830
 """Of all Python in cgcore, and below book/."""
 
 

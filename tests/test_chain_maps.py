@@ -5,7 +5,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cgcore import mapping
-from cgcore.mapping import MappingError
 from cgcore.reference import sets
 
 
@@ -46,6 +45,8 @@ def test_the_backbone_is_typed_by_element_or_all_different(name, residue, chain)
     unique = mapping.load(name, topology, typing="unique")
     assert len(set(unique.species)) == len(beads.beads) == 2 + 15 * len(residue.split())
     assert len(beads.bonds) == len(beads.beads) - 1
+    named = {key: " ".join(beads.beads[b] for b in four) for key, four in beads.dihedrals.items()}
+    assert named == {"phi": "C_7 N_8 CA_8 C_8", "psi": "N_8 CA_8 C_8 N_9"}
     side = {tuple(sorted(beads.indices(f"CA_{k}", f"CB_{k}"))) for k in range(1, 16)} if "beta" in name else set()
     assert side <= set(map(tuple, beads.bonds.tolist()))
     frames = mapping.apply(beads, atoms)
@@ -54,7 +55,7 @@ def test_the_backbone_is_typed_by_element_or_all_different(name, residue, chain)
     assert lengths.min() > 0.12 and lengths.max() < 0.17
 
 
-def test_a_single_residue_is_no_chain():
+def test_the_middle_of_a_single_residue_is_that_residue():
     topology, _ = sets.load("ala2_obc2", stride=5000)
-    with pytest.raises(MappingError, match="no bead 'C_7'"):
-        mapping.load("chain_core", topology)
+    chain, core = mapping.load("chain_core", topology), mapping.load("core", topology)
+    assert (chain.beads, chain.species, chain.dihedrals) == (core.beads, core.species, core.dihedrals)

@@ -73,9 +73,8 @@ STUDY = '[typings.published]\ndescription = "by element"\nby = "composition"\n'
 def test_the_maps_of_the_study_are_all_there():
     found = {(a.map, a.typing): a for a in mapping.available() if not a.map.startswith("chain_")}
     assert found.keys() == {row[:2] for row in NINE} | {row[:2] for row in HEXANE}
-    four, no_beta = ("ala", "gly", "pro", "thr"), ("ala", "pro", "thr")
-    wanted = {"core_beta": no_beta} | dict.fromkeys({row[0] for row in HEXANE}, ("hex",))
-    assert all(a.residues == wanted.get(key[0], four) for key, a in found.items())
+    wanted = {"core": "any peptide", "core_beta": "any peptide"} | dict.fromkeys({row[0] for row in HEXANE}, "hex")
+    assert all(a.fits == wanted.get(key[0], "any molecule") for key, a in found.items())
     assert all(a.description for a in found.values())
 
 
@@ -287,7 +286,7 @@ def test_formulas():
     [
         ({"name": "core_bta"}, "unknown map 'core_bta'; there are .*did you mean 'core_beta'"),
         ({"name": "core", "typing": "singel"}, "unknown typing 'singel'.*did you mean 'single'"),
-        ({"name": "core", "residue": "alq"}, "unknown residue 'alq'.*did you mean 'ala'"),
+        ({"name": "core", "residue": "alq"}, "residue 'alq' is not in the topology, which holds .*did you mean 'ALA'"),
         ({"name": "nowhere.toml"}, "nowhere.toml: no such file"),
     ],
 )
@@ -327,6 +326,12 @@ ALA = (
         ('by = "composition"', 'labels = { N = "A" }', "no label for bead 'C_ace'"),
         ('by = "composition"', 'labels = { NN = "A" }', "a label for 'NN', which is no bead"),
         ('by = "composition"', "labels = { N = 1 }", "want a name in quotes as label of N, got 1"),
+        (
+            "leaves_atoms_out = true",
+            'leaves_atoms_out = true\natoms = "heavyy"',
+            "atoms: want a list of names, or one of",
+        ),
+        ("leaves_atoms_out = true", "leaves_atoms_out = true\natoms = []", "atoms: want a list of names, or one of"),
         ("[residues.ACE]", '[dihedrals]\nphi = ["N", "CA"]\n[residues.ACE]', "phi: want four beads"),
         ("[residues.ACE]", '[dihedrals]\nphi = ["N", "CA", "C", "X"]\n[residues.ACE]', "no bead 'X'"),
     ],
@@ -337,6 +342,17 @@ def test_slips_in_a_table(tmp_path, topology, old, new, message):
     assert mapping.load(table(tmp_path, good), topology).beads == tuple(CORE.split())
     with pytest.raises(MappingError, match=message):
         mapping.load(table(tmp_path, good.replace(old, new)), topology)
+
+
+def test_a_residue_of_its_own_beside_the_rule(tmp_path, topology):
+    """The residue that a file lists has its beads, all others those of the rule."""
+    rule = HEAD + 'atoms = ["N", "CA", "C"]\n' + STUDY
+    m = mapping.load(table(tmp_path, rule + '[residues.ALA]\nCA = ["N", "CA", "CB"]\nC = ["C"]\n'), topology)
+    assert m.beads == ("C_ace", "CA", "C", "N_nme")
+    assert m.bonds.tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert m.dihedrals == {}, "phi has two atoms in one bead"
+    with pytest.raises(MappingError, match="want 'smarts', or 'atoms' and 'residues' or one of them"):
+        mapping.load(table(tmp_path, rule + '[smarts]\nC = "C"\n'), topology)
 
 
 def test_topologies_that_do_not_fit(topology):

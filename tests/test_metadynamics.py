@@ -10,6 +10,7 @@ import toys
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cgcore import simulate
+from cgcore.analysis.blocks import ratio
 from cgcore.config import ConfigError, MDConfig
 from cgcore.geometry import dihedrals
 from cgcore.metadynamics import (
@@ -22,6 +23,7 @@ from cgcore.metadynamics import (
     grid,
     well_tempered,
 )
+from cgcore.potentials.base import Potential
 from cgcore.store import load_tree
 from cgcore.units import kT
 
@@ -109,6 +111,41 @@ def test_hills_grow_as_they_should(tmp_path):
     x = jnp.asarray(ensemble.position, float)
     energy = jax.vmap(jax.vmap(lambda p: toys.double_well(1.0, p, BOX)))(x)
     assert_allclose(ensemble.energy - bias, energy, atol=1e-4)
+
+
+def test_grown_biases_become_one_and_reweighting_by_it_has_no_trace_of_either(tmp_path):
+    """From the last hill on all replicas stand on the mean of what they grew; with exp(V / kT) the sides of a double well
+    that is tilted by so much have the populations of its energy, whatever the starts."""
+    tilt, grown, md = 2.0, 300, toys.config(replicas=8, n_frames=3000, seed=4)
+
+    def tilted(params, position, box):
+        return toys.double_well(params, position, box) + tilt * jnp.sum(position[..., 0]) / toys.WELL
+
+    run = biased_run(
+        tmp_path,
+        params=2.0,
+        potential=Potential(lambda key: jnp.ones(()), tilted),
+        md=md,
+        growing_frames=grown,
+        height_kJ_mol=2.0,
+        bias_factor=10.0,
+    )
+    cv, V, _, height, valid = biased_trajectory(run)
+    last = np.asarray(load_tree(run.run.path("state.npz"))["state"]["bias_state"]["grid"])
+    assert_allclose(last, np.broadcast_to(last[0], last.shape), atol=1e-6)
+    assert_allclose(
+        last[0],
+        final_bias(biased_trajectory(run), toys.X, CHI).mean(0),
+        rtol=1e-4,
+        atol=1e-3,
+    )
+    assert valid.all() and height[:, grown - 1].any() and not height[:, grown:].any()
+    weight = np.exp(V[:, grown:] / kT(300.0))
+    right = ratio((weight * (cv[:, grown:] > 0)).sum(1), weight.sum(1))
+    x = np.linspace(-2, 2, 4001) * toys.WELL
+    exact = np.exp(-np.array([float(tilted(2.0, jnp.array([[s, 0, 0]]), BOX)) for s in x[::20]]) / kT(300.0))
+    exact = exact[x[::20] > 0].sum() / exact.sum()
+    assert abs(right.value - exact) < 4 * right.error < 0.1
 
 
 def test_a_fixed_bias_conserves_energy(tmp_path):

@@ -12,13 +12,12 @@ from test_liquid import ensemble
 from test_steps import SMALL
 from typer.testing import CliRunner
 
-from cgcore import acceptance, mapping, proposals, steps
+from cgcore import acceptance, functional_groups, mapping, proposals, steps
 from cgcore.analysis import bonded
 from cgcore.analysis.molecule import contacts, gyration, molecule, surfaces
 from cgcore.analysis.sample import of_molecule
 from cgcore.cli import app
 from cgcore.map_files import MappingError
-from cgcore.mapping import formula
 from cgcore.reference import own, sets
 from cgcore.reference.output import mdtraj_topology
 
@@ -108,7 +107,7 @@ def observed(tmp_path_factory):
     topology, _ = sets.load("ala2_obc2", stride=1000)
     heavy = next(g for g in proposals.groupings(topology) if g.name == "heavy_atom")
     path = folder / "mine.toml"
-    path.write_text(heavy.toml())
+    path.write_text(heavy.toml() + '[dihedrals]\nomega = ["CA", "C", "N_nme", "CH3_nme"]\n')
     with jax.enable_x64(False):
         config = steps.configure(
             "molecule", reference="ala2_obc2", map=str(path), frames=400, epochs=40, replicas=4, length_ps=2.0
@@ -184,7 +183,7 @@ def test_groupings_of_a_peptide_are_the_paper_s_for_every_sequence():
     (built, *_) = own.structures(own.from_sequence("ACE-ALA-PHE-GLY-NME"), "x")
     topology = built.topology
     found = {g.name: g for g in proposals.groupings(topology)}
-    assert list(found) == ["heavy_atom", "united_atom", "core", "core_beta", "c_alpha"]
+    assert list(found) == ["heavy_atom", "united_atom", "core", "core_beta", "chain_ca"]
 
 
 def test_typing_by_residue_keeps_the_sequence(tmp_path):
@@ -204,17 +203,13 @@ def test_proposed_maps_of_alanine_are_the_bundled_ones(name, alanine, tmp_path):
     path = tmp_path / f"{name}.toml"
     path.write_text(grouping.toml())
     ours, bundled = mapping.load(path, topology), mapping.load(name, topology)
-    assert set(ours.atoms) == set(bundled.atoms)
-    assert [formula([topology.elements[a] for a in atoms]) for atoms in ours.atoms] == [
-        ours.species_names[s] for s in ours.species
-    ]
-    if name.startswith("core"):
-        assert ours.dihedrals == bundled.dihedrals
+    assert (ours.beads, ours.atoms, ours.dihedrals) == (bundled.beads, bundled.atoms, bundled.dihedrals)
+    assert (ours.species, ours.species_names) == (bundled.species, bundled.species_names)
 
 
 def test_a_chain_is_cut_into_equal_parts(tmp_path):
     """Of octane and a branched alcohol: all atoms, symmetric from either end; of a ring there are none."""
-    assert [proposals._equal_parts(n, k).tolist() for n, k in ((6, 3), (8, 3), (5, 2), (7, 4))] == [
+    assert [functional_groups.equal_parts(n, k).tolist() for n, k in ((6, 3), (8, 3), (5, 2), (7, 4))] == [
         [0, 0, 1, 1, 2, 2],
         [0, 0, 0, 1, 1, 2, 2, 2],
         [0, 0, 1, 1, 1],
@@ -223,24 +218,22 @@ def test_a_chain_is_cut_into_equal_parts(tmp_path):
     for smiles, sites in (("CCCCCCCC", {2, 3, 4, 5}), ("C[C@H](O)CC", {2, 3}), ("c1ccccc1", set())):
         (built, *_) = own.structures(own.from_smiles(smiles), smiles)
         parts = [g for g in proposals.groupings(built.topology) if g.name.startswith("sites")]
-        assert {len(next(iter(g.beads.values()))) for g in parts} == sites
+        assert {len(g.table["residues"]["MOL"]) for g in parts} == sites
         for grouping in parts:
             path = tmp_path / f"{grouping.name}.toml"
             path.write_text(grouping.toml())
             assert_allclose(mapping.load(path, built.topology).mass.sum(), built.topology.mass.sum())
 
 
-def test_a_peptide_without_caps_is_given_the_maps_that_fit_both_ends(tmp_path):
-    """Its ends have other atoms than its middle; what leaves those out does not mind."""
+def test_a_peptide_without_caps_is_given_maps_of_both_ends(tmp_path):
+    """Its ends have other atoms than its middle."""
     (built, *_) = own.structures(own.from_sequence("ALA-ALA-ALA"), "x")
-    found = {g.name: g for g in proposals.groupings(built.topology)}
-    assert "residue ALA3 has other atoms than the first ALA" in found["united_atom"].refused
-    assert found["heavy_atom"].refused  # of the last alone, OXT is a heavy atom
-    for name in ("core", "core_beta", "c_alpha"):
-        assert not found[name].refused
-        path = tmp_path / f"{name}.toml"
-        path.write_text(found[name].toml())
-        assert len(mapping.load(path, built.topology).beads) == {"core": 9, "core_beta": 12, "c_alpha": 3}[name]
+    counts = {}
+    for grouping in proposals.groupings(built.topology):
+        path = tmp_path / f"{grouping.name}.toml"
+        path.write_text(grouping.toml())
+        counts[grouping.name] = len(mapping.load(path, built.topology).beads)
+    assert counts == {"heavy_atom": 16, "united_atom": 16, "core": 9, "core_beta": 12, "chain_ca": 3}
 
 
 def test_a_map_that_was_changed_is_not_written_over(alanine, tmp_path):

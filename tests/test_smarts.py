@@ -132,7 +132,7 @@ def test_the_order_of_atoms_does_not_matter():
         ('"[CH3:1][CH2:1]"', '["C1"]', "bead END: want a pattern in quotes"),
         ("(C[CH3])[CH2:1]C[CH3]", "[CH2:1]", "both END and MIDDLE claim atom HEX1:C5"),
         ('"[CH3:1][CH2:1]"', '"[CH3:1][CH2]"', "10 atoms belong to no bead|30 atoms belong to no bead"),
-        ("[smarts]", '[residues.HEX]\nA = ["C1"]\n[smarts]', "want one of 'residues' and 'smarts'"),
+        ("[smarts]", '[residues.HEX]\nA = ["C1"]\n[smarts]', "want 'smarts', or 'atoms' and 'residues' or one of them"),
     ],
 )
 def test_slips_in_a_pattern(tmp_path, liquid, old, new, message):

@@ -69,16 +69,17 @@ class PaperClaims(SphinxDirective):
         self.env.note_dependency(str(folder / claims.FILE))
         for name in {path.parent.name for path in (folder / "results").glob(f"*/{results.ROWS}")}:
             chapter(self.env, name)
-        lines = ["| | the study | this book | | |", "|---|---|---|---|---|"]
+        lines, item = ["| | the study | this book | | |", "|---|---|---|---|---|"], ""
         for claim in claims.claims(folder):
-            found = "; ".join(
-                f"{t.says} {t.row.text()} {t.row.unit}".strip()
-                + f" ({t.sampling.partition(',')[0]})" * (t.sampling != "–")
-                for t in claim.tests
+            told = [f"{t.says} {t.row.text()} {t.row.unit}".strip() for t in claim.tests]
+            samples = list(
+                dict.fromkeys(t.sampling.partition(",")[0] for t in claim.tests if t.sampling != results.ABSENT)
             )
+            found = "; ".join(told) + f" ({'; '.join(samples)})" * bool(samples)
             why = " ".join(filter(None, (claim.missing, claim.why)))
-            link = f"{{doc}}`{claim.verdict} </{claim.page}>`"
-            lines.append(f"| {claim.item} | {claim.study} | {found or results.ABSENT} | {link} | {why} |")
+            link = f"{claims.MARKS[claim.verdict]} {{doc}}`{claim.verdict} </{claim.page}>`"
+            same, item = claim.item == item, claim.item
+            lines.append(f"| {'' if same else item} | {claim.study} | {found or results.ABSENT} | {link} | {why} |")
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -173,7 +174,15 @@ def _row(texts: list[str]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in texts))
 
 
+def own_ids(app, doctree):
+    """Give the contents of exercises and solutions ids of their own: sphinx-exercise names all of a page alike."""
+    for number, section in enumerate(doctree.findall(nodes.section)):
+        if section["ids"] in (["exercise-content"], ["solution-content"]):
+            section["ids"] = [f"{section['ids'][0]}-{number}"]
+
+
 def setup(app):
+    app.connect("doctree-read", own_ids)
     app.add_directive("results", ResultTable)
     for kind in (ResultText, ResultFigure, ResultTrajectory):
         app.add_directive(f"result-{kind.__name__.removeprefix('Result').lower()}", kind)

@@ -13,6 +13,7 @@ DEVIATIONS = 2.0
 RULE_OF_THREE = 3.0
 """Over the number of independent replicas: the share that they exclude (95 %) if none of them shows it."""
 AGREES, DIFFERS, UNDECIDED, MISSING = "agrees", "differs", "undecided", "not made"
+MARKS = {AGREES: "✓", DIFFERS: "✗", UNDECIDED: "?", MISSING: "–"}
 
 
 class Evidence(NamedTuple):

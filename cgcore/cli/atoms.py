@@ -14,8 +14,7 @@ def maps():
     from cgcore import mapping
 
     for entry in mapping.available():
-        residues = ", ".join(entry.residues)
-        typer.echo(f"{entry.map:15} {entry.typing:11} {residues:18} {entry.description}")
+        typer.echo(f"{entry.map:15} {entry.typing:11} {entry.fits:12} {entry.description}")
 
 
 @app.command()

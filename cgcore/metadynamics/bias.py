@@ -112,10 +112,18 @@ def _update(variable: Variable, config: MetadynamicsConfig, thermal: float, ever
     def update(state, position, box, valid, number):
         state = jax.vmap(observe, (0, 0, None, 0))(state, position, box, valid)
         height = jnp.where((number % every == 0) & (number <= last), state["height"], 0.0)
-        hills = height[:, None, None] * _hills(variable, config, state["cv"])
-        return state | dict(height=height, grid=state["grid"] + hills)
+        table = state["grid"] + height[:, None, None] * _hills(variable, config, state["cv"])
+        if config.growing_frames:
+            table = jnp.where(number == last, _mean_of(table, state["alive"]), table)
+        return state | dict(height=height, grid=table)
 
     return update
+
+
+def _mean_of(table: Array, alive: Array) -> Array:
+    """The mean over the replicas that are alive of tables (C, n, 2), for each of them."""
+    counted = jnp.where(alive[:, None, None], table, 0.0)
+    return jnp.broadcast_to(counted.sum(0) / jnp.maximum(alive.sum(), 1), table.shape)
 
 
 def _hills(variable: Variable, config: MetadynamicsConfig, s):

@@ -26,7 +26,9 @@ class MetadynamicsConfig(Checked):
     height_kJ_mol: float = number(0.2 * KCAL, above=0)  # of the first hill
     bias_factor: float = number(5.0, above=1)  # gamma
     pace: int = number(500, least=1)  # steps between hills
-    growing_frames: int | None = number(None, least=1)  # from then on the bias stays as it is; None: it always grows
+    growing_frames: int | None = number(
+        None, least=1
+    )  # from then on replicas share their mean bias, which stands; None: it grows
     symmetric: bool = False  # every hill at s and at -s, where mirror images have one energy and F(s) = F(-s)
 
     def __post_init__(self):

@@ -94,7 +94,7 @@ def test_a_configuration_built_in_python_is_held_to_what_one_that_is_read_is(kin
     "given, says",
     [
         ({"residue": "ALA"}, "residue: want one of ['ala', 'gly', 'pro', 'thr'], got 'ALA'; did you mean"),
-        ({"residue": "gly", "map": "core_beta"}, "map 'core_beta': unknown residue 'gly'; there are"),
+        ({"residue": "gly", "map": "core_beta"}, "map 'core_beta': residue 'gly' has no beta carbon; want map core"),
         ({"typing": "publshed"}, "map 'core': unknown typing 'publshed'; there are"),
         ({"map": ["core"]}, "map: want one of"),
         ({"seed": -1}, "seed: want at least 0"),

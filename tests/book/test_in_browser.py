@@ -1,0 +1,65 @@
+"""The pages in a real browser: on a phone, in light and in dark, for those who do not see them, and with no script error."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import axe_core_python
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "_build" / "html"
+TALLEST = 12_000
+"""Pixels of a page on a phone."""
+PHONE = 390
+NOT_OURS = {("references.html", "aria-required-children")}
+"""Docutils gives its list of citations a role that wants other children."""
+GENERATED = {"genindex.html", "search.html", "py-modindex.html"}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium here"),
+    pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="the book is not built: uv run cgcore book"),
+]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """Page -> what the browser found, and what it printed."""
+    folder = tmp_path_factory.mktemp("browser")
+    shutil.copy(Path(__file__).parent / "browser.html", folder)
+    shutil.copy(Path(axe_core_python.__file__).parent / "axe.min.js", folder)
+    pages = [str(p.relative_to(SITE)) for p in sorted(SITE.rglob("*.html")) if "_static" not in p.parts]
+    asked = f"folder={SITE.as_uri()}/&pages={','.join(p for p in pages if p not in GENERATED)}"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-web-security", "--allow-file-access-from-files"]
+    flags += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=600000", "--enable-logging=stderr"]
+    done = subprocess.run(
+        ["chromium", *flags, "--dump-dom", f"{(folder / 'browser.html').as_uri()}#{asked}"],
+        capture_output=True, text=True, check=True, timeout=880,
+    )  # fmt: skip
+    told = json.loads(html.unescape(re.search(r"<body>(.*)</body>", done.stdout, re.DOTALL)[1]))
+    assert len(told) > 15 and not [page for page, found in told.items() if "error" in found]
+    return told, done.stderr
+
+
+def test_no_page_is_endless_or_too_wide_on_a_phone(seen):
+    sizes = {page: (found["height"], found["width"]) for page, found in seen[0].items()}
+    assert not {page: size for page, size in sizes.items() if size[0] > TALLEST or size[1] > PHONE}
+
+
+def test_nothing_stands_in_the_way_of_readers_who_see_little(seen):
+    found = {
+        (page, theme, rule, where)
+        for page, looked in seen[0].items()
+        for theme, impact, rule, where in looked["violations"]
+        if impact in ("serious", "critical") and (page, rule) not in NOT_OURS
+    }
+    assert not found
+
+
+def test_no_script_fails(seen):
+    assert not re.findall(r"Uncaught.*", seen[1])
