@@ -187,7 +187,9 @@ def test_numbers_on_pages_are_those_of_the_tables(miniature):
         wanted = re.findall(r"\{result\}`(\w+)/(\w+):(\w+)`", source)
         texts = [chapters[name].row(label, quantity).text() for name, label, quantity in wanted]
         assert set(texts) <= set(shown), f"{page.name} lacks {set(texts) - set(shown)}"
-        for name, table in re.findall(r"^```\{results\} (\w+)/?(\w*)\n(?!:runs:|:name: \S+\n:drop:)", source, re.MULTILINE):
+        for name, table in re.findall(
+            r"^```\{results\} (\w+)/?(\w*)\n(?!:runs:|:name: \S+\n:drop:)", source, re.MULTILINE
+        ):
             for label in chapters[name].table(table or "main"):
                 assert f"<td><p>{chapters[name].title(label)}</p></td>" in built, (page.name, label)
         checked += len(wanted)
