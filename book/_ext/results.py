@@ -29,12 +29,14 @@ class ResultTable(SphinxDirective):
     """`{results} <chapter>/<table>`: a table with a row per label, and below it how each run was sampled.
 
     Without a table it is the chapter's main one. `:runs:` takes those whose labels match one of its patterns, such as
-    three_site_*. The content is the columns, a line `quantity: heading` each, and after an empty line the caption.
+    three_site_*; `:drop:` leaves words out of the titles, those that all rows share, separated by semicolons. The content
+    is the columns, a line `quantity: heading` each, and after an empty line the caption. A column `sampling` says how each
+    run was sampled in place of the caption's end.
     """
 
     required_arguments = 1
     has_content = True
-    option_spec = {"name": directives.unchanged, "runs": directives.unchanged}
+    option_spec = dict.fromkeys(("name", "runs", "drop"), directives.unchanged)
 
     def run(self):
         name, _, table = self.arguments[0].partition("/")
@@ -45,10 +47,13 @@ class ResultTable(SphinxDirective):
         labels = [label for label in published.table(table or "main") if any(fnmatch(label, p) for p in patterns)]
         columns, _, caption = "\n".join(self.content).partition("\n\n")
         headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
-        words = f"{' '.join(caption.split())} {results.sampling(published, labels)}"
+        words = " ".join(caption.split())
+        if results.SAMPLING not in headings:
+            words += f" {results.sampling(published, labels)}"
         text = self.parse_inline(words, lineno=self.lineno)[0]
+        shown = results.cells(published, labels, list(headings), self.options.get("drop", "").split(";"))
         node = nodes.table("", nodes.title("", "", *text), classes=["results"])
-        head, body = [_row(["", *headings.values()])], map(_row, results.cells(published, labels, list(headings)))
+        head, body = [_row(["", *headings.values()])], map(_row, shown)
         columns = [nodes.colspec(colwidth=1) for _ in range(len(headings) + 1)]
         node += nodes.tgroup("", *columns, nodes.thead("", *head), nodes.tbody("", *body), cols=len(columns))
         self.add_name(node)

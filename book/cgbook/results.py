@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -28,6 +29,8 @@ RUNS, ROWS, LABELS = "runs.json", "rows.csv", "labels.toml"
 PARTS = {"curves": ".npz", "manifests": ".json", "models": ".npz"}
 COLUMNS = ("run", "quantity", "value", "error", "unit", "n")
 ABSENT = "–"
+SAMPLING = "sampling"
+"""What a column is called that says how each run was sampled."""
 THIN_SPACE = "\u202f"  # between groups of three digits
 GIVEN = 4
 """A number that ends after so many digits was given so, as published ones are; what was computed does not end."""
@@ -189,17 +192,23 @@ def sampling(chapter: Chapter, labels: list[str]) -> str:
     return " ".join(f"{'; '.join(names)}: {words}." for words, names in titles.items())
 
 
-def cells(chapter: Chapter, labels: list[str], quantities: list[str]) -> list[list[str]]:
-    """A row of text per label: its title and the quantities, a dash where its run lacks one.
+def cells(chapter: Chapter, labels: list[str], quantities: list[str], dropped: Iterable[str] = ()) -> list[list[str]]:
+    """A row of text per label: its title without the dropped words and the quantities, a dash where its run lacks one.
 
     Raises ResultError for a quantity that no run has.
     """
-    rows = {label: chapter.rows[chapter.run(label)] for label in labels}
+    runs = {label: chapter.run(label) for label in labels}
+    rows = {
+        label: chapter.rows[run] | {SAMPLING: Row(chapter.runs[run].get("sampling") or None)}
+        for label, run in runs.items()
+    }
+    words = {word.strip() for word in dropped}
     for quantity in quantities:
         if not any(quantity in of_run for of_run in rows.values()):
             available = sorted({name for of_run in rows.values() for name in of_run})
             raise ResultError(f"{chapter.name}: none of {labels} has {quantity!r}; known are {available}")
-    return [[chapter.title(k), *(r[q].text() if q in r else ABSENT for q in quantities)] for k, r in rows.items()]
+    titles = {k: ", ".join(part for part in chapter.title(k).split(", ") if part not in words) for k in labels}
+    return [[titles[k], *(r[q].text() if q in r else ABSENT for q in quantities)] for k, r in rows.items()]
 
 
 def load(folder: Path) -> Chapter:

@@ -16,7 +16,8 @@ def draw(chapter):
         ax.errorbar(places, [m.value for m in mae], [m.error for m in mae], fmt="o", capsize=3, label="here")
         paper = [chapter.value(label, "published_mae", np.nan) for label in labels]
         ax.plot(places, paper, "_", markersize=16, markeredgewidth=2, color=plots.REFERENCE_COLOUR, label="paper")
-        ax.set_xticks(places, [chapter.title(k).removeprefix("MACE ") for k in labels], rotation=60, ha="right")
+        names = [chapter.title(k).removeprefix(f"{title}, ").removeprefix("MACE ") for k in labels]
+        ax.set_xticks(places, names, rotation=60, ha="right")
         ax.set(title=title, ylabel="force MAE (meV/Å)")
         ax.margins(x=0.1)
     for ax in axes[1:]:

@@ -180,13 +180,16 @@ def test_numbers_on_pages_are_those_of_the_tables(miniature):
     """Every number in a sentence, and the cells of every table, as the rows of the chapters have them."""
     book, checked = miniature.folder.parents[1] / "book", 0
     chapters = {path.parent.name: results.load(path.parent) for path in book.glob("results/*/rows.csv")}
-    for page in (book / "systems").glob("*.md"):
-        source, built = page.read_text(encoding="utf-8"), html.unescape(miniature.text(f"systems/{page.stem}.html"))
+    for page in (*(book / "systems").glob("*.md"), *(book / "tables").glob("*.md")):
+        text = miniature.text(f"{page.parent.name}/{page.stem}.html")
+        source, built = page.read_text(encoding="utf-8"), html.unescape(text)
         shown = re.findall(r'<span class="result">([^<]*)</span>', built)
         wanted = re.findall(r"\{result\}`(\w+)/(\w+):(\w+)`", source)
         texts = [chapters[name].row(label, quantity).text() for name, label, quantity in wanted]
         assert set(texts) <= set(shown), f"{page.name} lacks {set(texts) - set(shown)}"
-        for name, table in re.findall(r"^```\{results\} (\w+)/?(\w*)\n(?!:runs:)", source, re.MULTILINE):
+        for name, table in re.findall(
+            r"^```\{results\} (\w+)/?(\w*)\n(?!:runs:|:name: \S+\n:drop:)", source, re.MULTILINE
+        ):
             for label in chapters[name].table(table or "main"):
                 assert f"<td><p>{chapters[name].title(label)}</p></td>" in built, (page.name, label)
         checked += len(wanted)

@@ -91,6 +91,12 @@ def test_numbers_become_text_with_their_errors(chapter):
     assert chapter.value("core", "none", 7) == 7
 
 
+def test_a_column_says_how_each_run_was_sampled_and_titles_go_without_what_all_rows_share(chapter):
+    assert results.cells(chapter, ["core"], ["n", "sampling"]) == [["Core", "1\u202f234\u202f567", "20 ns"]]
+    chapter.labels["core"]["title"] = "Core, MACE, barrier prior"
+    assert results.cells(chapter, ["core"], ["n"], ["Core", " barrier prior"])[0][0] == "MACE"
+
+
 def test_what_the_numbers_rest_on_is_said_once(chapter):
     assert results.sampling(chapter, ["core", "other"]) == "Each row: 20 ns."
     chapter.labels["third"] = {"title": "Reference", "map": "core_beta", "md.replicas": 2}
