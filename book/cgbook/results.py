@@ -31,7 +31,7 @@ COLUMNS = ("run", "quantity", "value", "error", "unit", "n")
 ABSENT = "–"
 SAMPLING = "sampling"
 """What a column is called that says how each run was sampled."""
-THIN_SPACE = "\u202f"  # between groups of three digits
+THIN_SPACE, MINUS = "\u202f", "\u2212"  # between groups of three digits; of a number below zero
 GIVEN = 4
 """A number that ends after so many digits was given so, as published ones are; what was computed does not end."""
 ROUNDING = 1e-6
@@ -62,6 +62,8 @@ class Row(NamedTuple):
             return ABSENT
         if isinstance(value, str):
             return value
+        if value < 0:
+            return f"{MINUS}{self._replace(value=-value).text()}"
         if isinstance(value, int):
             return f"{value:,}".replace(",", THIN_SPACE)
         if 0 < abs(value) < SMALL:
