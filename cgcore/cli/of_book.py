@@ -105,6 +105,15 @@ def comparisons(results: Results = Path("book/results")):
     of_book("comparisons").make(results)
 
 
+@app.command("check-results")
+def check_results(results: Results = Path("book/results")):
+    """Compute published numbers again from published curves; ends with status 1 where one differs."""
+    words, well = of_book("check").say(results)
+    typer.echo(words)
+    if not well:
+        raise typer.Exit(1)
+
+
 @app.command("learning-curves")
 def learning_curves(out: Out = Path("runs"), results: Results = Path("book/results")):
     """Fit potentials to ever more frames and say how much of the force is noise; half an hour."""

@@ -144,7 +144,7 @@ def test_molecules_of_the_page_are_whole_and_left_handed(file, residues):
         ca, n, c, cb = (at[k, name] for name in ("CA", "N", "C", "CB"))
         assert np.dot(n - ca, np.cross(c - ca, cb - ca)) > 0
     bonds = np.linalg.norm(np.diff(np.asarray(position)[topology.bonds], axis=1), axis=-1)
-    assert 0.09 < bonds.min() and bonds.max() < 0.17
+    assert bonds.min() > 0.09 and bonds.max() < 0.17
 
 
 def test_the_ring_of_the_page_s_molecule_is_regular():
