@@ -32,7 +32,7 @@ CHANGE = 0.1
 HEATING_K = 1.0
 """In 100 ps at constant energy, by the time step of the run."""
 WALKS, WALK_PS = 16, 1000.0
-"""Replicas with a bias along phi, and the length of each."""
+"""Replicas with a bias along phi, and the length of each where none is said."""
 APART_BIT, APART_G = 0.02, 1.0
 """How far distributions may be apart beyond what chance gives, and the mean square error of g in 10^-3."""
 MEMORY, NARROW = 0.5, 0.1
@@ -68,11 +68,12 @@ class Criterion(NamedTuple):
     theirs: Estimate | None = None
 
 
-def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], str]:
+def accept(folder: Path, against: str | None = None, walk_ps: float = WALK_PS) -> tuple[list[Criterion], str]:
     """Test a finished observation, runs/<system>/<id>, and write acceptance.json into it.
 
     against: a reference of the same molecule that populations are held against, and from which walks start; None is that of
-    the run, which a run that learns from few frames may not be judged by.
+    the run, which a run that learns from few frames may not be judged by. walk_ps: the length of each walk; longer ones go on
+    where shorter ones ended.
 
     Fit and simulation are read back; what is simulated is a run at constant energy, and of a map with phi and psi walks
     along phi with a bias: a free simulation does not say how full a basin behind a barrier is. Of any other map the
@@ -82,6 +83,10 @@ def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], s
     """
     folder = Path(folder).resolve()
     config, reference, fitted, out_dir = read_back(folder)
+    if not walk_ps >= 2 * steps.FILLING_PS:
+        raise ConfigError(
+            f"walk_ps: want at least {2 * steps.FILLING_PS:g}, of which {steps.FILLING_PS:g} fill the bias, got {walk_ps}"
+        )
     if against is not None and not has_backbone(reference):
         raise ConfigError(
             f"--against {against}: want a map with phi and psi, {config.data.map!r} is judged by its own reference"
@@ -100,7 +105,7 @@ def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], s
     nve = steps.constant_energy(config, reference, fitted, out_dir, replicas=as_long[0], length_ps=as_long[1])
     run = simulated.ensemble
     if has_backbone(reference):
-        tests = of_backbone(config, reference, fitted, run, out_dir, judge)
+        tests = of_backbone(config, reference, fitted, run, out_dir, judge, walk_ps)
     else:
         tests = of_halves(reference, run, SKIPPED * config.md.length_ps)
     if config.system == "molecule" or not has_backbone(reference):
@@ -112,9 +117,15 @@ def accept(folder: Path, against: str | None = None) -> tuple[list[Criterion], s
         drift(nve, len(reference.beads.beads)),
     ]
     verdict = next((word for word in ("fail", "undecided") if any(t.verdict == word for t in tests)), "pass")
-    told = {"verdict": verdict, "against": against or config.data.reference, "made_of": made_of}
+    told = {"verdict": verdict, "against": against or config.data.reference, "made_of": made_of, "walk_ps": walk_ps}
     write_json(folder / FILE, told | {"tests": [test._asdict() for test in tests]})
     return tests, verdict
+
+
+def walked_ps(folder: Path) -> float:
+    """The length of the walks of an observation that was tested."""
+    path = Path(folder) / FILE
+    return read_json(path)["walk_ps"] if path.is_file() else WALK_PS
 
 
 def read_back(folder: Path) -> tuple[RunConfig, steps.Reference, steps.Fitted, Path]:
@@ -161,12 +172,18 @@ def identity(reference: steps.Reference) -> tuple:
 
 
 def of_backbone(
-    config: RunConfig, reference: steps.Reference, fitted: steps.Fitted, run, out_dir: Path, judge: steps.Reference
+    config: RunConfig,
+    reference: steps.Reference,
+    fitted: steps.Fitted,
+    run: Ensemble,
+    out_dir: Path,
+    judge: steps.Reference,
+    walk_ps: float,
 ) -> list[Criterion]:
     """Populations of basins over phi and psi, of the run and of walks along phi, against those of the judge."""
     dihedrals, kelvin = {k: reference.beads.dihedrals[k] for k in ("phi", "psi")}, config.md.temperature_K
     walks, counts, walk_starts = steps.walks(
-        config, reference, fitted, out_dir, replicas=WALKS, length_ps=WALK_PS, starts=judge
+        config, reference, fitted, out_dir, replicas=WALKS, length_ps=walk_ps, starts=judge
     )
     theirs = ramachandran.blocked(*surface.backbone(judge.frames, **dihedrals))
     starts = _angles(steps.initial_positions(config, reference), dihedrals)
@@ -177,14 +194,20 @@ def of_backbone(
 
 
 def decided_by(free: list[Criterion], walks: list[Criterion]) -> list[Criterion]:
-    """The tests of a free run, of which those that it is too short to decide are decided by the same test of the walks: both
-    are samples of one model, and a basin behind a barrier is entered by the walks only."""
+    """The tests of a free run, of which those that it is too short to decide are decided by the same test of the walks.
+
+    Both are samples of one model, and a basin behind a barrier is entered by the walks only. A run that still remembers its
+    starts is too short, whatever the model.
+    """
     of_walks = {test.name.removeprefix("walks: "): test for test in walks}
     told = []
     for test in free:
         same = of_walks.get(test.name.removeprefix("free: "))
-        if test.verdict == "undecided" and same is not None and same.verdict == "pass":
-            test = test._replace(verdict="pass", why=f"by the walks; {test.why}".removesuffix("; "))
+        short = test.verdict == "undecided" or (
+            test.verdict == "fail" and test.unit == ""
+        )  # of a change, not of a depth
+        if short and same is not None and same.verdict == "pass":
+            test = test._replace(verdict="pass", why=f"the walks decide; {test.why}".removesuffix("; "))
         told.append(test)
     return told
 

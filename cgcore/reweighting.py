@@ -53,7 +53,7 @@ def reweight(walked: Path, folders: list[Path], against: str | None = None) -> d
         fitted,
         out_dir,
         replicas=acceptance.WALKS,
-        length_ps=acceptance.WALK_PS,
+        length_ps=acceptance.walked_ps(walked),
         starts=judge,
     )
     late = counts.any(0)
@@ -73,6 +73,7 @@ def reweight(walked: Path, folders: list[Path], against: str | None = None) -> d
         tests = judge_by(phi[:, late], psi[:, late], counts, gain, theirs, kelvin)
         told[str(folder)] = tests
         about = {"walked": Path(walked).name, "against": against or config.data.reference}
+        about["walk_ps"] = acceptance.walked_ps(walked)
         write_json(Path(folder) / FILE, about | {"tests": [test._asdict() for test in tests]})
     return told
 

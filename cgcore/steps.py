@@ -40,8 +40,8 @@ __all__ = ["Fitted", "Observed", "Reference", "Simulated", "configure", "fit", "
 
 WALK = {"width": 0.15, "height_kJ_mol": 1.0, "bias_factor": 10.0}
 """Hills of walks along phi, one a picosecond."""
-FILLING = 0.5
-"""Of a walk, the part at the beginning in which the bias grows, and which does not count."""
+FILLING_PS = 250.0
+"""At the beginning of a walk, in which the bias grows, and which does not count."""
 WALK_FRICTION_PER_PS = 5.0
 """Near that at which barriers of some 10 kJ/mol between beads of some 10 g/mol are passed soonest (Kramers, Physica 7, 284,
 1940); populations do not depend on it. At the 100 / ps of the simulations a walk would pass them seven times as rarely."""
@@ -233,7 +233,7 @@ def walks(
     hills = MetadynamicsConfig(
         beads=tuple(beads.beads[b] for b in beads.dihedrals["phi"]),
         pace=md.steps_per_frame * max(1, round(1.0 / md.frame_ps)),
-        growing_frames=round(FILLING * length_ps / md.frame_ps),
+        growing_frames=round(FILLING_PS / md.frame_ps),
         **WALK,
     )
     md = replace(md, replicas=replicas, n_frames=round(length_ps / md.frame_ps), friction_per_ps=WALK_FRICTION_PER_PS)

@@ -136,13 +136,22 @@ def test_starts_on_one_side_decide_nothing():
     assert by_start("alpha_R", np.linspace(0, 1, 20), np.ones(20), np.arange(20) < 3).verdict == "undecided"
 
 
-@pytest.mark.parametrize(("free", "walks", "verdict"), [
-    ("undecided", "pass", "pass"), ("undecided", "undecided", "undecided"), ("undecided", "fail", "undecided"),
-    ("fail", "pass", "fail"), ("pass", "undecided", "pass"),
-])  # fmt: skip
-def test_what_a_free_run_is_too_short_for_the_walks_decide(free, walks, verdict):
-    tests = [Criterion(f"{kind}: x", 0.0, 1.0, 1.0, "", v) for kind, v in (("free", free), ("walks", walks))]
-    assert [t.verdict for t in decided_by(tests[:1], tests[1:])] == [verdict]
+@pytest.mark.parametrize(
+    ("free", "walks", "of_change", "of_depth"),
+    [
+        ("undecided", "pass", "pass", "pass"),
+        ("undecided", "undecided", "undecided", "undecided"),
+        ("undecided", "fail", "undecided", "undecided"),
+        ("fail", "pass", "pass", "fail"),
+        ("fail", "undecided", "fail", "fail"),
+        ("pass", "undecided", "pass", "pass"),
+    ],
+)
+def test_what_a_free_run_is_too_short_for_the_walks_decide(free, walks, of_change, of_depth):
+    """A memory of starts is a matter of length, a depth beyond its errors is not."""
+    for unit, verdict in (("", of_change), ("kJ/mol", of_depth)):
+        tests = [Criterion(f"{kind}: x", 0.0, 1.0, 1.0, unit, v) for kind, v in (("free", free), ("walks", walks))]
+        assert [t.verdict for t in decided_by(tests[:1], tests[1:])] == [verdict]
 
 
 def test_a_broken_replica_fails(reference):

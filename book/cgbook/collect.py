@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cgbook import drawing, views
 from cgbook.results import BOOK, Chapter, ResultError, flat, load, save
-from cgcore import acceptance, plots, reweighting
+from cgcore import acceptance, plots, reweighting, steps
 from cgcore.potentials import saved
 from cgcore.reference import sets
 from cgcore.store import StoreError, read_json, read_npz, read_toml
@@ -94,7 +94,8 @@ def _put_tests(chapter: Chapter, kind: str, made: dict, found: dict, replace: bo
             table |= {} if share is None else {whose: share[0], f"{whose}_error": share[1]}
     table |= {name: made["results"][name] for name in LEARNT if name in made["results"]}
     table["atomistic_ns"] = sets.length_ns(learnt)
-    walks = f"{acceptance.WALKS} walks of {acceptance.WALK_PS:g} ps, of which the second half counts"
+    length = found.get("walk_ps", acceptance.WALK_PS)
+    walks = f"{acceptance.WALKS} walks of {length:g} ps, of which the first {steps.FILLING_PS:g} ps do not count"
     about = {
         "kind": kind,
         "config": flat(made["config"] | {"against": found["against"]}),

@@ -48,6 +48,9 @@ def accept(
     against: Annotated[
         str | None, typer.Option(help="A set or folder that populations are held against; the run's own by default.")
     ] = None,
+    walk_ps: Annotated[
+        float, typer.Option(help="Of each walk along phi; longer ones go on where shorter ones ended.")
+    ] = 1000.0,
 ):
     """Say whether runs are good enough to be used: pass, fail or undecided, with the numbers that decide it."""
     from cgcore.acceptance import accept as tested
@@ -56,7 +59,7 @@ def accept(
     failed = False
     for folder in observed:
         try:
-            tests, verdict = tested(folder, against)
+            tests, verdict = tested(folder, against, walk_ps)
         except ConfigError as error:  # the others are tested none the less
             typer.secho(f"Not tested: {error}", err=True, fg=typer.colors.RED)
             failed = True
