@@ -66,6 +66,7 @@ def reference(
     solvent: Annotated[
         str | None, typer.Option(help="obc2 (implicit, of peptides the default), tip3p or none.")
     ] = None,
+    temperature_K: Annotated[float, typer.Option(help="Of the thermostat.")] = 300.0,
     length_ns: Annotated[float, typer.Option(help="Length of each replica.")] = 1.0,
     every_ps: Annotated[float | None, typer.Option(help="Of frames; 2 ps, or the paper's 1 ps in water.")] = None,
     replicas: Annotated[int, typer.Option(help="Runs from different starts.")] = 1,
@@ -108,9 +109,11 @@ def reference(
         bias=bias_config(bias, bias_ns),
         molecules=liquid,
         density_kg_m3=density,
+        temperature_K=temperature_K,
         **own,
     )
-    along = "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
+    along = "" if temperature_K == 300.0 else f"_{temperature_K:g}K"
+    along += "" if bias is None else f"_{bias.replace(' ', '_').replace(':', '')}"
     along += "" if start is None else f"_{start}"
     around = f"{liquid}_{density:g}" if liquid else wanted.solvent
     if liquid:
