@@ -112,7 +112,7 @@ def test_three_residues_without_caps():
     assert beads["core"].dihedrals["phi_2"] == (2, 3, 4, 5)
     assert beads["heavy_atom"].beads[-3:] == ("C_3", "O_3", "OXT")
     assert beads["chain_ca"].dihedrals == {}
-    assert states("core_beta", "ALA-ALA-ALA") == {"CA 1": PATH, "CA 2": PATH, "CA 3": PATH}
+    assert states("core_beta", "ALA-ALA-ALA") == {"ALA1:CA": PATH, "ALA2:CA": PATH, "ALA3:CA": PATH}
 
 
 def test_two_chains_have_no_dihedrals_between_them():

@@ -21,6 +21,7 @@ class Molecule:
     bonds: np.ndarray  # (P, 2) of its own beads
     elements: tuple[str, ...]  # a
     atoms: tuple[str, ...]  # a names
+    labels: tuple[str, ...]  # a, with the residue, of the first copy: THR6:CB
     bead_of: tuple[int, ...]  # a, the bead that holds the atom, NO_BEAD for none
     atom_bonds: np.ndarray  # (Q, 2)
     copies: np.ndarray  # (M, n) indices into the system's beads
@@ -57,7 +58,8 @@ def kinds(mapping: Mapping, topology: Topology) -> tuple[Molecule, ...]:
             "atoms": tuple(topology.names[a] for a in atoms),
             "bead_of": tuple(int(np.searchsorted(beads, b)) if b != NO_BEAD else NO_BEAD for b in bead_of[atoms]),
         }
-        kind = kinds_seen.setdefault((*alike.values(), *atom_bonds), alike | {"copies": [], "atom_copies": []})
+        told = {"labels": tuple(topology.atom(a) for a in atoms), "copies": [], "atom_copies": []}
+        kind = kinds_seen.setdefault((*alike.values(), *atom_bonds), alike | told)
         kind["copies"].append(beads)
         kind["atom_copies"].append(atoms)
         kind["atom_bonds"] = np.array(atom_bonds, dtype=int).reshape(-1, 2)

@@ -71,7 +71,7 @@ def retention(molecule: Molecule, of_atoms: Handedness, x: np.ndarray) -> tuple[
     kept = []
     for k, centre in enumerate(of_atoms.centres):
         name, beads = names[centre.atom], shown_by(molecule, centre)
-        label = f"{name} {names[: centre.atom + 1].count(name)}" if names.count(name) > 1 else name
+        label = molecule.labels[centre.atom] if names.count(name) > 1 else name
         state, agreement, planar = LOST, np.nan, np.nan
         if len(beads) >= 4:
             signed = volume(x, beads) * of_atoms.sign[..., k]

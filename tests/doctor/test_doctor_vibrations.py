@@ -20,6 +20,7 @@ def chain(n: int) -> Molecule:
         bonds=bonds,
         elements=(),
         atoms=(),
+        labels=(),
         bead_of=(),
         atom_bonds=bonds[:0],
         copies=np.arange(n)[None],

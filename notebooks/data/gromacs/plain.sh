@@ -46,10 +46,17 @@ ethanol
     1ETH     HO    9   0.295   0.134   0.000
    1.0 1.0 1.0
 END
-    gmx insert-molecules -ci one.gro -nmol 200 -box $edge $edge $edge -seed 1 -try 1000 -scale 0.4 -o part.gro
   else
-    gmx solvate -cs spc216.gro -maxsol 500 -box $edge $edge $edge -o part.gro
+    cat > one.gro <<'END'
+water
+    3
+    1SOL     OW    1   0.000   0.000   0.000
+    1SOL    HW1    2   0.096   0.000   0.000
+    1SOL    HW2    3  -0.024   0.093   0.000
+   1.0 1.0 1.0
+END
   fi
+  gmx insert-molecules -ci one.gro -nmol "${molecules#* }" -box $edge $edge $edge -seed 1 -try 1000 -scale 0.4 -o part.gro
   mv part.gro start.gro
 fi
 [ "$liquid" = ethanol ] && itp=ethanol || itp=tip3p
