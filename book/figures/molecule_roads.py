@@ -8,8 +8,7 @@ SHOWN = {
     "valine": ("dihedral_C-CA-N-C_ace", "Valine: φ"),
     "chignolin": ("gyration", "Chignolin: radius of gyration"),
     "butanol": ("dihedral_C1-C2-C4-C5", "2-Butanol: C1–C2–C4–C5"),
-    "ethanol": ("g_OHOH", "Ethanol: OH–OH"),
-    "water": ("g_WW", "Water"),
+    "ethanol": ("g_OH-OH", "Ethanol: OH–OH"),
 }
 """Label -> curve and title."""
 
@@ -17,13 +16,13 @@ SHOWN = {
 def draw(chapter):
     figure, axes = plt.subplots(1, len(SHOWN), figsize=(3.1 * len(SHOWN), 3.2))
     for ax, (label, (name, title)) in zip(axes, SHOWN.items(), strict=True):
-        curves = chapter.curves(label)
-        for key, words, colour in ((f"reference_{name}", "reference", plots.REFERENCE_COLOUR), (name, "model", "C0")):
-            values = curves[key], curves[f"{key}_error"]
+        ours, theirs = chapter.curves(label), chapter.curves(f"reference_{label}")
+        for curves, words, colour in ((theirs, "reference", plots.REFERENCE_COLOUR), (ours, "model", "C0")):
+            values = curves[name], curves[f"{name}_error"]
             if name.startswith("g_"):
-                plots.rdf(ax, curves["r"], *values, label=words, color=colour)
+                plots.rdf(ax, ours["r"], *values, label=words, color=colour)
             else:
-                plots.density(ax, name, curves[f"{name}_edges"], *values, label=words, color=colour)
+                plots.density(ax, name, ours[f"{name}_edges"], *values, label=words, color=colour)
         ax.set_title(title)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
