@@ -20,7 +20,7 @@ def draw(chapter):
         for curves, words, colour in ((theirs, "reference", plots.REFERENCE_COLOUR), (ours, "model", "C0")):
             values = curves[name], curves[f"{name}_error"]
             if name.startswith("g_"):
-                plots.rdf(ax, ours["r"], *values, label=words, color=colour)
+                plots.rdf(ax, ours["r"], *values, label=words, legend=False, color=colour)
             else:
                 plots.density(ax, name, ours[f"{name}_edges"], *values, label=words, color=colour)
         ax.set_title(title)
