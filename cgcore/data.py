@@ -147,6 +147,8 @@ def initial_positions(frames: Frames, n: int, seed: int) -> np.ndarray:
 
 def bond_lengths(frames: Frames, bonds) -> np.ndarray:
     """Mean length over the frames of each of P bonds, (P,) nm: the equilibrium lengths of the stability criterion."""
+    if not len(bonds):  # of a liquid of one bead a molecule
+        return np.zeros(0)
     box = np.asarray(frames.box, dtype=frames.position.dtype)
     lengths = np.asarray(geometry.distances(frames.position, np.asarray(bonds), box), dtype=np.float64)
     return np.average(lengths, axis=0, weights=frames.weight)

@@ -137,6 +137,7 @@ def test_bond_lengths_across_the_boundary():
     wrapped[:, 1, 1] += 2.0
     boxed = replace(frames, position=wrapped, box=np.array([2.0, 2.0, 2.0]))
     assert_allclose(data.bond_lengths(boxed, np.array([[0, 1]])), [0.25], rtol=1e-12)
+    assert data.bond_lengths(boxed, np.zeros((0, 2), int)).shape == (0,)  # one bead a molecule
 
 
 def test_a_cutoff_without_neighbours_is_refused():

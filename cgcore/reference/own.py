@@ -231,7 +231,7 @@ def _text(molecule, positions: list[np.ndarray]) -> str:
     infos = [atom.GetPDBResidueInfo() for atom in molecule.GetAtoms()]
     order = sorted(range(len(infos)), key=lambda k: infos[k].GetResidueNumber())
     place = {k: n for n, k in enumerate(order, start=1)}
-    names = {k: infos[k].GetName().strip() for k in order}
+    names, first = {k: infos[k].GetName().strip() for k in order}, infos[order[0]].GetResidueNumber()
     lines = []
     for number, x in enumerate(positions, start=1):
         lines.append(f"MODEL     {number:4d}")
@@ -239,7 +239,7 @@ def _text(molecule, positions: list[np.ndarray]) -> str:
             name, symbol = names[k], molecule.GetAtomWithIdx(k).GetSymbol()
             padded = f"{name:<4}" if len(name) == 4 or len(symbol) == 2 else f" {name:<3}"
             lines.append(
-                f"ATOM  {place[k]:5d} {padded} {infos[k].GetResidueName():>3} A{infos[k].GetResidueNumber() + 1:4d}    "
+                f"ATOM  {place[k]:5d} {padded} {infos[k].GetResidueName():>3} A{infos[k].GetResidueNumber() - first + 1:4d}    "
                 + "".join(f"{v:8.3f}" for v in x[k])
                 + f"  1.00  0.00          {symbol:>2}"
             )
