@@ -95,7 +95,7 @@ def test_a_bias_or_log_that_was_edited_is_refused(biased, tmp_path, name):
         ("ala15", "phi", "want one dihedral, phi-2 or phi-3"),
         ("ala2", "ACE1:C ALA2:N ALA2:CA ALA2:CX", "ALA2:CX"),
         ("ala2", "ALA2:N ALA2:N ALA2:CA ALA2:C", "four different atoms"),
-        ("hexane", "phi", "hexane is simulated without bias"),
+        ("hexane", "phi", "hexane is a liquid, simulated without bias"),
     ],
 )
 def test_dihedrals_that_are_not_there_are_refused_before_anything_runs(tmp_path, name, dihedral, message):

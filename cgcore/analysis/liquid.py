@@ -41,7 +41,7 @@ def liquid(
       reference; _inside, the part of the reference's density in bins where both agree within three standard errors;
       gauche_ABBA; nearest, the same for the nearest other bead;
     - nonbonded_closer: fraction of bonds, seen from both ends, with a non-bonded neighbour in another molecule, of the bonded bead's
-      species, nearer than that bead; for molecules of two beads also how bonds rearrange (`pair_bonds.rearrangements`),
+      species, nearer than that bead, where there are bonds; for molecules of two beads also how bonds rearrange (`pair_bonds.rearrangements`),
       which counts when the old bonds have been longer than any in the reference;
     - diffusion in nm^2/ns (`diffusion.diffusion`).
 
@@ -69,8 +69,9 @@ def liquid(
         table |= bonded.beside(name, values, reference_values, arrays, INSIDE) | _mean(name, values)
         own |= _mean(name, reference_values)
     for into, sample, prefix in ((table, ours, ""), (own, theirs, "reference_")):
-        nearer = pair_bonds.nearer_neighbours(sample, beads.bonds, beads.species, molecule)
-        into |= row("nonbonded_closer", bonded.mean([block.astype(float) for block in nearer]))
+        if len(beads.bonds):
+            nearer = pair_bonds.nearer_neighbours(sample, beads.bonds, beads.species, molecule)
+            into |= row("nonbonded_closer", bonded.mean([block.astype(float) for block in nearer]))
         estimate, curves = diffusion(sample)
         into |= row("diffusion", estimate or Estimate(None, None))
         arrays |= {prefix + key: value for key, value in curves.items()}
