@@ -188,3 +188,19 @@ def test_a_wrong_angle_is_outside_and_a_failed_run_says_only_that(topology):
     assert table["stable_ps"] == pytest.approx(0.75) and "angle_ABA_js" not in table
     late, _ = liquid.liquid(ensemble(right), reference, beads, [BOX] * 3, skip_ps=2.0)
     assert late["n_frames"] == 12
+
+
+def test_a_liquid_of_one_bead_a_molecule_has_a_structure_and_no_bonds(topology):
+    """The middle beads alone of two samples of three-site hexane: g of the one beside that of the other."""
+    beads = beads_of(topology, "three_site")
+    frames = hexane.liquid(beads, 30, BOX, seed=4)
+    middle = np.asarray(frames.position)[:, 1::3]
+    n = middle.shape[1]
+    one = replace(
+        beads, beads=tuple("B" * n), species=(0,) * n, species_names=("B",), bonds=np.zeros((0, 2), int), mass=beads.mass[1::3]
+    )  # fmt: skip
+    reference = replace(frames, position=middle, names=one.beads)[np.arange(20, 30)]
+    run = ensemble(middle[:20].reshape(2, 10, n, 3))
+    table, arrays = liquid.liquid(run, reference, one, [BOX] * 3)
+    assert table["g_BB_mse_all"] < 3 * table["g_BB_mse_floor"] and "g_BB" in arrays
+    assert not {"nonbonded_closer", "rearrangement_rate"} & table.keys() and "nearest_js" in table
