@@ -9,6 +9,7 @@ SHOWN = {
     "chignolin": ("gyration", "Chignolin: radius of gyration"),
     "butanol": ("dihedral_C1-C2-C4-C5", "2-Butanol: C1–C2–C4–C5"),
     "ethanol": ("g_OH-OH", "Ethanol: OH–OH"),
+    "water": ("g_OH2-OH2", "Water"),
 }
 """Label -> curve and title."""
 
