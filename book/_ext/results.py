@@ -67,6 +67,8 @@ class PaperClaims(SphinxDirective):
     def run(self):
         folder = Path(self.env.srcdir)
         self.env.note_dependency(str(folder / claims.FILE))
+        if not any((folder / "results").glob(f"*/{results.ROWS}")):
+            return self.parse_text_to_nodes(f"*The table of claims is {MISSING}.*")
         for name in {path.parent.name for path in (folder / "results").glob(f"*/{results.ROWS}")}:
             chapter(self.env, name)
         lines, item = ["| | the study | this book | | |", "|---|---|---|---|---|"], ""
@@ -87,7 +89,10 @@ class PaperCount(SphinxRole):
     """`` {paper-count}`agrees` ``: of how many claims that is the verdict; `all` counts all."""
 
     def run(self):
-        counts = claims.counts(Path(self.env.srcdir))
+        folder = Path(self.env.srcdir)
+        if not any((folder / "results").glob(f"*/{results.ROWS}")):
+            return [nodes.inline("", f"({MISSING})")], []
+        counts = claims.counts(folder)
         number = counts.total() if self.text == "all" else counts[self.text]
         return [nodes.inline("", str(number), classes=["result"])], []
 
@@ -181,8 +186,19 @@ def own_ids(app, doctree):
             section["ids"] = [f"{section['ids'][0]}-{number}"]
 
 
+def each_script_once(app, pagename, templatename, context, doctree):
+    """Drop a script that a page has twice, as sphinx-thebe gives it, which declares its constants a second time."""
+    seen = set()
+    for script in list(context.get("script_files", [])):
+        body = getattr(script, "attributes", {}).get("body")
+        if body and body in seen:
+            context["script_files"].remove(script)
+        seen.add(body)
+
+
 def setup(app):
     app.connect("doctree-read", own_ids)
+    app.connect("html-page-context", each_script_once, priority=900)
     app.add_directive("results", ResultTable)
     for kind in (ResultText, ResultFigure, ResultTrajectory):
         app.add_directive(f"result-{kind.__name__.removeprefix('Result').lower()}", kind)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html"
 TALLEST = 12_000
-"""Pixels of a page on a phone."""
+"""Pixels of a page on a phone; those of tables, which nobody reads from top to bottom, may be longer."""
 PHONE = 390
 NOT_OURS = {("references.html", "aria-required-children")}
 """Docutils gives its list of citations a role that wants other children."""
@@ -48,7 +48,8 @@ def seen(tmp_path_factory):
 
 def test_no_page_is_endless_or_too_wide_on_a_phone(seen):
     sizes = {page: (found["height"], found["width"]) for page, found in seen[0].items()}
-    assert not {page: size for page, size in sizes.items() if size[0] > TALLEST or size[1] > PHONE}
+    endless = {page for page, (height, _) in sizes.items() if height > TALLEST and not page.startswith("tables/")}
+    assert not endless and not {page: size for page, size in sizes.items() if size[1] > PHONE}
 
 
 def test_nothing_stands_in_the_way_of_readers_who_see_little(seen):
