@@ -44,7 +44,7 @@ FILLING_PS = 250.0
 """At the beginning of a walk, in which the bias grows, and which does not count."""
 WALK_FRICTION_PER_PS = 5.0
 """Near that at which barriers of some 10 kJ/mol between beads of some 10 g/mol are passed soonest (Kramers, Physica 7, 284,
-1940); populations do not depend on it. At the 100 / ps of the simulations a walk would pass them seven times as rarely."""
+1940); populations do not depend on it. At the 100 / ps of the simulations a walk passes them more rarely."""
 NETWORKS = {"mace": mace, "nequip": nequip}
 
 

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cgbook.results import BOOK, Chapter, ResultError, Row, load
+from cgcore.acceptance import DEVIATIONS, RULE_OF_THREE
 from cgcore.store import read_toml
 
 FILE = "paper.toml"
-DEVIATIONS = 2.0
-RULE_OF_THREE = 3.0
-"""Over the number of independent replicas: the share that they exclude (95 %) if none of them shows it."""
 AGREES, DIFFERS, UNDECIDED, MISSING = "agrees", "differs", "undecided", "not made"
 MARKS = {AGREES: "✓", DIFFERS: "✗", UNDECIDED: "?", MISSING: "–"}
 
