@@ -15,8 +15,9 @@ SHOWN = {
 
 
 def draw(chapter):
-    figure, axes = plt.subplots(1, len(SHOWN), figsize=(3.1 * len(SHOWN), 3.2))
-    for ax, (label, (name, title)) in zip(axes, SHOWN.items(), strict=True):
+    figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.6))
+    axes[1, 2].set_axis_off()
+    for ax, (label, (name, title)) in zip(axes.flat, SHOWN.items(), strict=False):
         ours, theirs = chapter.curves(label), chapter.curves(f"reference_{label}")
         for curves, words, colour in ((theirs, "reference", plots.REFERENCE_COLOUR), (ours, "model", "C0")):
             values = curves[name], curves[f"{name}_error"]
@@ -25,5 +26,5 @@ def draw(chapter):
             else:
                 plots.density(ax, name, ours[f"{name}_edges"], *values, label=words, color=colour)
         ax.set_title(title)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
