@@ -13,8 +13,8 @@ from cgcore.doctor.groups import Element, Symmetries, describe, symmetries
 from cgcore.doctor.inputs import check
 from cgcore.doctor.molecule import Molecule, kinds
 from cgcore.doctor.species import Typing, typing
-from cgcore.doctor.stereo import Handedness, Retention, handedness, held_by_pyramids, obstacle, retention
-from cgcore.doctor.symmetry import Bound, Observable, bound_of, handed, measure, observables
+from cgcore.doctor.stereo import LOST, Handedness, Retention, handedness, held_by_pyramids, obstacle, retention
+from cgcore.doctor.symmetry import Bound, Observable, bound_of, handed, measure, observables, of_centre
 from cgcore.doctor.vibrations import Vibration, fastest
 from cgcore.frames import Frames, Topology
 from cgcore.io import Virial
@@ -130,20 +130,18 @@ def _of_molecule(mapping, molecule: Molecule, beads, atoms, better, cuts, temper
     if against:  # by the graphs there are some, and the frames know better
         group = group.unreflected
         shown += tuple(o for o in handed(molecule) if o.name == worst_of(against).observable)
+    paths = {e: UNKNOWN_PATH if against and e.parity < 0 else obstacle(e, kept, some) for e in group.cosets}
+    found = {e: tuple(bound_of(o, pieces, e, **of_frames) for o in shown) for e in paths}
+    hidden = any(paths[e] and not differs(worst_of(found[e])) for e in paths)
+    centres = tuple(of_centre(c.centre, c.beads) for c in kept if hidden and c.state != LOST)
+    if centres:  # the dihedrals hardly show what these do
+        found = {e: found[e] + tuple(bound_of(o, pieces, e, **of_frames) for o in centres) for e in paths}
     return OfMolecule(
         molecule=molecule,
-        observables=shown,
+        observables=shown + centres,
         symmetries=group,
         handedness=of_atoms,
-        broken=tuple(
-            Broken(
-                element=element,
-                name=describe(element, molecule),
-                path=UNKNOWN_PATH if against and element.parity < 0 else obstacle(element, kept, some),
-                bounds=tuple(bound_of(o, pieces, element, **of_frames) for o in shown),
-            )
-            for element in group.cosets
-        ),
+        broken=tuple(Broken(element=e, name=describe(e, molecule), path=paths[e], bounds=found[e]) for e in paths),
         stereo=kept,
         typing=typing(molecule, group),
         vibration=fastest(molecule, mapping.mass[molecule.copies[0]], [x[c] for c in cuts], temperature_K),
@@ -172,9 +170,9 @@ def worst_of(bounds) -> Bound | None:
     return max(bounds, key=lambda b: round(b.excess, 9), default=None)
 
 
-def differs(bound: Bound) -> bool:
+def differs(bound: Bound | None) -> bool:
     """Whether the frames are not as their images, beyond noise."""
-    return bound.excess > BOUND_BIT and bound.sure(DEVIATIONS)
+    return bound is not None and bound.excess > BOUND_BIT and bound.sure(DEVIATIONS)
 
 
 def _inefficiency(shown, runs: list[np.ndarray]) -> float:

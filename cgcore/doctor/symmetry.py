@@ -66,6 +66,11 @@ def handed(molecule: Molecule) -> tuple[Observable, ...]:
     return tuple(every[:: -(-len(every) // MOST_HANDED) or 1])
 
 
+def of_centre(name: str, beads: tuple[int, ...]) -> Observable:
+    """How far a stereocentre, the first of four beads or more, is out of the plane of three others."""
+    return Observable(f"{name} out of plane", ((beads[1], beads[0], *beads[2:4]),))
+
+
 def edges(observable: Observable, x: np.ndarray) -> list[np.ndarray]:
     """Bin edges of each coordinate; those of distances from the frames x (K, n, 3) nm."""
     n = BINS[len(observable.coordinates)]

@@ -1,10 +1,12 @@
 """Handedness without a stereocentre of carbon: axes are seen in the frames, pyramids of sulfur and phosphorus in the graph."""
 
+import networkx
 import numpy as np
 import pytest
 from doctoring import frames
+from scipy.spatial.transform import Rotation
 
-from cgcore import doctor, mapping, proposals
+from cgcore import doctor, geometry, mapping, proposals
 from cgcore.doctor.groups import stereocentres
 from cgcore.doctor.molecule import kinds
 from cgcore.reference import own
@@ -64,6 +66,24 @@ def test_a_sulfoxide_keeps_its_hand_where_sulfur_and_three_neighbours_are_beads(
     found = findings(built, beads, moving(built, np.ones(400)))
     assert "1 of 1 stereocentres kept with inversion path (S2)" in found["stereo"].what
     assert found["symmetry"].level == "barrier"
+
+
+def test_the_hand_of_a_centre_shows_where_the_chain_beside_it_is_as_often_left_as_right(tmp_path):
+    built, beads = heavy("C[S@](=O)CC", tmp_path)
+    graph = networkx.Graph(built.topology.bonds.tolist())
+    ends = [built.topology.names.index(name) for name in ("C1", "S2", "C4", "C5")]
+    _, sulfur, carbon, _ = ends
+    graph.remove_edge(sulfur, carbon)
+    turning = sorted(networkx.node_connected_component(graph, carbon))
+    axis = built.position[carbon] - built.position[sulfur]
+    at = geometry.dihedrals(built.position[None], np.array([ends]), np.full(3, np.inf))[0, 0]
+    position = np.repeat(built.position[None], 400, axis=0).astype(float)
+    for x, wanted in zip(position, np.random.default_rng(1).uniform(-np.pi, np.pi, 400), strict=True):
+        turn = Rotation.from_rotvec(axis / np.linalg.norm(axis) * float(wanted - at))
+        x[turning] = turn.apply(x[turning] - x[sulfur]) + x[sulfur]
+    sample = frames(position + 0.004 * np.random.default_rng(0).standard_normal(position.shape), built.topology.names)
+    found = findings(built, beads, sample)["symmetry"]
+    assert found.level == "barrier" and "S2 out of plane" in found.what and "0.31" in found.what
 
 
 def test_a_planar_molecule_has_its_mirror_image(tmp_path):

@@ -1,0 +1,197 @@
+"""The doctor's blind test: verdicts that were written down before any run, and what runs say (`blind/cases.toml`: the rule).
+
+python -m cgbook.blind verdicts reference/blind
+python -m cgbook.blind score runs/molecule/*
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cgbook.results import ABSENT, BOOK, add, load, made_here
+from cgcore import mapping
+from cgcore.acceptance import read_back
+from cgcore.analysis.blocks import Estimate
+from cgcore.config import ConfigError, RunConfig
+from cgcore.doctor import examine, verdict
+from cgcore.doctor.examine import Broken, Examination
+from cgcore.doctor.findings import ARTEFACT, BARRIER, LIMITS, level_of
+from cgcore.doctor.symmetry import Bound, bound_of
+from cgcore.frames import Ensemble
+from cgcore.reference import sets
+from cgcore.steps import simulate_protocol
+from cgcore.store import read_json, read_toml, write_json
+
+FOLDER = BOOK / "blind"
+RULE = read_toml(FOLDER / "cases.toml")
+SEEN, NOT_SEEN, UNDECIDED = "seen", "not seen", "undecided"
+NUMBERS = "value", "error", "floor"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One map of one molecule, and the symmetry of the network."""
+
+    reference: str
+    map: str
+    typing: str = "published"
+    symmetry: str = "O3"
+
+    @property
+    def name(self) -> str:
+        usual = {"published", "O3"}
+        return "_".join([self.reference, self.map, *(w for w in (self.typing, self.symmetry) if w not in usual)])
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / "verdicts" / f"{self.name}.json"
+
+
+def cases() -> list[Case]:
+    """Every case, in the order of the file."""
+    return [Case(name, **m) for group in RULE["cases"] for name in group["references"] for m in group["maps"]]
+
+
+def questions(found: Examination, case: Case) -> Iterator[tuple[Broken, str]]:
+    """Each symmetry that would show, and whether the doctor expects it to: seen, or not seen."""
+    (of_molecule,) = found.molecules
+    for broken in of_molecule.broken:
+        worst, absent = broken.worst, case.symmetry == "SO3" and broken.element.parity < 0
+        if worst is None or worst.excess <= LIMITS["bound_bit"] or not worst.sure(LIMITS["deviations"]):
+            continue
+        level = level_of(broken, of_molecule.independent)
+        expected = {ARTEFACT: SEEN, BARRIER: NOT_SEEN}.get(level, UNDECIDED)
+        yield broken, NOT_SEEN if absent else expected
+
+
+def write_verdict(case: Case, folder: Path) -> dict:
+    """Examine the reference FOLDER/<name> of a case and write what the doctor expects of it."""
+    source = folder / case.reference
+    topology, frames = sets.load(source)
+    beads = mapping.load(case.map, topology, typing=case.typing)
+    found = examine(beads, topology, frames, temperature_K=sets.temperature_K(source))
+    asked = [
+        {
+            "symmetry": broken.name,
+            "observable": broken.worst.observable,
+            "reference": dict(zip(NUMBERS, (*broken.worst.bound, broken.worst.floor), strict=True)),
+            "path": broken.path,
+            "expected": expected,
+        }
+        for broken, expected in questions(found, case)
+    ]
+    told = {
+        "case": vars(case),
+        "command": RULE["commands"][case.reference],
+        "frames": found.n_frames,
+        "questions": asked,
+    }
+    sums = read_json(source / "manifest.json", "sha256")["sha256"]
+    write_json(case.path, made_here(**told, verdict=verdict(found).splitlines(), sha256=sums))
+    return told
+
+
+def judge(sample: Bound, of_reference: Estimate, floor: float, replicas: int) -> str:
+    """Whether a sample has lost what the reference has, by the rule."""
+    if replicas < RULE["least_replicas"]:
+        return UNDECIDED
+    limit, margin = RULE["half"] * max(0.0, of_reference.value - floor), RULE["deviations"] * sample.bound.error
+    if sample.excess + margin < limit:
+        return SEEN
+    return NOT_SEEN if sample.excess - margin > limit else UNDECIDED
+
+
+def agreed(words: list[str]) -> str:
+    """What all seeds say, undecided where they do not agree."""
+    return words[0] if words and len(set(words)) == 1 else UNDECIDED
+
+
+def pieces(run: Ensemble) -> list[np.ndarray]:
+    """The frames (t, N, 3) of each replica that count, of the second part of the run."""
+    late = np.arange(run.position.shape[1]) >= RULE["skip"] * run.position.shape[1]
+    return [np.asarray(x)[v & late] for x, v in zip(run.position, run.valid, strict=True) if (v & late).any()]
+
+
+def score(run: Path, results: Path) -> list[tuple[str, str, str]]:
+    """Judge one finished observation and add a row for each question of its case: symmetry, expected, observed."""
+    config, reference, fitted, out_dir = read_back(run)
+    case = case_of(config)
+    told = read_json(case.path, "questions", "sha256")
+    sums = read_json(Path(config.data.reference) / "manifest.json", "sha256")["sha256"]
+    if sums != told["sha256"]:
+        raise ConfigError(
+            f"{run}: its reference is not the one of {case.path}; make the verdict and the run of one reference"
+        )
+    found = examine(reference.beads, reference.topology, reference.atoms, temperature_K=config.md.temperature_K)
+    (of_molecule,) = found.molecules
+    ensemble = simulate_protocol(config, reference, fitted, out_dir).ensemble
+    blocks, rows = pieces(ensemble), []
+    pairs = zip(questions(found, case), told["questions"], strict=True)
+    for number, ((broken, _), asked) in enumerate(pairs):
+        observable = next(o for o in of_molecule.observables if o.name == asked["observable"])
+        sample = bound_of(observable, blocks, broken.element, temperature_K=config.md.temperature_K, inefficiency=1.0)
+        value, error, floor = (asked["reference"][name] for name in NUMBERS)
+        word = judge(sample, Estimate(value, error), floor, len(blocks))
+        table = {"expected": asked["expected"], "observed": word, "bound": sample.bound.value}
+        table |= {"bound_error": sample.bound.error, "bound_floor": sample.floor, "reference_bound": value}
+        table |= {"reference_bound_error": error, "reference_bound_floor": floor, "replicas": len(blocks)}
+        key = {"case": case.name, "question": number, "seed": config.md.seed}
+        sampling = f"{len(blocks)} replicas of {(1 - RULE['skip']) * config.md.length_ps:g} ps"
+        add(results / "doctor", "blind_run", key, table, manifest=made_here(run=run.name, **key), sampling=sampling)
+        rows.append((asked["symmetry"], asked["expected"], word))
+    return rows
+
+
+def case_of(config: RunConfig) -> Case:
+    """The case that a run is of. Raises ConfigError where there is none."""
+    d = config.data
+    sought = Case(Path(d.reference).name, d.map, d.typing, getattr(config.potential, "symmetry", "O3"))
+    if sought not in cases():
+        raise ConfigError(
+            f"{sought.name}: no case of {FOLDER / 'cases.toml'}; is the folder of the reference named as there?"
+        )
+    return sought
+
+
+def summarise(results: Path) -> dict[tuple[str, str], int]:
+    """Write a row for each question: what was expected, what the seeds agree on. Returns (expected, observed) -> how many."""
+    chapter, judged, counts = load(results / "doctor"), {}, Counter()
+    for run, about in chapter.runs.items():
+        if about["kind"] == "blind_run":
+            key = about["config"]["case"], about["config"]["question"]
+            judged.setdefault(key, []).append(chapter.rows[run]["observed"].value)
+    for case in cases():
+        told = read_json(case.path, "questions")
+        for number, asked in enumerate(told["questions"]):
+            words, key = judged.get((case.name, number), []), {"case": case.name, "question": number}
+            observed = agreed(words) if len(words) >= RULE["seeds"] else ABSENT
+            seen = f"{words.count(SEEN)} of {len(words)}" if words else ABSENT
+            table = {
+                "symmetry": asked["symmetry"],
+                "expected": asked["expected"],
+                "observed": observed,
+                "seeds_seen": seen,
+            }
+            add(results / "doctor", "blind", key, table, manifest=made_here(verdict=case.path.name, **key))
+            counts[asked["expected"], observed] += 1
+    return dict(counts)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["verdicts", "score"])
+    parser.add_argument("paths", type=Path, nargs="+")
+    given = parser.parse_args()
+    if given.what == "verdicts":
+        for each in cases():
+            for asked in write_verdict(each, given.paths[0])["questions"]:
+                print(f"{each.name:28} {asked['symmetry']}: {asked['expected']}", flush=True)
+    else:
+        for path in given.paths:
+            for symmetry, expected, observed in score(path, BOOK / "results"):
+                print(f"{path.name} {symmetry}: expected {expected}, {observed}", flush=True)
+    print(summarise(BOOK / "results"))
