@@ -15,7 +15,7 @@ import numpy as np
 
 from . import data, force_maps, mapping, observables, profiles, simulate, suggestions, train, train_splines
 from .analysis.noise_floor import floors
-from .analysis.surface import backbone
+from .analysis.surface import backbone, basin_counts
 from .config import ConfigError, RunConfig
 from .frames import Ensemble, Frames, Topology
 from .mapping import Mapping
@@ -223,7 +223,8 @@ def walks(
     length_ps: float,
     starts: Reference,
 ) -> tuple[Ensemble, np.ndarray, np.ndarray]:
-    """Simulate replicas with a bias along phi, half from frames of `starts` with each sign of phi where there are some.
+    """Simulate replicas with a bias along phi, half from frames of `starts` with each sign of phi where there are some, and of
+    those at phi < 0 half in alpha.
 
     Each replica grows a bias V of its own; then their mean stands still for all, so that frames of all count by one V, and
     friction is low, so that barriers are passed often. Returns the ensemble, what each frame counts (C, T), zero while V grows
@@ -253,12 +254,17 @@ def _unlearnt(reference: Reference) -> Frames:
 
 
 def _either_side(reference: Reference, n: int, seed: int) -> np.ndarray:
-    """(n, N, 3) nm: frames that were held out, in turn of phi < 0 and phi > 0."""
+    """(n, N, 3) nm: frames that were held out, every second with phi > 0, of the others in turn in alpha_R and outside."""
     valid = replace(_unlearnt(reference), weight=None)  # one frame of a side is as good as another
-    phi = backbone(valid, **reference.beads.dihedrals)[0][0]
-    sides = [valid[np.flatnonzero(side)] for side in (phi <= 0, phi > 0) if side.any()]
-    drawn = [data.initial_positions(frames, -(-n // len(sides)), seed) for frames in sides]
-    return np.stack(drawn, axis=1).reshape(-1, *drawn[0].shape[1:])[:n]
+    phi, psi, _ = backbone(valid, **reference.beads.dihedrals)
+    inside = basin_counts(phi.T, psi.T, np.ones_like(phi.T, bool))
+    right, alpha = inside["phi_positive"] > 0, inside["alpha_R"] > 0
+    groups = right, alpha, ~right & ~alpha
+    which, start = np.resize([k for k in (0, 1, 0, 2) if groups[k].any()], n), np.empty((n, *valid.position.shape[1:]))
+    for k in np.unique(which):
+        its = which == k
+        start[its] = data.initial_positions(valid[np.flatnonzero(groups[k])], its.sum(), seed)
+    return start
 
 
 def molecule(reference: Reference) -> simulate.Molecule:

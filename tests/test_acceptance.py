@@ -10,7 +10,7 @@ from cgcore import acceptance, steps
 from cgcore.acceptance import Criterion, by_start, decided_by, depth, drift, failures, judged
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.ramachandran import blocked
-from cgcore.analysis.surface import backbone
+from cgcore.analysis.surface import backbone, basin_counts
 from cgcore.config import ConfigError, from_resolved
 from cgcore.frames import Ensemble, Frames
 from cgcore.units import kT
@@ -176,8 +176,10 @@ def test_a_run_is_held_against_all_frames_of_another_reference():
     judge = acceptance.other(config, reference, "ala2_obc2_phi")
     assert judge.frames.n_frames == 16000 and judge.frames.weight is not None  # not the 500, and not alike
     phi = backbone(judge.frames, **judge.beads.dihedrals)[0][0]
-    starts = backbone_of(steps._either_side(judge, 16, 0), judge.beads.dihedrals)
-    assert (starts > 0).sum() == 8 and phi.min() < 0 < phi.max()
+    began = acceptance._angles(steps._either_side(judge, 16, 0), judge.beads.dihedrals)
+    inside = basin_counts(*began)
+    assert inside["phi_positive"].sum() == 8 and inside["alpha_R"].sum() == 4 and phi.min() < 0 < phi.max()
+    assert len(np.unique(began[0])) == 16
     with pytest.raises(ConfigError, match="glu2"):
         acceptance.other(config, reference, "glu2_obc2")
 
@@ -187,11 +189,6 @@ def test_another_molecule_is_no_judge():
     config = steps.configure("molecule", map="core", reference="ala2_obc2", frames=500)
     with pytest.raises(ConfigError, match="want the same molecule, .*'ALA'.*got .*'GLY'"):
         acceptance.other(config, steps.load(config), "gly2_obc2")
-
-
-def backbone_of(position: np.ndarray, dihedrals: dict) -> np.ndarray:
-    """phi (C,) of positions (C, N, 3)."""
-    return acceptance._angles(position, dihedrals)[0][:, 0]
 
 
 def test_what_cannot_be_tested_is_said(tmp_path):
