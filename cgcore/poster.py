@@ -32,8 +32,10 @@ def panel(ax, molecule: dict, beads: dict):
 
     atoms = np.asarray(molecule["position"], float).reshape(-1, 3)
     frames = np.asarray(beads["frames"], float)
-    for frame in frames[1 :: max(1, (len(frames) - 1) // GHOSTS)]:
-        _sticks(ax, frame, beads["bonds"], ["#9aa3ad"] * len(frame), 2.0, z=0, alpha=0.35)
+    later = beads.get("later_bonds") or [beads["bonds"]] * (len(frames) - 1)
+    every = max(1, (len(frames) - 1) // GHOSTS)
+    for frame, bonds in zip(frames[1::every], later[::every], strict=True):
+        _sticks(ax, frame, bonds, ["#9aa3ad"] * len(frame), 2.0, z=0, alpha=0.35)
     _sticks(ax, atoms, molecule["bonds"], molecule["colours"], 7.0, z=10)
     for i, z in _by_depth(atoms):
         _ball(ax, atoms[i], molecule["radius"][i] * 0.75, molecule["colours"][i], z=20 + z)

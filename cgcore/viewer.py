@@ -95,7 +95,8 @@ def show_trajectory(position_beads, bead_species, bead_names, bead_bonds, *, alt
     """Show a few dozen frames of beads with a slider, as `show`.
 
     position_beads (T, N, 3) nm, T at most 60; every frame is laid on the first (least squares), so that the molecule
-    neither drifts nor tumbles. frame_ps: time between frames, shown beside the slider of a page.
+    neither drifts nor tumbles. bead_bonds (Q, 2), or (T, Q, 2) where they change. frame_ps: time between frames, shown
+    beside the slider of a page.
     """
     position = np.asarray(position_beads, float)
     if position.ndim != 3 or not 2 <= len(position) <= MAX_FRAMES:
@@ -105,7 +106,12 @@ def show_trajectory(position_beads, bead_species, bead_names, bead_bonds, *, alt
     position = upright(position[0])(position)
     position -= position.mean(axis=1, keepdims=True)
     laid = position @ superposition(position, position[0])
-    beads = _beads(laid, bead_species, bead_names, bead_bonds, BARE_BEAD_NM)
+    bonds = np.asarray(bead_bonds)
+    of_frames = bonds if bonds.ndim == 3 else bonds[None]
+    if len(of_frames) not in (1, len(position)):
+        raise ValueError(f"bead_bonds: want (Q, 2), or (T, Q, 2) for {len(position)} frames, got {bonds.shape}")
+    beads = _beads(laid, bead_species, bead_names, of_frames[0], BARE_BEAD_NM)
+    beads["later_bonds"] = [_pairs("bead_bonds", b, position.shape[1]) for b in of_frames[1:]]
     return _view(_molecule([], [], []), beads, alt, caption, frame_ps)
 
 

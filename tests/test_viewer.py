@@ -127,6 +127,16 @@ def test_a_trajectory_neither_drifts_nor_tumbles_and_stays_small():
             moving(wrong)
 
 
+def test_bonds_may_be_those_of_each_frame():
+    frames, of_frames = np.stack([BEADS, BEADS, BEADS + 0.01]), [[(0, 1)], [(0, 1)], [(1, 2)]]
+    shown = viewer.show_trajectory(frames, SPECIES, NAMES, of_frames, alt="Beads that rearrange").data
+    beads = scene(shown)["beads"]
+    assert [beads["bonds"], *beads["later_bonds"]] == [[[0, 1]], [[0, 1]], [[1, 2]]]
+    assert scene(moving())["beads"]["later_bonds"] == []
+    with pytest.raises(ValueError, match=r"want .Q, 2., or .T, Q, 2. for 3 frames, got .2, 1, 2."):
+        viewer.show_trajectory(frames, SPECIES, NAMES, of_frames[:2], alt="Beads")
+
+
 def test_superposing_never_makes_a_mirror_image_fit():
     mirrored = ATOMS * [1, 1, -1]
     centred, other, moved = (x - x.mean(0) for x in (ATOMS, mirrored, turned(ATOMS, 2.0) + 3))

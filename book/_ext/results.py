@@ -28,13 +28,14 @@ def chapter(env, name: str) -> results.Chapter:
 class ResultTable(SphinxDirective):
     """`{results} <chapter>/<table>`: a table with a row per label, and below it how each run was sampled.
 
-    Without a table it is the chapter's main one. `:runs:` takes those whose labels match one of its patterns, such as
+    Without a table it is the chapter's main one; more tables of the chapter may follow, after spaces. `:runs:` takes those whose labels match one of its patterns, such as
     three_site_*; `:drop:` leaves words out of the titles, those that all rows share, separated by semicolons. The content
     is the columns, a line `quantity: heading` each, and after an empty line the caption. A column `sampling` says how each
     run was sampled in place of the caption's end.
     """
 
     required_arguments = 1
+    final_argument_whitespace = True
     has_content = True
     option_spec = dict.fromkeys(("name", "runs", "drop"), directives.unchanged)
 
@@ -44,7 +45,8 @@ class ResultTable(SphinxDirective):
         if not published.runs:
             return self.parse_text_to_nodes(f"*The table of results is {MISSING}.*")
         patterns = self.options.get("runs", "*").split()
-        labels = [label for label in published.table(table or "main") if any(fnmatch(label, p) for p in patterns)]
+        listed = [label for part in (table or "main").split() for label in published.table(part)]
+        labels = [label for label in listed if any(fnmatch(label, p) for p in patterns)]
         columns, _, caption = "\n".join(self.content).partition("\n\n")
         headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
         words = " ".join(caption.split())

@@ -17,7 +17,7 @@ def record_of(page: Path) -> dict:
 
 
 class Provenance(SphinxDirective):
-    """`{provenance}`: what made this page, folded away under one line."""
+    """`{provenance}`: the parameters of the run in which it differs from the template, and the rest folded away."""
 
     def run(self):
         record = record_of(Path(self.env.doc2path(self.env.docname)))
@@ -39,7 +39,8 @@ class Provenance(SphinxDirective):
         fields = nodes.field_list("", *(_field(name, str(value)) for name, value in rows))
         note = nodes.admonition("", nodes.title("", "How this page was made"), fields)
         note["classes"] += ["provenance", "dropdown"]
-        return [note]
+        given = f"A run of `notebooks/{record['template']}` with `{record['differing']}`."
+        return [*self.parse_text_to_nodes(given), note]
 
 
 class Runs(SphinxDirective):

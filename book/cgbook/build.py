@@ -7,12 +7,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cgbook import pdf
 from cgbook.parameters import check_parameters
 from cgbook.publish import publish
 from cgbook.run import duration, run_notebook, run_record
 from cgcore.config import Checked, ConfigError, from_dict
 from cgcore.errors import CgcoreError
 from cgcore.store import read_toml
+
+PDF = Path("_build") / "book.pdf"
 
 
 class BuildFailed(CgcoreError, RuntimeError):
@@ -49,13 +52,17 @@ def build(root: Path = Path(".")) -> Path:
     return index
 
 
-def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("runs")) -> Path:
+def make_book(
+    profile: str = "quick", root: Path = Path("."), out: Path = Path("runs"), *, printed: bool = False
+) -> Path:
     """Run the notebooks that `book/runs.toml` lists, publish their pages, build the HTML; return its index.html.
 
-    Every run is checked before the first starts, and finished runs are reused. Raises ConfigError, NotebookFailed and
-    BuildFailed as the steps do.
+    Every run is checked before the first starts, and finished runs are reused. printed: also write PDF. Raises
+    ConfigError, NotebookFailed, BuildFailed and NotPrinted as the steps do.
     """
     root = Path(root)
+    if printed:
+        pdf.browser()
     runs, clock = book_runs(root), time.perf_counter()
     _require_version_1()
     made_of = [(root / "notebooks" / f"{run.template}.ipynb", run.parameters | {"profile": profile}) for run in runs]
@@ -70,6 +77,8 @@ def make_book(profile: str = "quick", root: Path = Path("."), out: Path = Path("
         publish(executed, page, title=run.title, book=root / "book")
     print(f"[{len(runs) + 1}/{len(runs) + 1}] HTML", flush=True)
     index = build(root)
+    if printed:
+        pdf.print_book(index.parent, root / PDF)
     print(f"In all {duration(time.perf_counter() - clock)}", flush=True)
     return index
 

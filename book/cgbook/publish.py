@@ -11,8 +11,9 @@ from cgcore.config import ConfigError
 from cgcore.store import replacing
 
 MAX_BYTES = 1_000_000
-DROPPED_TAGS = {"parameters", "colab-setup"}
-"""Cells that a page leaves out: defaults, which would contradict the run's values, and the installation on Colab."""
+DROPPED_TAGS = {"parameters", "injected-parameters", "colab-setup", "template-only"}
+"""Cells that a page leaves out: parameters, which its provenance box lists, and what helps to run a template."""
+CODE_PROMPTS = {"code_prompt_show": "Show the code", "code_prompt_hide": "Hide the code"}
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LABELS = re.compile(r"^\(([\w:.-]+)\)=\s*$|^:(?:name|label):\s*([\w:.-]+)\s*$|^\$\$\s*\(([\w:.-]+)\)\s*$", re.MULTILINE)
@@ -21,9 +22,10 @@ LABELS = re.compile(r"^\(([\w:.-]+)\)=\s*$|^:(?:name|label):\s*([\w:.-]+)\s*$|^\
 def publish(executed: Path, page: Path, *, title: str | None = None, book: Path = Path("book")) -> Path:
     """Write an executed notebook as a page below `book` and return the page's path.
 
-    The defaults and the Colab set-up go, the run's parameters fold away, labels get the page's name so that they are
-    unique in the book, progress bars, time stamps and widget state go, links into `../book/` are made relative to the
-    page, a provenance box follows the title. The same run gives the same bytes.
+    Of the cells those stay that show something: text, and code with an output, folded away. What belongs to another branch
+    of the template than the run took goes: cells with a tag `<parameter>=<value>` where it has another value. Labels get
+    the page's name so that they are unique in the book, progress bars, time stamps and widget state go, links into
+    `../book/` are made relative to the page, a provenance box follows the title. The same run gives the same bytes.
 
     title: the page's, by default the template's with the parameters that differ from its defaults.
     Raises ConfigError for a notebook without `cgcore` metadata, without a title, or whose page passes 1 MB.
@@ -33,13 +35,15 @@ def publish(executed: Path, page: Path, *, title: str | None = None, book: Path 
     if not isinstance(record, dict) or "differing" not in record:
         raise ConfigError(f"{executed}: want a notebook that run_notebook finished, found no 'cgcore' in its metadata")
     page = Path(page)
-    cells = [c for c in notebook.cells if not DROPPED_TAGS & set(c.metadata.get("tags", []))]
+    cells = [c for c in notebook.cells if _on_the_page(set(c.metadata.get("tags", [])), record["parameters"])]
+    for cell in cells:
+        _clean(cell)
+    cells = [c for c in cells if c.cell_type == "markdown" or c.outputs]
     labels = _labels(cells)
     up = Path(os.path.relpath(book, page.parent)).as_posix()
     suffix = f"-{page.parent.name}-{page.stem}".lower().replace("_", "-")
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:02d}"
-        _clean(cell)
         _rename(cell, labels, suffix)
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("](../book/", f"]({up}/")
@@ -77,17 +81,19 @@ def _rename(cell, labels: list[str], suffix: str):
             cell.source = re.sub(rf"(?<=[`<(#\s]){re.escape(name)}(?=[`>)\n]|$)", name + suffix, cell.source)
 
 
+def _on_the_page(tags: set[str], parameters: dict) -> bool:
+    """Whether a cell with these tags helps to read the page of a run with these parameters."""
+    branches = [tag.partition("=") for tag in tags if "=" in tag]
+    return not DROPPED_TAGS & tags and all(str(parameters.get(name)) == value for name, _, value in branches)
+
+
 def _clean(cell):
-    """Drop what changes between equal runs, and progress bars; fold the run's parameters away."""
+    """Drop what changes between equal runs, and progress bars; fold code away."""
     for key in ("papermill", "execution", "collapsed"):
         cell.metadata.pop(key, None)
-    if "injected-parameters" in cell.metadata.get("tags", []):
-        cell.metadata["tags"] = ["injected-parameters", "hide-input"]
-        cell.metadata["mystnb"] = {
-            "code_prompt_show": "Show this run's parameters",
-            "code_prompt_hide": "Hide this run's parameters",
-        }
     if cell.cell_type == "code":
+        cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+        cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | CODE_PROMPTS
         kept = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
         for output in kept:
             if output.output_type == "stream":

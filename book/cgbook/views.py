@@ -1,6 +1,6 @@
 """Short trajectories of beads to play on pages, cut out of simulations: helices, rearranged bonds, an inversion.
 
-A view has position (T, N, 3) nm, bonds (P, 2) of the first frame, species, names and frame_ps.
+A view has position (T, N, 3) nm, bonds (P, 2), or (T, P, 2) where they rearrange, species, names and frame_ps.
 """
 
 from pathlib import Path
@@ -22,6 +22,8 @@ HOLD = {"exchange": 4, "switch": 2}
 """Frames that new bonds must last, so that the view ends as it says."""
 SHOWN, STEP = 50, 4
 """Frames of the way to a helix, and every so many of the simulation's."""
+WIDE_NM = 100.0
+"""A box in which cut-out molecules meet no image."""
 NEAR_VALLEY = 0.5
 """rad from the bottom of a valley that a frame must be to be on its side."""
 
@@ -65,9 +67,27 @@ def exchange(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.nd
                 own = bonds[np.isin(bonds, rearranged).all(1)]
                 shown = _around(x, frame)[:, own.ravel()]
                 names = np.repeat(["first molecule", "second molecule"], 2)
-                view = {"position": displacement(shown[:, :1], shown, box), "bonds": np.array([[0, 1], [2, 3]])}
-                return {"exchange": view | {"species": np.array([0, 0, 1, 1]), "names": names}}
+                view = {"position": displacement(shown[:, :1], shown, box), "species": np.array([0, 0, 1, 1])}
+                return {"exchange": view | {"bonds": paired(view["position"]), "names": names}}
     return {}
+
+
+def paired(position: np.ndarray) -> np.ndarray:
+    """The bonds (T, 2, 2) of two molecules of two beads (T, 4, 3) nm, which begin as neighbours in the list."""
+    bonded, bonds = pair_bonds.bonded_beads([[0, 1], [2, 3]]), []
+    for x in np.asarray(position, float):
+        bonded = pair_bonds.match(x, np.full(3, WIDE_NM), bonded, np.zeros(4, int))
+        bonds.append([(i, int(j)) for i, j in enumerate(bonded) if i < j])
+    return np.array(bonds)
+
+
+def chained(position: np.ndarray, bonds: np.ndarray) -> np.ndarray:
+    """The bonds (T, N - 1, 2) of a chain (T, N, 3) nm, which begins with these."""
+    of_frames = []
+    for x in position:
+        bonds = chain_bonds.tree(x, map(tuple, bonds))
+        of_frames.append(bonds)
+    return np.array(of_frames)
 
 
 def crossing(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarray) -> dict:
@@ -100,8 +120,8 @@ def chain(position: np.ndarray, valid: np.ndarray, beads: Mapping, box: np.ndarr
     for x in position:
         events = chain_bonds.follow(x, beads.bonds, hold=HOLD["switch"])
         if len(events.frames):
-            finite = x[: len(events.rearranged)]
-            return views | {"switch": {"position": _around(finite, int(events.frames[0]))}}
+            shown = _around(x[: len(events.rearranged)], int(events.frames[0]))
+            return views | {"switch": {"position": shown, "bonds": chained(shown, beads.bonds)}}
     return views
 
 

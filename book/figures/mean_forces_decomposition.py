@@ -24,10 +24,10 @@ def draw(chapter):
         noise2, error2, loss2 = noise[0] ** 2 / 1000, error[0] ** 2 / 1000, loss[0] ** 2 / 1000
         spread = 2 * loss[0] * loss[1] / 1000
         ax.barh(places, noise2, 0.6, color=plots.PALETTE[0], alpha=0.6, label="noise")
-        ax.barh(places, error2, 0.6, left=noise2, color=plots.PALETTE[1], label="beside the mean force")
+        ax.barh(places, error2, 0.6, left=noise2, color=plots.PALETTE[1], label="error of the mean force")
         ax.errorbar(loss2, places, xerr=spread, fmt="o", color="black", capsize=3, label="held out")
         ax.set_yticks(places, [_short(chapter.title(label)) for label in of_map], fontsize=9)
-        ax.set_ylabel(chapter.title(name))
+        ax.set_title(chapter.title(name), loc="left")
         ax.invert_yaxis()
     axes[-1].set_xlabel("mean square error (10³ (meV/Å)²)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)

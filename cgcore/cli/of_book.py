@@ -15,9 +15,10 @@ def book(
     profile: Annotated[str, typer.Option(help="quick, laptop or paper.")] = "quick",
     root: Root = Path("."),
     out: Out = Path("runs"),
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also print it to _build/book.pdf, with Chromium.")] = False,
 ):
     """Run the book's notebooks, publish their pages and build the HTML."""
-    of_book("build").make_book(profile, root, out)
+    of_book("build").make_book(profile, root, out, printed=pdf)
 
 
 @app.command()

@@ -33,8 +33,7 @@ UNIT = (
 )
 UNIT += ("(bit)", "(meV/Å)", "meV/Å", "(10³ (meV/Å)²)", "(GB)", "ms per step", "µs per bead and step")
 BARE = ("", "g(r)", "Helicity Q", "Share of residues", r"$g_\mathrm{AA}(r)$", "beads", "replicas", "training frames")
-BARE += ("Four-site", "Three-site", "Two-site")
-"""Of numbers without a unit, and of rows."""
+"""Of numbers without a unit."""
 
 
 CHAPTERS = sorted(path.parent.name for path in (BOOK / "results").glob("*/rows.csv"))

@@ -208,17 +208,36 @@ def test_a_page_shows_this_runs_values_and_nothing_that_changes_between_equal_ru
         assert publish(executed, page, book=page.parents[2]) == page
     assert pages[0].read_bytes() == pages[1].read_bytes()
     text = pages[0].read_text()
-    for gone in ("stiffness: float", "google.colab", "2026-01-01", "widget-view"):
+    for gone in ("stiffness: float", "google.colab", "stiffness = 3.0", "2026-01-01", "widget-view"):
         assert gone not in text, gone
     cells = nbformat.read(pages[0], as_version=4).cells
     nbformat.validate(nbformat.read(pages[0], as_version=4))
     assert cells[0].source.startswith("# Toy: stiffness=3.0\n")
     assert cells[1].source == "```{provenance}\n```"
     assert "](../../systems/amino_acids.md)" in cells[0].source
-    injected = next(c for c in cells if "injected-parameters" in c.metadata.get("tags", []))
-    assert "hide-input" in injected.metadata.tags and injected.source == "stiffness = 3.0"
-    (output,) = cells[3].outputs
+    (output,) = cells[2].outputs
     assert output.text == "100 %\ndone\n", "no progress bars, and of a line that is rewritten its last state"
+
+
+def test_a_page_has_what_its_run_shows_and_nothing_of_other_branches(tmp_path):
+    """Code without an output is left out, code with one is folded; parameters are in the provenance box alone."""
+    shown = [nbformat.v4.new_output("stream", name="stdout", text="seen")]
+    cells = [nbformat.v4.new_markdown_cell("# Title"), code("silent = 1"), code("print()", outputs=shown)]
+    text = nbformat.v4.new_markdown_cell
+    cells += [code(f"of({way})", [f"stiffness={way}"], shown) for way in ("3.0", "2.0")]
+    cells += [text("soft", metadata={"tags": ["stiffness=2.0"]}), text("stiff", metadata={"tags": ["stiffness=3.0"]})]
+    cells += [
+        text("## Parameters", metadata={"tags": ["template-only"]}),
+        code("stiffness = 3.0", ["injected-parameters"]),
+    ]
+    bar = [nbformat.v4.new_output("stream", name="stderr", text="a progress bar")]
+    page = publish(
+        write(tmp_path / "e.ipynb", *cells, code("wait()", outputs=bar), cgcore=RECORD), tmp_path / "p.ipynb"
+    )
+    published = nbformat.read(page, as_version=4).cells
+    assert [c.source for c in published[2:]] == ["print()", "of(3.0)", "stiff"]
+    assert all("hide-input" in c.metadata.tags for c in published if c.cell_type == "code")
+    assert published[2].metadata.mystnb.code_prompt_show == "Show the code"
 
 
 def test_labels_are_unique_in_the_book_and_still_meet(tmp_path):
@@ -307,6 +326,8 @@ def toy_run(date: str = "2026-01-01"):
         out("stream", name="stderr", text="a progress bar"),
         out("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": date}}),
     ]
+    drawn = next(c for c in cells if "figure" in c.metadata.get("mystnb", {}))
+    drawn.outputs = [out("display_data", {"image/png": "AAAA"})]
     return cells
 
 

@@ -40,6 +40,8 @@ def test_the_first_exchange_is_cut_out_of_its_run(tmp_path):
     first, last = (np.linalg.norm(np.diff(view["position"][k].reshape(2, 2, 3), axis=1), axis=-1) for k in (0, -1))
     assert_allclose(first, 0.25, rtol=1e-6)
     assert last.min() > 0.5 and view["position"].shape == (30, 4, 3) and view["frame_ps"] == 0.5
+    assert view["bonds"][[0, 9]].tolist() == [[[0, 1], [2, 3]]] * 2
+    assert view["bonds"][[10, -1]].tolist() == [[[0, 3], [1, 2]]] * 2  # a stick for each new bond
     assert views.write(made, tmp_path, tmp_path) == [], "a view that is there stays"
     assert views.write(made, tmp_path, tmp_path, replace=True) == [path]
 
@@ -84,3 +86,16 @@ def test_helices_of_either_handedness_and_a_new_bond_are_cut_out(tmp_path):
     assert 2 <= len(right["position"]) <= 50 and right["frame_ps"] == 2.0
     ends = np.linalg.norm(switch["position"][:, 0] - switch["position"][:, 3], axis=-1)
     assert ends[-1] == pytest.approx(0.3, abs=1e-6) and len(switch["species"]) == 15
+    assert [0, 1] in switch["bonds"][0].tolist() and [0, 3] not in switch["bonds"][0].tolist()
+    assert [0, 3] in switch["bonds"][-1].tolist() and [0, 1] not in switch["bonds"][-1].tolist()
+
+
+@pytest.mark.parametrize("name", ["hexane/exchange", "polyalanine/switch"])
+def test_the_published_clips_draw_the_new_bonds(name):
+    """A stick in every frame for each bond, none drawn out, and at the end another one than at the start."""
+    view = store.read_npz(Path(__file__).parents[2] / "book" / "results" / f"{name}.npz")
+    ends = np.take_along_axis(view["position"], view["bonds"].reshape(len(view["bonds"]), -1, 1), axis=1)
+    length = np.linalg.norm(np.diff(ends.reshape(*view["bonds"].shape, 3), axis=2), axis=-1)
+    assert length.max() < 0.55 and length[-1].max() < 0.45
+    first, last = (set(map(tuple, view["bonds"][k].tolist())) for k in (0, -1))
+    assert first != last and len(first) == len(last)
