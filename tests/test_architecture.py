@@ -84,7 +84,7 @@ BUDGET = {
     "reweighting": 115,
     "simulate": 1020,
     "smarts": 175,
-    "steps": 345,
+    "steps": 350,
     "store": 640,
     "suggestions": 130,
     "train": 340,
