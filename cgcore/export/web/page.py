@@ -1,0 +1,53 @@
+"""The page element in which a model runs: its files, and the reference's contours that lie over its surface."""
+
+import base64
+import json
+from importlib import resources
+
+import contourpy
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ...units import kT
+
+PARTS = ("engine", "measure", "tally", "molecule", "surface", "panel", "run", "live")
+"""Scripts in the order in which each needs those before it."""
+WORKER = ("engine", "measure", "worker")
+LEVELS = (5.0, 10.0, 15.0)
+"""kJ/mol of the reference's contours."""
+SMOOTH = 0.8
+"""Bins, the width of the Gaussian that takes the sampling noise off the contours."""
+SMALLEST = 1e-9
+"""Of the largest probability, where the logarithm ends; far beyond the highest contour."""
+
+
+def files() -> dict[str, str]:
+    """Name -> text of what every model needs: the element, its style, and the engine as a page can hand it to a worker."""
+    folder = resources.files(__package__)
+    text = {name: folder.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in {*PARTS, *WORKER}}
+    wasm = base64.b64encode(folder.joinpath("engine.wasm").read_bytes()).decode()
+    worker = json.dumps("\n".join(text[name] for name in WORKER))
+    return {
+        "live.js": "\n".join(text[name] for name in PARTS),
+        "live.css": folder.joinpath("live.css").read_text(encoding="utf-8"),
+        "engine.wasm.js": f'CgWasm = "{wasm}";\nCgWorker = {worker};\n',
+    }
+
+
+def contours(P: np.ndarray, edges: np.ndarray, temperature_K: float) -> dict[str, list[list[float]]]:
+    """Lines of equal free energy of a distribution P (M, M) over phi and psi, edges (M + 1,) in rad, smoothed by SMOOTH bins.
+
+    Returns kJ/mol -> lines, each phi, psi, phi, psi, ... in whole degrees, cut at the edge of the map.
+    """
+    middle = np.degrees(edges[:-1] + edges[1:]) / 2
+    smooth = gaussian_filter(np.asarray(P, float), SMOOTH, mode="wrap")
+    F = -kT(temperature_K) * np.log(np.maximum(smooth / smooth.max(), SMALLEST))
+    around = np.pad(F, 1, mode="wrap")
+    at = np.concatenate([[middle[-1] - 360], middle, [middle[0] + 360]])
+    lines = contourpy.contour_generator(at, at, around.T)
+    return {f"{level:g}": [np.round(line).ravel().tolist() for line in lines.lines(level)] for level in LEVELS}
+
+
+def beside(name: str, reference: dict) -> str:
+    """What a model's file says after it of the reference to compare it with: contours, and phiPositive, its share at phi > 0."""
+    return f"CgModels.{name}.reference = {json.dumps(reference, separators=(',', ':'))};\n"
