@@ -12,7 +12,7 @@ from .source import ExportError, find
 
 __all__ = ["TARGETS", "ExportError", "export"]
 
-TARGETS = {"ase": "ase", "openmm": "openmm", "lammps": "lammps", "mace-torch": "mace_torch"}
+TARGETS = {"ase": "ase", "openmm": "openmm", "lammps": "lammps", "mace-torch": "mace_torch", "web": "web"}
 """Target -> its module here."""
 
 

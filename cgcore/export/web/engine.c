@@ -1,0 +1,558 @@
+/* Energy, forces and dynamics of a packed MACE with 32 channels, as one WebAssembly module without a library.
+
+The network is that of cgcore/potentials/mace/network.py, its derivatives are written by hand:
+
+    A = sum_j R(r_ij) h_j Y(r_ij),  a = W A,  B = polynomial(a),  h = W' B + skip,  E = sum readout(h)
+
+Every operation rounds as it is written, in an order that is written: a seed gives the same bits wherever this runs.
+Units are nm, ps, g/mol, kJ/mol and K. Build it with `python -m cgcore.export.web.build`. */
+
+#include "arithmetic.h"
+
+#define EXPORT(name) __attribute__((export_name(#name)))
+
+enum { MAGIC = 0x43474d31, MOST_BEADS = 256, PAGE = 65536 };
+enum { LOADED, NO_MODEL, DAMAGED, TOO_LARGE };
+static const double KB = 0.0083144626;
+
+typedef struct { int l1, l2, l3, sum, out; } Path; /* degrees sent, of harmonics, out; first row among sums and outputs */
+typedef struct { int depth, factor, component, end; } Term; /* of a polynomial, see there */
+typedef struct { float from, to, stiffness; } Range;
+typedef struct { int i, j; float r, unit[3], y[16]; } Pair;
+typedef struct { int from, pair, turned; float y[16]; } Edge;
+typedef struct { /* `outputs`, `sums`: rows of them; `value`, `slope`: of radial functions, (pairs, paths, 32) */
+  int paths, sums, outputs;
+  const Path *path;
+  const float **sender;
+  float *by_sender, *table, *value, *slope;
+} Layer;
+
+/* What a model file says, in its order. */
+static struct {
+  int magic, words, n, species, paths, terms0, terms1, couplings, hidden, ranges, bessel, power, width, knots;
+  float first_root, cutoff, box[3];
+} of;
+static const int *kind, *coupled;
+static const float *mass, *embedding, *net[2], *linear0, *poly0, *last, *up, *strength, *linear1, *poly1, *skip, *hidden, *readout;
+static const Term *terms0, *terms1;
+static const Path *paths1, paths0[4] = {{0, 0, 0, 0, 0}, {0, 1, 1, 1, 1}, {0, 2, 2, 4, 4}, {0, 3, 3, 9, 9}};
+static const Range *ranges;
+
+/* What is made of it, and what the passes leave for each other. */
+static Layer layers[2];
+static int n_layers, n_pairs, *first_edge;
+static Pair *pairs;
+static Edge *edges;
+static float *linear0_t, *up_t, *linear1_t, *ones, *by_y, *by_r, *a0, *first, *by_first, *sent, *by_sent;
+static float *sums, *outputs, *a, *da, *db, *scalars;
+
+static float *position, *velocity, *force;
+static double step_root, step_ps, friction, kelvin, energy;
+static Random random_state;
+
+/* ---- memory ---- */
+
+extern unsigned char __heap_base;
+static unsigned long free_from;
+
+static void *room(unsigned long bytes) {
+  if (!free_from) free_from = (unsigned long)&__heap_base;
+  unsigned long start = (free_from + 127) & ~127ul;
+  free_from = start + bytes;
+  unsigned long have = __builtin_wasm_memory_size(0), want = (free_from + PAGE - 1) / PAGE;
+  if (want > have && __builtin_wasm_memory_grow(0, want - have) == (unsigned long)-1) __builtin_trap();
+  return (void *)start;
+}
+static float *floats(unsigned long n) { return room(4 * n); }
+static float *rows(unsigned long n) { return room(4 * LANES * n); }
+
+static float *transposed(const float *matrices, int n) {
+  float *out = rows(LANES * n);
+  for (int m = 0; m < n; m++)
+    for (int i = 0; i < LANES; i++)
+      for (int j = 0; j < LANES; j++) out[(m * LANES + j) * LANES + i] = matrices[(m * LANES + i) * LANES + j];
+  return out;
+}
+
+/* ---- radial functions: tables at load, then quintic Hermite interpolation in sqrt(r) ---- */
+
+/* Bessel functions times the envelope (Gasteiger et al., ICLR 2020), by s = sqrt(r). */
+static void radial_basis(double s, Jet *out) {
+  double c = of.cutoff, x = s * s / c, e = 1, e1 = 0, e2 = 0;
+  for (int k = 0; k < 3; k++) { /* -(p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2) */
+    int p = of.power, q = p + k;
+    double w = k == 0 ? -0.5 * (p + 1) * (p + 2) : k == 1 ? (double)p * (p + 2) : -0.5 * p * (p + 1), power = w;
+    for (int i = 0; i < q - 2; i++) power *= x;
+    e += power * x * x, e1 += q * power * x, e2 += q * (q - 1) * power;
+  }
+  Jet root = {s, 1, 0}, r = times(root, root), by_x = {e, e1, e2};
+  Jet envelope = times(chain(by_x, scaled(r, 1 / c)), chain((Jet){1 / r.v, -1 / (r.v * r.v), 2 / (r.v * r.v * r.v)}, r));
+  double theta = PI * x, sine = sin_(theta), cosine = sin_(PI / 2 - theta), sn = 0, cn = 1;
+  for (int n = 1; n <= of.bessel; n++) {
+    double turned = sn * cosine + cn * sine;
+    cn = cn * cosine - sn * sine, sn = turned;
+    Jet wave = chain((Jet){sn, n * cn, -n * n * sn}, scaled(r, PI / c));
+    out[n - 1] = scaled(times(wave, envelope), sqrt_(2 / c));
+  }
+}
+
+/* The radial network of a layer at every knot: value and two derivatives, in steps, for each of `n` functions. */
+static float *tabulated(const float *weights, int n) {
+  float *out = rows(3ul * n * of.knots);
+  Jet *x = room(sizeof(Jet) * of.width), *y = room(sizeof(Jet) * of.width);
+  for (int k = 0; k + 1 < of.knots; k++) { /* at the last, the cut-off, they are zero to the last digit */
+    const float *w = weights;
+    int inputs = of.bessel;
+    radial_basis(of.first_root + step_root * k, x);
+    for (int depth = 0; depth < 3; depth++, inputs = of.width) {
+      double scale = 1 / sqrt_(inputs);
+      for (int o = 0; o < of.width; o++) y[o] = (Jet){0, 0, 0};
+      for (int i = 0; i < inputs; i++, w += of.width)
+        for (int o = 0; o < of.width; o++) y[o] = plus(y[o], scaled(x[i], w[o]));
+      for (int o = 0; o < of.width; o++) x[o] = silu(scaled(y[o], scale));
+    }
+    for (int o = 0; o < n * LANES; o++) {
+      Jet f = {0, 0, 0};
+      for (int i = 0; i < of.width; i++) f = plus(f, scaled(x[i], w[i * n * LANES + o]));
+      f = scaled(f, 1 / sqrt_(of.width));
+      float *at = out + ((k * n + o / LANES) * 3) * LANES + o % LANES;
+      at[0] = f.v, at[LANES] = f.d * step_root, at[2 * LANES] = f.dd * step_root * step_root;
+    }
+  }
+  return out;
+}
+
+/* Radial functions of a pair and their derivatives by r; below the first knot they are constant. */
+static void interpolate(double r, int p) {
+  double s = sqrt_(r), at = (s - of.first_root) / step_root, per_r = at > 0 ? 0.5 / (s * step_root) : 0;
+  at = at > 0 ? at : 0;
+  int k = (int)at < of.knots - 2 ? (int)at : of.knots - 2;
+  double t = at - k, u = 1 - t, t2 = t * t, u2 = u * u, rise = t2 * t * (10 + t * (6 * t - 15));
+  float w[6] = {1 - rise, t * u2 * u * (1 + 3 * t), 0.5 * t2 * u2 * u, rise, -u * t2 * t * (1 + 3 * u), 0.5 * u2 * t2 * t};
+  double bend = 30 * t2 * u2;
+  float d[6] = {-per_r * bend, per_r * u2 * (1 + 2 * t - 15 * t2), per_r * t * u2 * (1 - 2.5 * t),
+                per_r * bend, per_r * t2 * (1 + 2 * u - 15 * u2), -per_r * u * t2 * (1 - 2.5 * u)};
+  for (Layer *layer = layers; layer < layers + n_layers; layer++)
+    for (int q = 0, n = layer->paths; q < n; q++) {
+      const f4 *low = (f4 *)(layer->table + 3 * (k * n + q) * LANES), *high = low + 3 * n * BLOCKS;
+      f4 *f = (f4 *)(layer->value + (p * n + q) * LANES), *g = (f4 *)(layer->slope + (p * n + q) * LANES);
+      for (int b = 0; b < BLOCKS; b++) {
+        const f4 x[6] = {low[b], low[b + BLOCKS], low[b + 2 * BLOCKS], high[b], high[b + BLOCKS], high[b + 2 * BLOCKS]};
+        f[b] = w[0] * x[0] + w[1] * x[1] + w[2] * x[2] + (w[3] * x[3] + w[4] * x[4] + w[5] * x[5]);
+        g[b] = d[0] * x[0] + d[1] * x[1] + d[2] * x[2] + (d[3] * x[3] + d[4] * x[4] + d[5] * x[5]);
+      }
+    }
+}
+
+/* ---- pairs ---- */
+
+/* Energy of a pair in ranges that no frame has, as potentials/barrier.py has it; dE/dr is added to `by`. */
+static double barriers(int i, int j, double r, float *by) {
+  const Range *range = ranges + (kind[i] * of.species + kind[j]) * of.ranges;
+  double sum = 0;
+  for (int g = 0; g < of.ranges; g++, range++)
+    if (range->from < r && r < range->to) {
+      int wall = range->from == 0;
+      double w = wall ? 1 : range->to - range->from, x = (range->to - r) / w, y = wall ? x : x * (1 - x);
+      sum += range->stiffness / 2 * (w * y) * (w * y);
+      *by += range->stiffness * w * y * (wall ? -1 : 2 * x - 1);
+    }
+  return sum;
+}
+
+/* Pairs within the cut-off with all that belongs to them, and the edges of each bead; energy of the barriers. */
+static double find_pairs(void) {
+  double sum = 0;
+  const int n = of.n;
+  n_pairs = 0;
+  for (int i = 0; i <= n; i++) first_edge[i] = 0;
+  for (int i = 0; i < n; i++)
+    for (int j = i + 1; j < n; j++) {
+      double d[3], square = 0;
+      for (int c = 0; c < 3; c++) {
+        d[c] = (double)position[3 * i + c] - position[3 * j + c];
+        if (of.box[c] > 0) d[c] -= of.box[c] * rint_(d[c] / of.box[c]);
+        square += d[c] * d[c];
+      }
+      if (square != square) sum = square; /* positions that are no numbers have no energy */
+      if (!(square < (double)of.cutoff * of.cutoff)) continue;
+      double r = sqrt_(square > 1e-12 ? square : 1e-12);
+      Pair *pair = pairs + n_pairs;
+      pair->i = i, pair->j = j, pair->r = r;
+      for (int c = 0; c < 3; c++) pair->unit[c] = d[c] / r;
+      harmonics(pair->unit, pair->y);
+      interpolate(r, n_pairs);
+      by_r[n_pairs] = 0;
+      for (int m = 0; m < 16; m++) by_y[16 * n_pairs + m] = 0;
+      sum += barriers(i, j, r, by_r + n_pairs);
+      first_edge[i]++, first_edge[j]++, n_pairs++;
+    }
+  for (int i = 1; i <= n; i++) first_edge[i] += first_edge[i - 1];
+  for (int p = n_pairs - 1; p >= 0; p--)
+    for (int end = 0; end < 2; end++) {
+      Edge *edge = edges + --first_edge[end ? pairs[p].j : pairs[p].i];
+      edge->from = end ? pairs[p].i : pairs[p].j, edge->pair = p, edge->turned = end;
+      for (int m = 0; m < 16; m++) edge->y[m] = end && is_odd(m) ? -pairs[p].y[m] : pairs[p].y[m];
+    }
+  return sum;
+}
+
+/* What the passes left in by_y and by_r as forces. */
+static void push(void) {
+  for (int c = 0; c < 3 * of.n; c++) force[c] = 0;
+  for (int p = 0; p < n_pairs; p++) {
+    const Pair *pair = pairs + p;
+    float g[3], along = 0;
+    harmonics_gradient(pair->unit, by_y + 16 * p, g);
+    for (int c = 0; c < 3; c++) along += g[c] * pair->unit[c];
+    for (int c = 0; c < 3; c++) {
+      float f = (g[c] - along * pair->unit[c]) / pair->r + by_r[p] * pair->unit[c];
+      force[3 * pair->i + c] -= f, force[3 * pair->j + c] += f;
+    }
+  }
+}
+
+/* ---- rows of 32 channels ---- */
+
+/* out += x matrix, n rows; w vectors at once, as many as registers hold. */
+static inline void mix_rows(const int n, const int w, const float *x, const float *matrix, float *out) {
+  for (int b = 0; b < BLOCKS; b += w) {
+    f4 sum[14];
+    for (int r = 0; r < n; r++)
+      for (int v = 0; v < w; v++) sum[r * w + v] = ((f4 *)(out + r * LANES))[b + v];
+    for (int k = 0; k < LANES; k++)
+      for (int v = 0; v < w; v++) {
+        f4 column = ((f4 *)(matrix + k * LANES))[b + v];
+        for (int r = 0; r < n; r++) sum[r * w + v] += x[r * LANES + k] * column;
+      }
+    for (int r = 0; r < n; r++)
+      for (int v = 0; v < w; v++) ((f4 *)(out + r * LANES))[b + v] = sum[r * w + v];
+  }
+}
+
+/* out += x matrix for the 2 l + 1 rows of a degree. */
+static void mix(int l, const float *x, const float *matrix, float *out) {
+  if (l == 0) mix_rows(1, 8, x, matrix, out);
+  else if (l == 1) mix_rows(3, 4, x, matrix, out);
+  else if (l == 2) mix_rows(5, 2, x, matrix, out);
+  else mix_rows(7, 2, x, matrix, out);
+}
+
+static void clear(float *x, int n_rows) { for (int i = 0; i < n_rows * LANES; i++) x[i] = 0; }
+static float total(f4 x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+
+static float dot(const float *x, const float *y) {
+  f4 sum = {0};
+  for (int b = 0; b < BLOCKS; b++) sum += ((f4 *)x)[b] * ((f4 *)y)[b];
+  return total(sum);
+}
+
+/* ---- messages: sums over neighbours, S_(p c m) = sum_j R_p(r_ij) h_jc Y_m, and back ---- */
+
+static inline void gather_rows(const int n, const int w, const Layer *layer, int i, int p, int c, float *out) {
+  const int m0 = layer->path[p].l2 * layer->path[p].l2;
+  for (int b = 0; b < BLOCKS; b += w) {
+    f4 sum[14] = {{0}};
+    for (int e = first_edge[i]; e < first_edge[i + 1]; e++) {
+      const f4 *radial = (f4 *)(layer->value + (edges[e].pair * layer->paths + p) * LANES);
+      const f4 *sender = (f4 *)(layer->sender[edges[e].from] + c * LANES);
+      for (int v = 0; v < w; v++) {
+        f4 x = radial[b + v] * sender[b + v];
+        for (int m = 0; m < n; m++) sum[m * w + v] += edges[e].y[m0 + m] * x;
+      }
+    }
+    for (int m = 0; m < n; m++)
+      for (int v = 0; v < w; v++) ((f4 *)(out + m * LANES))[b + v] = sum[m * w + v];
+  }
+}
+
+static void gather(const Layer *layer, int i, float *out) {
+  for (int p = 0; p < layer->paths; p++) {
+    const Path *path = layer->path + p;
+    for (int c = path->l1 * path->l1; c < (path->l1 + 1) * (path->l1 + 1); c++) {
+      float *to = out + (path->sum + (c - path->l1 * path->l1) * (2 * path->l2 + 1)) * LANES;
+      if (path->l2 == 0) gather_rows(1, 8, layer, i, p, c, to);
+      else if (path->l2 == 1) gather_rows(3, 4, layer, i, p, c, to);
+      else if (path->l2 == 2) gather_rows(5, 2, layer, i, p, c, to);
+      else gather_rows(7, 2, layer, i, p, c, to);
+    }
+  }
+}
+
+/* Of dE/dS in `change` what an edge passes on through harmonics of one degree: paths p of `layer` with n = 2 l2 + 1. */
+static inline f4 scatter_rows(const int n, const Layer *layer, const Edge *edge, int p, int end, const float *change) {
+  const int m0 = (n - 1) * (n - 1) / 4, at = edge->pair * layer->paths;
+  f4 by_m[7] = {{0}}, by_distance = {0};
+  float y[7];
+  for (int m = 0; m < n; m++) y[m] = edge->y[m0 + m];
+  for (int b = 0; b < BLOCKS; b++)
+    for (int q = p; q < end; q++) {
+      const Path *path = layer->path + q;
+      f4 radial = ((f4 *)(layer->value + (at + q) * LANES))[b], slope = ((f4 *)(layer->slope + (at + q) * LANES))[b];
+      const float *row = change + path->sum * LANES;
+      for (int c = path->l1 * path->l1; c < (path->l1 + 1) * (path->l1 + 1); c++, row += n * LANES) {
+        f4 sender = ((f4 *)(layer->sender[edge->from] + c * LANES))[b], sent = sender * radial, along = {0};
+        for (int m = 0; m < n; m++) {
+          f4 x = ((f4 *)(row + m * LANES))[b];
+          along += y[m] * x;
+          by_m[m] += sent * x;
+        }
+        by_distance += along * sender * slope;
+        if (layer->by_sender) ((f4 *)(layer->by_sender + (4 * edge->from + c) * LANES))[b] += along * radial;
+      }
+    }
+  for (int m = 0; m < n; m++) {
+    float sum = total(by_m[m]);
+    by_y[16 * edge->pair + m0 + m] += edge->turned && is_odd(m0) ? -sum : sum;
+  }
+  return by_distance;
+}
+
+static void scatter(const Layer *layer, int i, const float *change) {
+  for (const Edge *edge = edges + first_edge[i]; edge < edges + first_edge[i + 1]; edge++) {
+    f4 sum = {0};
+    for (int l2 = 0, p = 0, end; l2 < 4; l2++, p = end) {
+      for (end = p; end < layer->paths && layer->path[end].l2 == l2; end++);
+      if (l2 == 0) sum += scatter_rows(1, layer, edge, p, end, change);
+      else if (l2 == 1) sum += scatter_rows(3, layer, edge, p, end, change);
+      else if (l2 == 2) sum += scatter_rows(5, layer, edge, p, end, change);
+      else sum += scatter_rows(7, layer, edge, p, end, change);
+    }
+    by_r[edge->pair] += total(sum);
+  }
+}
+
+/* ---- symmetric contraction ---- */
+
+/* out_c += sum_i a_i (w_ci + sum_j a_j (w_cij + sum_l a_l w_cijl)). Terms are every w in this order, each with its depth 0,
+   1 or 2, the row of its last factor, c, and the term after those below it; w has a row for each. */
+static void polynomial(const Term *term, int n, const float *w, const float *x, float *out) {
+  for (int b = 0; b < LANES; b += 8)
+    for (int t = 0; t < n;) {
+      const Term *one = term + t;
+      f8 outer = *(f8 *)(w + t++ * LANES + b);
+      while (t < one->end) {
+        const Term *two = term + t;
+        f8 middle = *(f8 *)(w + t++ * LANES + b);
+        for (; t < two->end; t++) middle += *(f8 *)(w + t * LANES + b) * *(f8 *)(x + term[t].factor * LANES + b);
+        outer += middle * *(f8 *)(x + two->factor * LANES + b);
+      }
+      *(f8 *)(out + one->component * LANES + b) += outer * *(f8 *)(x + one->factor * LANES + b);
+    }
+}
+
+/* dE/dx of `polynomial`, 16 rows, for dE/dout in `change`; sum_c change_c out_c into `result`, a row. */
+static void pull_polynomial(const Term *term, int n, const float *w, const float *x, const float *change, float *by, float *result) {
+  clear(by, 16);
+  for (int b = 0; b < LANES; b += 8) {
+    f8 sum = {0};
+    for (int t = 0; t < n;) {
+      const Term *one = term + t;
+      f8 outer = *(f8 *)(w + t++ * LANES + b), by_out = *(f8 *)(change + one->component * LANES + b);
+      f8 by_outer = by_out * *(f8 *)(x + one->factor * LANES + b);
+      while (t < one->end) {
+        const Term *two = term + t;
+        f8 middle = *(f8 *)(w + t++ * LANES + b), factor = *(f8 *)(x + two->factor * LANES + b), by_middle = by_outer * factor;
+        for (; t < two->end; t++) {
+          f8 c = *(f8 *)(w + t * LANES + b);
+          middle += c * *(f8 *)(x + term[t].factor * LANES + b);
+          *(f8 *)(by + term[t].factor * LANES + b) += by_middle * c;
+        }
+        outer += middle * factor;
+        *(f8 *)(by + two->factor * LANES + b) += by_outer * middle;
+      }
+      *(f8 *)(by + one->factor * LANES + b) += by_out * outer;
+      sum += by_outer * outer;
+    }
+    *(f8 *)(result + b) = sum;
+  }
+}
+
+/* ---- passes over the beads ---- */
+
+static double first_layer(int i) {
+  float *x = a0 + 16 * i * LANES;
+  gather(layers, i, sums);
+  clear(x, 16);
+  for (int l = 0; l < 4; l++) mix(l, sums + l * l * LANES, linear0 + (4 * kind[i] + l) * LANES * LANES, x + l * l * LANES);
+  clear(outputs, 4);
+  polynomial(terms0, of.terms0, poly0 + kind[i] * of.terms0 * LANES, x, outputs);
+  if (!of.paths) return dot(outputs, last);
+  for (int c = 0; c < LANES; c++) first[i * LANES + c] = outputs[c];
+  clear(sent + 4 * i * LANES, 4);
+  mix(0, outputs, up, sent + 4 * i * LANES);
+  mix(1, outputs + LANES, up + LANES * LANES, sent + (4 * i + 1) * LANES);
+  return 0;
+}
+
+/* Energy of a bead from its scalars x and those of the first layer; dE/dx into `by`.
+   v_h = x . hidden_h + first_i . skip_h, E = sum_h readout_h silu(v_h) + first_i . last. */
+static double read_out(int i, const float *x, float *by) {
+  const float *y = first + i * LANES, *own = skip + kind[i] * of.hidden * LANES;
+  f4 *by_x = (f4 *)by, *by_y = (f4 *)(by_first + i * LANES);
+  double sum = dot(y, last);
+  for (int b = 0; b < BLOCKS; b++) by_x[b] = (f4){0}, by_y[b] = ((f4 *)last)[b];
+  for (int h = 0; h < of.hidden; h++) {
+    double v = dot(x, hidden + h * LANES) + dot(y, own + h * LANES), s = 1 / (1 + exp_(-v));
+    float slope = readout[h] * s * (1 + v * (1 - s));
+    sum += readout[h] * v * s;
+    for (int b = 0; b < BLOCKS; b++) {
+      by_x[b] += slope * ((f4 *)(hidden + h * LANES))[b];
+      by_y[b] += slope * ((f4 *)(own + h * LANES))[b];
+    }
+  }
+  return sum;
+}
+
+static double second_layer(int i) {
+  const int matrix = LANES * LANES;
+  gather(layers + 1, i, sums);
+  clear(outputs, layers[1].outputs);
+  for (int k = 0; k < of.couplings; k++)
+    for (int b = 0; b < BLOCKS; b++)
+      ((f4 *)(outputs + coupled[2 * k] * LANES))[b] += strength[k] * ((f4 *)(sums + coupled[2 * k + 1] * LANES))[b];
+  clear(a, 16);
+  for (int p = 0; p < of.paths; p++) {
+    int l = paths1[p].l3;
+    mix(l, outputs + paths1[p].out * LANES, linear1 + p * matrix, a + l * l * LANES);
+  }
+  pull_polynomial(terms1, of.terms1, poly1 + kind[i] * of.terms1 * LANES, a, ones, da, scalars);
+  double sum = read_out(i, scalars, db);
+  for (int m = 0; m < 16; m++)
+    for (int b = 0; b < BLOCKS; b++) ((f4 *)(da + m * LANES))[b] *= ((f4 *)db)[b];
+  clear(outputs, layers[1].outputs);
+  for (int p = 0; p < of.paths; p++) {
+    int l = paths1[p].l3;
+    mix(l, da + l * l * LANES, linear1_t + p * matrix, outputs + paths1[p].out * LANES);
+  }
+  clear(sums, layers[1].sums);
+  for (int k = 0; k < of.couplings; k++)
+    for (int b = 0; b < BLOCKS; b++)
+      ((f4 *)(sums + coupled[2 * k + 1] * LANES))[b] += strength[k] * ((f4 *)(outputs + coupled[2 * k] * LANES))[b];
+  scatter(layers + 1, i, sums);
+  return sum;
+}
+
+static void pull_first_layer(int i) {
+  for (int c = 0; c < LANES; c++) db[c] = of.paths ? by_first[i * LANES + c] : last[c];
+  if (of.paths) {
+    clear(db + LANES, 3);
+    mix(0, by_sent + 4 * i * LANES, up_t, db);
+    mix(1, by_sent + (4 * i + 1) * LANES, up_t + LANES * LANES, db + LANES);
+  }
+  pull_polynomial(terms0, of.terms0, poly0 + kind[i] * of.terms0 * LANES, a0 + 16 * i * LANES, db, da, scalars);
+  clear(sums, 16);
+  for (int l = 0; l < 4; l++) mix(l, da + l * l * LANES, linear0_t + (4 * kind[i] + l) * LANES * LANES, sums + l * l * LANES);
+  scatter(layers, i, sums);
+}
+
+/* ---- what a page calls ---- */
+
+/* Energy, kJ/mol, and forces at the positions; not a number where positions are none. */
+EXPORT(evaluate) double evaluate(void) {
+  energy = find_pairs();
+  for (int i = 0; i < of.n; i++) energy += first_layer(i);
+  if (of.paths) {
+    clear(by_sent, 4 * of.n);
+    for (int i = 0; i < of.n; i++) energy += second_layer(i);
+  }
+  for (int i = 0; i < of.n; i++) pull_first_layer(i);
+  push();
+  return energy;
+}
+
+EXPORT(set_temperature) void set_temperature(double to_kelvin) { kelvin = to_kelvin; }
+
+/* Velocities of the temperature from a seed; at constant energy, without friction, of beads that stay in their place. */
+EXPORT(start) double start(unsigned seed, double to_kelvin, double dt_ps, double friction_per_ps) {
+  double drift[3] = {0}, whole = 0;
+  kelvin = to_kelvin, step_ps = dt_ps, friction = friction_per_ps;
+  seed_random(&random_state, seed);
+  for (int i = 0; i < of.n; i++) {
+    whole += mass[i];
+    for (int c = 0; c < 3; c++) {
+      velocity[3 * i + c] = sqrt_(KB * kelvin / mass[i]) * normal(&random_state);
+      drift[c] += mass[i] * velocity[3 * i + c];
+    }
+  }
+  for (int k = 0; k < 3 * of.n && friction == 0; k++) velocity[k] -= drift[k % 3] / whole;
+  return evaluate();
+}
+
+/* Steps in the BAOAB splitting of Langevin dynamics (Leimkuhler & Matthews, J. Chem. Phys. 138, 174102, 2013), without
+   friction velocity Verlet. The energy at the end; it stops where that is no number. */
+EXPORT(steps) double steps(int number) {
+  double c = exp_(-friction * step_ps), spread = sqrt_((1 - c * c) * KB * kelvin);
+  for (int s = 0; s < number && energy == energy; s++) {
+    for (int k = 0; k < 3 * of.n; k++) {
+      double m = mass[k / 3], v = velocity[k] + step_ps / 2 * force[k] / m, x = position[k] + step_ps / 2 * v;
+      if (friction > 0) v = c * v + spread / sqrt_(m) * normal(&random_state);
+      position[k] = x + step_ps / 2 * v, velocity[k] = v;
+    }
+    evaluate();
+    for (int k = 0; k < 3 * of.n; k++) velocity[k] += step_ps / 2 * force[k] / mass[k / 3];
+  }
+  return energy;
+}
+
+EXPORT(positions) float *positions(void) { return position; }
+EXPORT(velocities) float *velocities(void) { return velocity; }
+EXPORT(forces) float *forces(void) { return force; }
+EXPORT(beads) int beads(void) { return of.n; }
+
+/* Room for a model file of so many bytes, to be written there before `load`. */
+EXPORT(reserve) void *reserve(int bytes) { return room(bytes); }
+
+static const void *next(const int **at, int words) {
+  const int *here = *at;
+  *at += words;
+  return here;
+}
+
+/* Read a model that stands where `reserve` said, and make its tables: LOADED, or why not. */
+EXPORT(load) int load(const int *file, int bytes) {
+  enum { HEADER = sizeof of / 4 };
+  const int *at = file + HEADER;
+  if (bytes < 4 * HEADER || file[0] != MAGIC) return NO_MODEL;
+  if (bytes % 4 || file[1] != bytes / 4) return DAMAGED;
+  unsigned sum = 2166136261u;
+  for (int k = 0; k + 1 < file[1]; k++) sum = (sum ^ (unsigned)file[k]) * 16777619u;
+  if (sum != (unsigned)file[file[1] - 1]) return DAMAGED;
+  __builtin_memcpy(&of, file, 4 * HEADER);
+  if (of.n > MOST_BEADS) return TOO_LARGE;
+  const int n = of.n, s = of.species, matrix = LANES * LANES, narrow = of.width * (of.bessel + 2 * of.width);
+  kind = next(&at, n), mass = next(&at, n), embedding = next(&at, s * LANES);
+  net[0] = next(&at, narrow + of.width * 4 * LANES), linear0 = next(&at, 4 * s * matrix);
+  terms0 = next(&at, 4 * of.terms0), poly0 = next(&at, s * of.terms0 * LANES);
+  last = next(&at, LANES), ranges = next(&at, 3 * s * s * of.ranges);
+  layers[0] = (Layer){.paths = 4, .sums = 16, .outputs = 4, .path = paths0}, n_layers = of.paths ? 2 : 1;
+  if (of.paths) {
+    net[1] = next(&at, narrow + of.width * of.paths * LANES), up = next(&at, 2 * matrix);
+    paths1 = next(&at, 5 * of.paths), coupled = next(&at, 2 * of.couplings), strength = next(&at, of.couplings);
+    linear1 = next(&at, of.paths * matrix), terms1 = next(&at, 4 * of.terms1), poly1 = next(&at, s * of.terms1 * LANES);
+    skip = next(&at, s * of.hidden * LANES), hidden = next(&at, of.hidden * LANES), readout = next(&at, of.hidden);
+    const Path *path = paths1 + of.paths - 1;
+    layers[1] = (Layer){.paths = of.paths, .path = paths1, .outputs = path->out + 2 * path->l3 + 1};
+    layers[1].sums = path->sum + (2 * path->l1 + 1) * (2 * path->l2 + 1);
+    up_t = transposed(up, 2), linear1_t = transposed(linear1, of.paths);
+    sent = rows(4 * n), by_sent = rows(4 * n), first = rows(n), by_first = rows(n);
+  }
+  if (at != file + of.words - 1) return DAMAGED;
+  position = floats(3 * n), velocity = floats(3 * n), force = floats(3 * n);
+  linear0_t = transposed(linear0, 4 * s);
+  a0 = rows(16 * n), sums = rows(16 + layers[1].sums), outputs = rows(4 + layers[1].outputs);
+  a = rows(16), da = rows(16), db = rows(4), scalars = rows(1), ones = rows(1);
+  for (int c = 0; c < LANES; c++) ones[c] = 1;
+  const int most = n * (n - 1) / 2;
+  pairs = room(sizeof(Pair) * most), edges = room(sizeof(Edge) * 2 * most), first_edge = room(4 * (n + 1));
+  by_y = floats(16 * most), by_r = floats(most);
+  step_root = (sqrt_(of.cutoff) - of.first_root) / (of.knots - 1);
+  for (int k = 0; k < n_layers; k++) {
+    Layer *layer = layers + k;
+    layer->table = tabulated(net[k], layer->paths);
+    layer->value = rows(layer->paths * most), layer->slope = rows(layer->paths * most);
+    layer->sender = room(n * sizeof(float *)), layer->by_sender = k ? by_sent : 0;
+    for (int i = 0; i < n; i++) layer->sender[i] = k ? sent + 4 * i * LANES : embedding + kind[i] * LANES;
+  }
+  return LOADED;
+}
