@@ -30,8 +30,12 @@ class Page:
         for method in ("Runtime.enable", "Log.enable", "Page.enable"):
             self.ask(method)
         self.ask("Emulation.setDeviceMetricsOverride", **size)
+        self.open(url)
+
+    def open(self, url: str):
+        self.errors.clear()
         self.ask("Page.navigate", url=url)
-        self.wait("document.readyState === 'complete'")
+        self.wait(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
 
     def _port(self, path: Path) -> str:
         for _ in range(300):

@@ -6,18 +6,17 @@
 
   const unit = (a) => a.map((c) => c / length(a));
 
-  // Positions by the bead in the middle: N to C from left to right, CA above them, so that the molecule does not tumble and what
-  // is seen is the turning of its ends; a molecule without phi by its mean.
+  const mean = (x, beads) => [0, 1, 2].map((k) => beads.reduce((sum, i) => sum + x[3 * i + k], 0) / beads.length);
+
+  // Positions about N, CA and C: N to C from left to right, CA above them, so that the molecule does not tumble and what is
+  // seen is the turning of its ends; a molecule without phi about its mean.
   function laid({ names, dihedrals }, x) {
-    const beads = names.map((_, i) => i);
-    if (!dihedrals) {
-      const mean = [0, 1, 2].map((k) => beads.reduce((sum, i) => sum + x[3 * i + k], 0) / names.length);
-      return beads.map((i) => mean.map((c, k) => x[3 * i + k] - c));
-    }
-    const [, n, ca, c] = dihedrals.phi, across = unit(minus(x, c, n)), toN = minus(x, n, ca);
-    const down = unit(toN.map((v, k) => v - dot(toN, across) * across[k]));
-    const axes = [across, down.map((v) => -v), cross(across, down.map((v) => -v))];
-    return beads.map((i) => axes.map((axis) => dot(axis, minus(x, i, ca))));
+    const beads = names.map((_, i) => i), [, n, ca, c] = dihedrals.phi ?? [];
+    const centre = mean(x, dihedrals.phi ? [n, ca, c] : beads), from = (i) => centre.map((m, k) => x[3 * i + k] - m);
+    if (!dihedrals.phi) return beads.map(from);
+    const across = unit(minus(x, c, n)), toN = minus(x, n, ca);
+    const up = unit(toN.map((v, k) => dot(toN, across) * across[k] - v));
+    return beads.map((i) => [across, up, cross(across, up)].map((axis) => dot(axis, from(i))));
   }
 
   function shade(context, x, y, radius, colour) {

@@ -1,6 +1,7 @@
 """The page element in which a model runs: its files, and the reference's contours that lie over its surface."""
 
 import base64
+import html
 import json
 from importlib import resources
 
@@ -15,7 +16,7 @@ PARTS = ("engine", "measure", "tally", "molecule", "surface", "panel", "run", "l
 WORKER = ("engine", "measure", "worker")
 LEVELS = (5.0, 10.0, 15.0)
 """kJ/mol of the reference's contours."""
-SMOOTH = 0.8
+SMOOTH = 0.5
 """Bins, the width of the Gaussian that takes the sampling noise off the contours."""
 SMALLEST = 1e-9
 """Of the largest probability, where the logarithm ends; far beyond the highest contour."""
@@ -34,6 +35,22 @@ def files() -> dict[str, str]:
     }
 
 
+def index(title: str, name: str) -> str:
+    """The text of index.html beside `files` and the script of one model: the element alone."""
+    models = html.escape(json.dumps({name: title}))
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{html.escape(title)}</title>
+<link rel="stylesheet" href="live.css">
+<body style="font-family: sans-serif; max-width: 50rem; margin: 1rem auto; padding: 0 1rem">
+<h1>{html.escape(title)}</h1>
+<figure class="cg-live" data-folder="./" data-models="{models}"><p>This page wants a browser with WebAssembly.</p></figure>
+<script src="live.js"></script>
+"""
+
+
 def contours(P: np.ndarray, edges: np.ndarray, temperature_K: float) -> dict[str, list[list[float]]]:
     """Lines of equal free energy of a distribution P (M, M) over phi and psi, edges (M + 1,) in rad, smoothed by SMOOTH bins.
 
@@ -48,6 +65,7 @@ def contours(P: np.ndarray, edges: np.ndarray, temperature_K: float) -> dict[str
     return {f"{level:g}": [np.round(line).ravel().tolist() for line in lines.lines(level)] for level in LEVELS}
 
 
-def beside(name: str, reference: dict) -> str:
-    """What a model's file says after it of the reference to compare it with: contours, and phiPositive, its share at phi > 0."""
-    return f"CgModels.{name}.reference = {json.dumps(reference, separators=(',', ':'))};\n"
+def beside(name: str, **more) -> str:
+    """What follows a model's script to give it more: `reference` to compare with ({contours, phiPositive}: the share at phi > 0),
+    another `frictionPerPs`."""
+    return f"Object.assign(CgModels.{name}, {json.dumps(more, separators=(',', ':'))});\n"

@@ -70,6 +70,7 @@
     show({ name, model, choice }) {
       for (const button of this.find("models").children) button.setAttribute("aria-pressed", button.dataset.name === name);
       this.find("hand").value = choice.hand;
+      this.find("hand").parentElement.hidden = !model.starts.D;
       this.find("temperature").value = choice.temperatureK;
       this.find("seed").value = choice.seed;
       this.find("definition").innerHTML = self.CgMeasure.centre(model) ? OF_CENTRE : OF_PHI;

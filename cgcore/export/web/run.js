@@ -7,7 +7,7 @@
     // run whenever something has changed.
     constructor(name, model, choice, stopNs, told) {
       Object.assign(this, { name, model, choice, stopNs, told, untilNs: stopNs });
-      const starts = model.starts[choice.hand];
+      const starts = model.starts[choice.hand] ?? Object.values(model.starts)[0];
       this.position = Float32Array.from(starts[choice.seed % starts.length]);
       this.tally = new self.CgTally.Tally(self.CgMeasure.sample(this.position, model));
       this.steps = this.speed = this.said = 0;
