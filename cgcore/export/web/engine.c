@@ -96,27 +96,29 @@ static void radial_basis(double s, Jet *out) {
   }
 }
 
-/* The radial network of a layer at every knot: value and two derivatives, in steps, for each of `n` functions. */
+/* The radial network of a layer at every knot, four rows for each of n functions: the value, how much it rises to the next
+   knot, and two derivatives in steps. Rises are subtracted here, in double precision, for they make the slopes. */
 static float *tabulated(const float *weights, int n) {
-  float *out = rows(3ul * n * of.knots);
+  float *out = rows(4ul * n * of.knots);
   Jet *x = room(sizeof(Jet) * of.width), *y = room(sizeof(Jet) * of.width);
-  for (int k = 0; k + 1 < of.knots; k++) { /* at the last, the cut-off, they are zero to the last digit */
+  double *before = room(sizeof(double) * n * LANES);
+  for (int k = 0; k < of.knots; k++) {
     const float *w = weights;
-    int inputs = of.bessel;
     radial_basis(of.first_root + step_root * k, x);
-    for (int depth = 0; depth < 3; depth++, inputs = of.width) {
-      double scale = 1 / sqrt_(inputs);
+    for (int depth = 0, inputs = of.bessel; depth < 3; depth++, inputs = of.width) {
       for (int o = 0; o < of.width; o++) y[o] = (Jet){0, 0, 0};
       for (int i = 0; i < inputs; i++, w += of.width)
         for (int o = 0; o < of.width; o++) y[o] = plus(y[o], scaled(x[i], w[o]));
-      for (int o = 0; o < of.width; o++) x[o] = silu(scaled(y[o], scale));
+      for (int o = 0; o < of.width; o++) x[o] = silu(scaled(y[o], 1 / sqrt_(inputs)));
     }
     for (int o = 0; o < n * LANES; o++) {
+      float *at = out + (k * n + o / LANES) * 4 * LANES + o % LANES;
       Jet f = {0, 0, 0};
-      for (int i = 0; i < of.width; i++) f = plus(f, scaled(x[i], w[i * n * LANES + o]));
-      f = scaled(f, 1 / sqrt_(of.width));
-      float *at = out + ((k * n + o / LANES) * 3) * LANES + o % LANES;
-      at[0] = f.v, at[LANES] = f.d * step_root, at[2 * LANES] = f.dd * step_root * step_root;
+      for (int i = 0; i < of.width && k + 1 < of.knots; i++) f = plus(f, scaled(x[i], w[i * n * LANES + o]));
+      f = scaled(f, 1 / sqrt_(of.width)); /* zero at the last knot, the cut-off, to the last digit */
+      at[0] = f.v, at[2 * LANES] = f.d * step_root, at[3 * LANES] = f.dd * step_root * step_root;
+      if (k) at[(1 - 4 * n) * LANES] = f.v - before[o];
+      before[o] = f.v;
     }
   }
   return out;
@@ -127,19 +129,20 @@ static void interpolate(double r, int p) {
   double s = sqrt_(r), at = (s - of.first_root) / step_root, per_r = at > 0 ? 0.5 / (s * step_root) : 0;
   at = at > 0 ? at : 0;
   int k = (int)at < of.knots - 2 ? (int)at : of.knots - 2;
-  double t = at - k, u = 1 - t, t2 = t * t, u2 = u * u, rise = t2 * t * (10 + t * (6 * t - 15));
-  float w[6] = {1 - rise, t * u2 * u * (1 + 3 * t), 0.5 * t2 * u2 * u, rise, -u * t2 * t * (1 + 3 * u), 0.5 * u2 * t2 * t};
-  double bend = 30 * t2 * u2;
-  float d[6] = {-per_r * bend, per_r * u2 * (1 + 2 * t - 15 * t2), per_r * t * u2 * (1 - 2.5 * t),
-                per_r * bend, per_r * t2 * (1 + 2 * u - 15 * u2), -per_r * u * t2 * (1 - 2.5 * u)};
+  double t = at - k, u = 1 - t, t2 = t * t, u2 = u * u;
+  const float w[5] = {t2 * t * (10 + t * (6 * t - 15)), t * u2 * u * (1 + 3 * t), 0.5 * t2 * u2 * u,
+                      -u * t2 * t * (1 + 3 * u), 0.5 * u2 * t2 * t};
+  const float d[5] = {per_r * 30 * t2 * u2, per_r * u2 * (1 + 2 * t - 15 * t2), per_r * t * u2 * (1 - 2.5 * t),
+                      per_r * t2 * (1 + 2 * u - 15 * u2), -per_r * u * t2 * (1 - 2.5 * u)};
   for (Layer *layer = layers; layer < layers + n_layers; layer++)
     for (int q = 0, n = layer->paths; q < n; q++) {
-      const f4 *low = (f4 *)(layer->table + 3 * (k * n + q) * LANES), *high = low + 3 * n * BLOCKS;
+      const f4 *low = (f4 *)(layer->table + 4 * (k * n + q) * LANES), *high = low + 4 * n * BLOCKS;
       f4 *f = (f4 *)(layer->value + (p * n + q) * LANES), *g = (f4 *)(layer->slope + (p * n + q) * LANES);
       for (int b = 0; b < BLOCKS; b++) {
-        const f4 x[6] = {low[b], low[b + BLOCKS], low[b + 2 * BLOCKS], high[b], high[b + BLOCKS], high[b + 2 * BLOCKS]};
-        f[b] = w[0] * x[0] + w[1] * x[1] + w[2] * x[2] + (w[3] * x[3] + w[4] * x[4] + w[5] * x[5]);
-        g[b] = d[0] * x[0] + d[1] * x[1] + d[2] * x[2] + (d[3] * x[3] + d[4] * x[4] + d[5] * x[5]);
+        const f4 rise = low[b + BLOCKS], x1 = low[b + 2 * BLOCKS], x2 = low[b + 3 * BLOCKS];
+        const f4 y1 = high[b + 2 * BLOCKS], y2 = high[b + 3 * BLOCKS];
+        f[b] = low[b] + (w[0] * rise + (w[1] * x1 + w[2] * x2) + (w[3] * y1 + w[4] * y2));
+        g[b] = d[0] * rise + (d[1] * x1 + d[2] * x2) + (d[3] * y1 + d[4] * y2);
       }
     }
 }

@@ -1,7 +1,5 @@
 """A trained MACE as the words that engine.c reads: folded matrices, sparse polynomials, and its radial networks as they are."""
 
-import math
-
 import jax
 import numpy as np
 
@@ -17,7 +15,7 @@ from ...potentials.mace.network import RADIAL_DEPTH
 from ..source import ExportError
 
 MAGIC = 0x43474D31
-KNOTS = 1024
+KNOTS = 512
 MOST_BEADS = 256
 ORDER = (
     ("species", "mass", "embedding", "net0", "linear0", "terms0", "poly0", "coefficients", "ranges"),
@@ -77,10 +75,14 @@ def _require(model, barriers: tuple, box: np.ndarray):
         ("bond_types", c.bond_types, (False,)),
     ):
         if found not in wanted:
-            raise ExportError(f"web: want {name} of {' or '.join(map(str, wanted))}, got {found}; `--to ase` carries it")
+            raise ExportError(
+                f"web: want {name} of {' or '.join(map(str, wanted))}, got {found}; `--to ase` carries it"
+            )
     for barrier in barriers:
         if not isinstance(barrier, Barrier) or not can_join(barrier, model):
-            raise ExportError("web: want no priors but barrier and repulsion within the network's cut-off; `--to ase` carries others")
+            raise ExportError(
+                "web: want no priors but barrier and repulsion within the network's cut-off; `--to ase` carries others"
+            )
     if len(model.species) > MOST_BEADS:
         raise ExportError(f"web: want at most {MOST_BEADS} beads, got {len(model.species)}; `--to openmm` is for more")
     if model.capacity and np.min(box) < 2 * c.cutoff_nm:
