@@ -95,7 +95,9 @@ def test_the_page_says_what_python_says(page, path):
 def test_a_form_tells_lost_stereocentres_and_a_mirror_image_in_words(page):
     told = page.get("document.querySelector('.cg-doctor .verdict').innerText")
     assert "1 of 1 stereocentres lost (ALA2:CA)" in told and "✗ mirror image: in every model" in told
-    page.get("(m => { m.value = 'core_beta'; m.dispatchEvent(new Event('change')) })(document.querySelector('.cg-doctor .map'))")
+    page.get(
+        "(m => { m.value = 'core_beta'; m.dispatchEvent(new Event('change')) })(document.querySelector('.cg-doctor .map'))"
+    )
     told = page.get("document.querySelector('.cg-doctor .verdict').innerText")
     assert "kept with inversion path" in told and "! mirror image: in the model, behind the plane" in told
 
@@ -106,7 +108,10 @@ def test_a_form_tells_lost_stereocentres_and_a_mirror_image_in_words(page):
         ("", "Want a PDB file"),
         ("ATOM      1  CA  ALA A   1       0.000   0.000   0.000  1.00  0.00           C", "Want hydrogens"),
         (MOLECULES[0].read_text().replace(" -4.945", "    nan", 1), "Want coordinates"),
-        (MOLECULES[0].read_text() .replace("END", "HETATM   99  O   HOH B   9      20.000  20.000  20.000\nEND"), "no N"),
+        (
+            MOLECULES[0].read_text().replace("END", "HETATM   99  O   HOH B   9      20.000  20.000  20.000\nEND"),
+            "no N",
+        ),
     ],
     ids=["no atoms", "no hydrogens", "no number", "water"],
 )

@@ -146,6 +146,32 @@ def test_core_beta_keeps_the_hand_it_started_with_and_runs_survive_each_other(pa
 
 
 @in_browser
+def test_a_still_picture_stands_in_on_paper_and_without_workers(page):
+    shown = "['img', '.live'].map(s => document.querySelector(`.cg-live > ${s}`)).map(e => e && getComputedStyle(e).display)"
+    assert page.get(shown) == ["none", "block"]
+    page.ask("Emulation.setEmulatedMedia", media="print")
+    assert page.get(shown)[0] != "none" and page.get(shown)[1] == "none"
+    page.ask("Emulation.setEmulatedMedia", media="screen")
+    script = page.ask("Page.addScriptToEvaluateOnNewDocument", source="delete window.Worker")["identifier"]
+    page.open("about:blank")
+    page.open((SITE / "systems/live.html").as_uri())
+    page.ask("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+    assert page.get(shown)[0] != "none" and page.get(shown)[1] is None
+    assert len(page.get("document.querySelector('.cg-live > img').alt")) > 50
+
+
+@in_browser
+def test_an_exported_page_opens_by_a_double_click(browser, tmp_path):
+    script = live.path(CHAPTER, "core").read_text(encoding="utf-8").splitlines()[0]
+    for name, text in (pages.files() | {"index.html": pages.index("Core & more", "core"), "core.js": script}).items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    browser.open((tmp_path / "index.html").as_uri())
+    browser.wait("document.querySelector('.cg-live').dataset.ready === 'core'")
+    run_until(browser, 0.004)
+    assert sum(counted(browser)) == 200 and not browser.errors and said(browser, "play") == "Run"
+
+
+@in_browser
 def test_what_is_measured_is_what_python_measures(page):
     """phi and psi by the convention of the analysis; the volume at CA is positive for L and turns round in the mirror."""
     model = page.get("(({starts, dihedrals}) => ({starts, dihedrals}))(CgModels.core)")

@@ -1,17 +1,20 @@
 """Pages: the potential as one WebAssembly module, engine.wasm, with a script that steers it and a model file.
 
-`engine.c` is energy, forces and Langevin steps; `weights.py` writes what it reads; `build.py` compiles it.
+`engine.c` is energy, forces and Langevin steps; `weights.py` writes what it reads; `build.py` compiles it. `page.py` gives the
+element that runs a model before a reader's eyes.
 """
 
-import base64
 from importlib import resources
 from pathlib import Path
 
+from . import page
 from .model import model, model_script, script
 
 __all__ = ["check", "model_script", "write"]
 
 FILES = "engine.js", "engine.wasm"
+ANGLES = {"phi", "psi"}
+"""Over which the element shows a surface."""
 
 
 def check(config):
@@ -19,15 +22,18 @@ def check(config):
 
 
 def write(folder: Path, source) -> str:
-    """Write model.js, engine.js, engine.wasm and it as a script; the words for README.md."""
+    """Write model.js, the engine and, for a model with phi and psi, a page that runs it; the words for README.md."""
     here = resources.files(__package__)
     for name in FILES:
         (folder / name).write_bytes(here.joinpath(name).read_bytes())
-    wasm = base64.b64encode(here.joinpath("engine.wasm").read_bytes()).decode()
-    (folder / "engine.wasm.js").write_text(f'self.CgWasm = "{wasm}";\n', encoding="utf-8")
-    title = f"{source.config.system}, map {source.config.data.map}"
-    (folder / "model.js").write_text(script("model", model(source, title)), encoding="utf-8")
-    return """```html
+    title, shown = f"{source.config.system}, map {source.config.data.map}", source.dihedrals.keys() >= ANGLES
+    texts = page.files() | {"model.js": script("model", model(source, title))}
+    for name, text in (texts | ({"index.html": page.index(title, "model")} if shown else {})).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return ("Open index.html by a double click: the model runs in the browser.\n\n" if shown else "") + WORDS
+
+
+WORDS = """```html
 <script src="engine.js"></script>
 <script src="engine.wasm.js"></script>
 <script src="model.js"></script>

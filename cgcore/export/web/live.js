@@ -57,6 +57,7 @@
       } catch (error) {
         return this.panel.say(`${error.message}; press the button of the model to try again.`);
       }
+      if (name !== this.name) return; // another one was chosen meanwhile
       for (const [other, run] of this.runs) if (other !== name) run.stop();
       if (!this.run) this.begin(self.CgModels[name].choice ?? {});
       this.run.wanted ||= Boolean(playing);

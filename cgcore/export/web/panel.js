@@ -1,6 +1,6 @@
 // What is seen of the element: buttons, both pictures, numbers, and one line that is read out.
 (function (self) {
-  const TEMPERATURES_K = [250, 300, 350, 400, 500, 600];
+  const TEMPERATURES_K = [200, 250, 300, 350, 400, 500];
   const HTML = `
 <div class="models" role="group" aria-label="Model"></div>
 <div class="views">
@@ -71,7 +71,9 @@
       for (const button of this.find("models").children) button.setAttribute("aria-pressed", button.dataset.name === name);
       this.find("hand").value = choice.hand;
       this.find("hand").parentElement.hidden = !model.starts.D;
-      this.find("temperature").value = choice.temperatureK;
+      const kelvin = this.find("temperature"), known = [...kelvin.options].some(({ value }) => Number(value) === choice.temperatureK);
+      if (!known) kelvin.add(new Option(`${choice.temperatureK} K`, choice.temperatureK));
+      kelvin.value = choice.temperatureK;
       this.find("seed").value = choice.seed;
       this.find("definition").innerHTML = self.CgMeasure.centre(model) ? OF_CENTRE : OF_PHI;
       const { reference } = model;

@@ -65,7 +65,7 @@
 
     typings() {
       const { typings } = maps[this.find(".map").value];
-      this.find(".typing").innerHTML = options(Object.entries(typings).map(([name, { description }]) => [name, description.split(":")[0]]));
+      this.find(".typing").innerHTML = options(Object.entries(typings).map(([name, { description }]) => [name, description.replace(/[:(].*/, "").trim()]));
       this.examine();
     }
 
