@@ -1,11 +1,27 @@
-/* Arithmetic that a module without a library has to bring: functions, jets, harmonics and random numbers. */
+/* What a module without a library has to bring: memory, functions, jets, spherical harmonics, rows of channels and random numbers. */
 
 typedef float f4 __attribute__((vector_size(16)));
 typedef float f8 __attribute__((vector_size(32), aligned(16)));
 typedef unsigned long long u64;
-enum { LANES = 32, BLOCKS = LANES / 4 };
+enum { LANES = 32, BLOCKS = LANES / 4, PAGE = 65536 };
 
 static const double PI = 3.141592653589793;
+
+/* Memory that is never given back. */
+
+extern unsigned char __heap_base;
+static unsigned long free_from;
+
+static void *room(unsigned long bytes) {
+  if (!free_from) free_from = (unsigned long)&__heap_base;
+  unsigned long start = (free_from + 127) & ~127ul;
+  free_from = start + bytes;
+  unsigned long have = __builtin_wasm_memory_size(0), want = (free_from + PAGE - 1) / PAGE;
+  if (want > have && __builtin_wasm_memory_grow(0, want - have) == (unsigned long)-1) __builtin_trap();
+  return (void *)start;
+}
+static float *floats(unsigned long n) { return room(4 * n); }
+static float *rows(unsigned long n) { return room(4 * LANES * n); }
 
 static inline double sqrt_(double x) { return __builtin_sqrt(x); }
 static inline double rint_(double x) { return __builtin_rint(x); }
@@ -87,6 +103,39 @@ static void harmonics_gradient(const float *unit, const float *c, float *g) {
          8 * c13 * y * z + 0.5f * c14 * (zz - xx);
   g[2] = R3 * c[3] + c4 * x - c6 * z + c7 * y + c8 * z + 3 * c9 * x * z + c10 * x * y - 2 * c11 * x * z - 3 * c12 * y * z +
          c13 * (h - 2 * zz) + c14 * y * z + c15 * steep;
+}
+
+/* Rows of 32 channels. out += x matrix, n rows; w vectors at once, as many as registers hold. */
+static inline void mix_rows(const int n, const int w, const float *x, const float *matrix, float *out) {
+  for (int b = 0; b < BLOCKS; b += w) {
+    f4 sum[14];
+    for (int r = 0; r < n; r++)
+      for (int v = 0; v < w; v++) sum[r * w + v] = ((f4 *)(out + r * LANES))[b + v];
+    for (int k = 0; k < LANES; k++)
+      for (int v = 0; v < w; v++) {
+        f4 column = ((f4 *)(matrix + k * LANES))[b + v];
+        for (int r = 0; r < n; r++) sum[r * w + v] += x[r * LANES + k] * column;
+      }
+    for (int r = 0; r < n; r++)
+      for (int v = 0; v < w; v++) ((f4 *)(out + r * LANES))[b + v] = sum[r * w + v];
+  }
+}
+
+/* out += x matrix for the 2 l + 1 rows of a degree. */
+static void mix(int l, const float *x, const float *matrix, float *out) {
+  if (l == 0) mix_rows(1, 8, x, matrix, out);
+  else if (l == 1) mix_rows(3, 4, x, matrix, out);
+  else if (l == 2) mix_rows(5, 2, x, matrix, out);
+  else mix_rows(7, 2, x, matrix, out);
+}
+
+static void clear(float *x, int n_rows) { for (int i = 0; i < n_rows * LANES; i++) x[i] = 0; }
+static float total(f4 x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+
+static float dot(const float *x, const float *y) {
+  f4 sum = {0};
+  for (int b = 0; b < BLOCKS; b++) sum += ((f4 *)x)[b] * ((f4 *)y)[b];
+  return total(sum);
 }
 
 /* xoshiro256++ (Blackman & Vigna, ACM TOMS 47, 36, 2021), seeded by splitmix64; normal numbers by Marsaglia's polar method. */
