@@ -18,6 +18,8 @@ LEVELS = (5.0, 10.0, 15.0)
 """kJ/mol of the reference's contours."""
 SMOOTH = 0.5
 """Bins, the width of the Gaussian that takes the sampling noise off the contours."""
+SPECK = 9
+"""Points of the longest line that is left out: it goes round one bin, which a frame or two visited."""
 SMALLEST = 1e-9
 """Of the largest probability, where the logarithm ends; far beyond the highest contour."""
 
@@ -51,7 +53,7 @@ def index(title: str, name: str) -> str:
 """
 
 
-def contours(P: np.ndarray, edges: np.ndarray, temperature_K: float) -> dict[str, list[list[float]]]:
+def contours(P: np.ndarray, edges: np.ndarray, temperature_K: float) -> dict[str, list[list[int]]]:
     """Lines of equal free energy of a distribution P (M, M) over phi and psi, edges (M + 1,) in rad, smoothed by SMOOTH bins.
 
     Returns kJ/mol -> lines, each phi, psi, phi, psi, ... in whole degrees, cut at the edge of the map.
@@ -62,7 +64,8 @@ def contours(P: np.ndarray, edges: np.ndarray, temperature_K: float) -> dict[str
     around = np.pad(F, 1, mode="wrap")
     at = np.concatenate([[middle[-1] - 360], middle, [middle[0] + 360]])
     lines = contourpy.contour_generator(at, at, around.T)
-    return {f"{level:g}": [np.round(line).ravel().tolist() for line in lines.lines(level)] for level in LEVELS}
+    kept = {f"{level:g}": [line for line in lines.lines(level) if len(line) > SPECK] for level in LEVELS}
+    return {level: [np.round(line).astype(int).ravel().tolist() for line in several] for level, several in kept.items()}
 
 
 def beside(name: str, **more) -> str:
