@@ -84,7 +84,7 @@ BUDGET = {
     "reweighting": 115,
     "simulate": 1020,
     "smarts": 175,
-    "steps": 345,
+    "steps": 347,
     "store": 640,
     "suggestions": 130,
     "train": 340,
@@ -96,7 +96,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 22240
-BOOK_LINES = 4140
+BOOK_LINES = 4330
 """Of all Python in cgcore, and below book/."""
 
 
