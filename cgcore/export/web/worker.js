@@ -40,7 +40,7 @@ function part() {
   const seconds = (performance.now() - began) / 1000;
   self.postMessage({ steps, seconds, samples: Float32Array.from(samples), position: engine.position.slice() });
   running = !bond && steps < until;
-  if (bond) self.postMessage({ lost: `The bond ${bond} broke` });
+  if (bond) self.postMessage({ lost: `The bond ${bond} has left its length by ${TOLERANCE_NM} nm` });
   else queue();
 }
 
