@@ -111,38 +111,38 @@ def test_the_first_scene_weighs_little_and_others_wait_for_their_button(page):
 
 @in_browser
 def test_core_crosses_and_the_same_seed_gives_the_same_picture(page):
-    run_until(page, 0.02)
+    run_until(page, 0.005)
     first, position = counted(page), page.get(f"Array.from({RUN}.position)")
-    assert sum(first) == 1000 and said(page, "ns") == "0.020 ns"
+    assert sum(first) == 250 and said(page, "ns") == "0.005 ns"
     picture = page.get("document.querySelector('.cg-live .surface').toDataURL()")
     page.get(PRESS.format(".reset"))
     assert sum(counted(page)) == 0 and page.get(f"{RUN}.ns") == 0
-    run_until(page, 0.02)
+    run_until(page, 0.005)
     assert counted(page) == first and page.get(f"Array.from({RUN}.position)") == position
     page.get("new Promise(done => setTimeout(done, 300))")
     assert page.get("document.querySelector('.cg-live .surface').toDataURL()") == picture
     page.get("document.querySelector('.cg-live .seed').value = 2")
     page.get(PRESS.format(".reset"))
-    run_until(page, 0.1)
+    run_until(page, 0.02)
     assert counted(page) != first and int(said(page, "crossings")) > 0 and "crossing" in said(page, "said")
 
 
 @in_browser
 def test_core_beta_keeps_the_hand_it_started_with_and_runs_survive_each_other(page):
-    run_until(page, 0.01)
+    run_until(page, 0.002)
     before = counted(page)
     page.get(PRESS.format("[data-name=core_beta]"))
     page.wait("document.querySelector('.cg-live').dataset.ready === 'core_beta'")
     for hand, sign in (("L", -1), ("D", 1)):
         page.get(f"document.querySelector('.cg-live .hand').value = '{hand}'")
         page.get(PRESS.format(".reset"))
-        run_until(page, 0.06)
+        run_until(page, 0.02)
         assert said(page, "crossings") == "0" and said(page, "side") == hand
         phi = np.reshape(counted(page), (BINS, BINS)).sum(1)
         assert sign * (phi[BINS // 2 :].sum() - phi[: BINS // 2].sum()) > 0.8 * phi.sum()
     page.get(PRESS.format("[data-name=core]"))
     page.wait("document.querySelector('.cg-live').dataset.ready === 'core'")
-    assert counted(page) == before and said(page, "ns") == "0.010 ns"
+    assert counted(page) == before and said(page, "ns") == "0.002 ns"
 
 
 @in_browser
