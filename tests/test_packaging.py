@@ -139,3 +139,6 @@ def test_a_wheel_carries_the_maps_the_profiles_and_the_sample():
     assert inside == {"data", "system_profiles"}, "where an installed package looks for them"
     assert list((ROOT / "cgcore" / "maps").glob("*.toml")) and (ROOT / "cgcore" / "viewer.html").is_file()
     assert (ROOT / "cgcore" / "store" / "kernels.toml").is_file()
+    assert all(
+        (ROOT / "cgcore" / "export" / "web" / name).is_file() for name in ("engine.js", "engine.wasm", "engine.c")
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from cgbook import drawing, views
+from cgbook import drawing, live, views
 from cgbook.results import BOOK, Chapter, ResultError, flat, load, save
 from cgcore import acceptance, plots, reweighting, steps
 from cgcore.potentials import saved
@@ -118,7 +118,7 @@ def sampling(manifest: dict) -> str:
 
 
 def draw(chapter: Chapter) -> list[Path]:
-    """Draw every figure of the chapter for which there are results; the paths."""
+    """Draw every figure of the chapter for which there are results, and write its scripts of models; the paths."""
     written = []
     for name, figure_of in figures(chapter.name).items():
         try:
@@ -130,7 +130,7 @@ def draw(chapter: Chapter) -> list[Path]:
         written.append(chapter.folder / f"{name}.png")
         figure.savefig(written[-1], dpi=DPI)
         plt.close(figure)
-    return written
+    return written + live.write(chapter)
 
 
 def figures(chapter: str) -> dict[str, Callable[[Chapter], Figure]]:

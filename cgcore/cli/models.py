@@ -93,7 +93,7 @@ def export(
     run: Annotated[
         Path, typer.Argument(help="runs/<system>/<id>, runs/fit/<id>, or a published book/results/**/models/<id>.npz.")
     ],
-    to: Annotated[str, typer.Option(help="ase, openmm, lammps or mace-torch.")],
+    to: Annotated[str, typer.Option(help="ase, openmm, lammps, mace-torch or web.")],
     out: Annotated[Path | None, typer.Option(help="A new folder; export/ID_TARGET by default.")] = None,
     reference: Annotated[
         str | None, typer.Option(help="Where priors and start come from, if a published network's own is not here.")

@@ -1,4 +1,4 @@
-"""Models that run elsewhere: one folder each for ASE, OpenMM, LAMMPS and mace-torch, with the potential that ran here.
+"""Models that run elsewhere: one folder each for ASE, OpenMM, LAMMPS, mace-torch and web pages, with the potential that ran here.
 
 A folder holds the potential with every prior (potential.json, params.npz), its beads (beads.json), frames with their
 energies and forces to check by (check.npz), a manifest, and what the target needs besides: run.py at least. Units are nm,
@@ -12,7 +12,7 @@ from .source import ExportError, find
 
 __all__ = ["TARGETS", "ExportError", "export"]
 
-TARGETS = {"ase": "ase", "openmm": "openmm", "lammps": "lammps", "mace-torch": "mace_torch"}
+TARGETS = {"ase": "ase", "openmm": "openmm", "lammps": "lammps", "mace-torch": "mace_torch", "web": "web"}
 """Target -> its module here."""
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from .. import data, steps
 from ..config import RunConfig
+from ..doctor.groups import stereocentres
+from ..doctor.molecule import kinds
 from ..potentials import saved, splines
 from ..potentials.base import Potential
 from ..potentials.terms import terms
@@ -21,7 +23,8 @@ CHECKED = 4
 
 
 class Source(NamedTuple):
-    """molecule: the beads; labels: their species in words; start: (C, N, 3) nm; priors: their parameters for a manifest."""
+    """molecule: the beads; labels: their species in words; start: (C, N, 3) nm; priors: their parameters for a manifest;
+    dihedrals: name -> four beads; handed: whether an atom of the molecule is a stereocentre."""
 
     config: RunConfig
     potential: Potential
@@ -30,6 +33,8 @@ class Source(NamedTuple):
     labels: tuple[str, ...]
     start: np.ndarray
     priors: dict
+    dihedrals: dict[str, tuple[int, int, int, int]] = {}
+    handed: bool = False
 
 
 def load(found: Found) -> Source:
@@ -48,7 +53,9 @@ def load(found: Found) -> Source:
     few = replace(config, md=replace(config.md, replicas=CHECKED))
     start = np.asarray(steps.initial_positions(few, reference), float)
     labels = tuple(beads.species_names[s] for s in beads.species)
-    return Source(config, potential, params, steps.molecule(reference), labels, start, priors)
+    handed = any(stereocentres(molecule) for molecule in kinds(beads, reference.topology))
+    molecule = steps.molecule(reference)
+    return Source(config, potential, params, molecule, labels, start, priors, beads.dihedrals, handed)
 
 
 def _trained(found: Found, reference: steps.Reference) -> tuple[Potential, dict]:

@@ -104,7 +104,7 @@ def test_bad_arguments_are_said_at_once(tmp_path):
     (tmp_path / "full" / "notes").touch()
     for arguments, says in (
         ((tmp_path, "ase", tmp_path / "x"), "want a finished observation"),
-        ((model, "gromacs", tmp_path / "x"), "want one of ase, openmm, lammps, mace-torch, got 'gromacs'"),
+        ((model, "gromacs", tmp_path / "x"), "want one of ase, openmm, lammps, mace-torch, web, got 'gromacs'"),
         ((model, "ase", tmp_path / "full"), "want a new or an empty folder"),
         ((tmp_path / "a.npz", "ase", tmp_path / "x"), "want a published network"),
     ):
