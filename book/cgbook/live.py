@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cgbook.results import BOOK, Chapter, load
+from cgbook.results import BOOK, Chapter, ResultError, load
 from cgcore.export.web import model_script, page
 from cgcore.steps import WALK_FRICTION_PER_PS
 from cgcore.store import read_toml
@@ -22,13 +22,18 @@ def path(chapter: Chapter, label: str) -> Path:
 
 
 def write(chapter: Chapter) -> list[Path]:
-    """Write the scripts of a chapter, but those that are there of the same run; the paths.
+    """Write the scripts of a chapter whose runs are there, but those that are there of the same run; the paths.
 
     Friction is that of walks, by which barriers are passed soonest; populations do not depend on it.
     """
     written = []
     for label, reference in networks(chapter.name).items():
-        script, run = path(chapter, label), chapter.run(label)
+        script = path(chapter, label)
+        try:
+            run = chapter.run(label)
+        except ResultError as missing:
+            print(f"{script.name}: not written, {missing}", flush=True)
+            continue
         if script.is_file() and f'"run":"{run}"' in script.read_text(encoding="utf-8"):
             continue
         text = model_script(chapter.model(label), label)
