@@ -117,32 +117,33 @@ def pieces(run: Ensemble) -> list[np.ndarray]:
 
 
 def score(run: Path, results: Path) -> list[tuple[str, str, str]]:
-    """Judge one finished observation and add a row for each question of its case: symmetry, expected, observed."""
+    """Judge one finished observation and add a row for each question of its case: symmetry, expected, observed.
+
+    Raises ConfigError for a run of no case, and where its reference, made again, asks other questions than the verdict.
+    """
     config, reference, fitted, out_dir = read_back(run)
-    case = case_of(config)
-    told = read_json(case.path, "questions", "sha256")
-    sums = read_json(Path(config.data.reference) / "manifest.json", "sha256")["sha256"]
-    if sums != told["sha256"]:
-        raise ConfigError(
-            f"{run}: its reference is not the one of {case.path}; make the verdict and the run of one reference"
-        )
-    found = examine(reference.beads, reference.topology, reference.atoms, temperature_K=config.md.temperature_K)
+    case, kelvin = case_of(config), config.md.temperature_K
+    found = examine(reference.beads, reference.topology, reference.atoms, temperature_K=kelvin)
+    asked, told = list(questions(found, case)), read_json(case.path, "questions", "sha256")
+    now, then = [(b.name, word) for b, word in asked], [(q["symmetry"], q["expected"]) for q in told["questions"]]
+    if now != then:
+        raise ConfigError(f"{run}: of its reference the doctor says {now}, of that of {case.path.name} {then}")
     (of_molecule,) = found.molecules
-    ensemble = simulate_protocol(config, reference, fitted, out_dir).ensemble
-    blocks, rows = pieces(ensemble), []
-    pairs = zip(questions(found, case), told["questions"], strict=True)
-    for number, ((broken, _), asked) in enumerate(pairs):
-        observable = next(o for o in of_molecule.observables if o.name == asked["observable"])
-        sample = bound_of(observable, blocks, broken.element, temperature_K=config.md.temperature_K, inefficiency=1.0)
-        value, error, floor = (asked["reference"][name] for name in NUMBERS)
-        word = judge(sample, Estimate(value, error), floor, len(blocks))
-        table = {"expected": asked["expected"], "observed": word, "bound": sample.bound.value}
-        table |= {"bound_error": sample.bound.error, "bound_floor": sample.floor, "reference_bound": value}
-        table |= {"reference_bound_error": error, "reference_bound_floor": floor, "replicas": len(blocks)}
+    blocks, rows = pieces(simulate_protocol(config, reference, fitted, out_dir).ensemble), []
+    sums = read_json(Path(config.data.reference) / "manifest.json", "sha256")["sha256"]
+    for number, (broken, expected) in enumerate(asked):
+        theirs = broken.worst
+        observable = next(o for o in of_molecule.observables if o.name == theirs.observable)
+        ours = bound_of(observable, blocks, broken.element, temperature_K=kelvin, inefficiency=1.0)
+        word = judge(ours, theirs.bound, theirs.floor, len(blocks))
+        table = {"expected": expected, "observed": word, "replicas": len(blocks)}
+        for name, bound in (("bound", ours), ("reference_bound", theirs)):
+            table |= {name: bound.bound.value, f"{name}_error": bound.bound.error, f"{name}_floor": bound.floor}
         key = {"case": case.name, "question": number, "seed": config.md.seed}
         sampling = f"{len(blocks)} replicas of {(1 - RULE['skip']) * config.md.length_ps:g} ps"
-        add(results / "doctor", "blind_run", key, table, manifest=made_here(run=run.name, **key), sampling=sampling)
-        rows.append((asked["symmetry"], asked["expected"], word))
+        about = made_here(run=run.name, frames_of_the_verdict=sums == told["sha256"], **key)
+        add(results / "doctor", "blind_run", key, table, manifest=about, sampling=sampling)
+        rows.append((broken.name, expected, word))
     return rows
 
 
