@@ -1,11 +1,8 @@
 """engine.wasm against the double-precision model, what it conserves and what it samples, in Python and in a browser."""
 
 import hashlib
-import html
 import json
-import re
 import shutil
-import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -312,21 +309,13 @@ def test_a_model_file_says_what_it_is(folder):
 def test_a_browser_computes_the_same_bits(folder, tmp_path):
     """From a file: the trajectory of wasmtime, the words of a refusal, a thermostat that can be set."""
     where, of = folder
+    from chromium import Page
+
     shutil.copy(Path(__file__).parent / "engine.html", where)
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path}",
-        "--virtual-time-budget=100000",
-    ]
-    done = subprocess.run(
-        ["chromium", *flags, "--dump-dom", (where / "engine.html").as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
-    told = json.loads(html.unescape(re.search(r"<body>(.*)</body>", done.stdout, re.DOTALL)[1]))
+    with Page((where / "engine.html").as_uri(), tmp_path / "profile") as page:
+        page.wait("window.found !== undefined", 250)
+        told = page.get("window.found")
+        assert not page.errors
     computed, start = module(of), fields(where / "model.js")["starts"]["L"][0]
     computed.start(start, 7, dt_ps=of.config.md.dt_ps, friction=of.config.md.friction_per_ps)
     energy = computed.call("steps", 500)

@@ -15,10 +15,13 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port
 
 
 class Page:
-    """One page, opened in a browser of its own; `with Page(url, folder) as page`."""
+    """One page, opened in a browser of its own; `with Page(url, folder) as page`.
 
-    def __init__(self, url: str, folder: Path, width: int = 1300, height: int = 1000):
-        flags = [*FLAGS, f"--user-data-dir={folder}", f"--window-size={width},{height}"]
+    Time is real: a virtual clock runs out while a slow machine still compiles, and then the page is silent.
+    """
+
+    def __init__(self, url: str, folder: Path, *flags: str, width: int = 1300, height: int = 1000):
+        flags = [*FLAGS, *flags, f"--user-data-dir={folder}", f"--window-size={width},{height}"]
         shutil.rmtree(folder, ignore_errors=True)
         self.browser = subprocess.Popen(["chromium", *flags, "about:blank"], stderr=subprocess.DEVNULL)
         port = self._port(folder / "DevToolsActivePort")
@@ -66,7 +69,7 @@ class Page:
     def _hear(self, event: str, params: dict):
         if event == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
-            self.errors.append(details.get("exception", {}).get("description", details["text"]))
+            self.errors.append(f"Uncaught {details.get('exception', {}).get('description', details['text'])}")
         elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
             self.errors.append(params["entry"]["text"])
         elif event == "Runtime.consoleAPICalled" and params["type"] == "error":
