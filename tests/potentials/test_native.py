@@ -23,6 +23,8 @@ from cgcore.potentials.base import PotentialError, add, force
 from cgcore.potentials.mace.native import call, edges, xla
 from cgcore.potentials.mace.native.pack import PackError, _frames, pack
 
+NEAR_NONE = np.zeros((41, 0, 2), np.int32)
+"""Beads without tables of their own for those that bonds lead to."""
 HEXANE = store.data_file("hexane/topology.pdb")
 
 
@@ -46,7 +48,8 @@ def molecule() -> tuple[Frames, tuple[int, ...]]:
 
 
 def model_of(sample, is_liquid: bool, **options) -> tuple[mace.Model, dict]:
-    model = mace.for_frames(MACEConfig(cutoff_nm=0.5, **options), sample[1], sample[0], liquid=is_liquid)
+    bonds = [(i, i + 1) for i in range(len(sample[1]) - 1) if not is_liquid or i % 3 < 2]  # in threes, or a chain
+    model = mace.for_frames(MACEConfig(cutoff_nm=0.5, **options), sample[1], sample[0], liquid=is_liquid, bonds=bonds)
     return model, mace.build(model).init(jax.random.key(3))
 
 
@@ -66,6 +69,9 @@ def energies_and_forces(potential, params, position: np.ndarray, box: np.ndarray
         ("molecule", dict(correlation=2)),
         ("molecule", dict(correlation=3)),
         ("molecule", dict(correlation=2, symmetry="SO3")),
+        ("molecule", dict(correlation=2, bond_types=True)),
+        ("molecule", dict(correlation=1, layers=1, bond_types=True)),
+        ("liquid", dict(correlation=2, bond_types=True)),
     ],
     ids=str,
 )
@@ -142,7 +148,7 @@ def test_harmonics_and_their_gradients():
     vectors = random.normal(size=(40, 3)).astype(np.float32)
     position, box = np.concatenate([vectors, np.zeros((1, 3), np.float32)]), np.zeros(3, np.float32)
     found, index = edges.room(40), np.arange(40, dtype=np.int32)[None].repeat(41, 0)
-    count = edges.find(found, position, box, index, 40, np.array([0.1, 0.1, 9.0], np.float32), 30)
+    count = edges.find(found, position, box, index, 40, np.array([0.1, 0.1, 9.0, 30], np.float32), NEAR_NONE)
     assert count == 40 and (found.who[:40] == np.arange(40)).all()
     assert_allclose(found.y[:, :40].T, spherical_harmonics(3, -vectors), rtol=1e-5, atol=1e-5)
     found.dy[:] = weight[:, None]
@@ -161,7 +167,15 @@ def test_radial_functions_and_their_slopes_between_knots():
     position = np.zeros((6, 3), np.float32)
     position[:5, 0] = distance
     found, index = edges.room(5), np.arange(5, dtype=np.int32)[None].repeat(6, 0)
-    edges.find(found, position, np.zeros(3, np.float32), index, 5, np.array([first, step, last**2], np.float32), knots)
+    edges.find(
+        found,
+        position,
+        np.zeros(3, np.float32),
+        index,
+        5,
+        np.array([first, step, last**2, knots], np.float32),
+        NEAR_NONE,
+    )
     value, slope = edges.rows(len(found.who)), edges.rows(len(found.who))
     for s in range(5):
         edges.radial(table, found, s, value, slope)

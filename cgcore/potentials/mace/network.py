@@ -25,6 +25,9 @@ from .couplings import contraction_monomials, convolution_paths
 SILU_GAIN = 1.6791767923989418
 """1 / rms of silu(x) for x ~ N(0, 1), as e3nn (torch) sampled it; models carry it implicitly."""
 
+KINDS = REACH + 1
+"""Of edges where they are told apart: so many bonds between the ends, 0 for more or none."""
+
 HIDDEN_MAX_ELL = 1  # 32x0e + 32x1o
 RADIAL_DEPTH = 3  # hidden layers of the radial network
 
@@ -70,7 +73,7 @@ class Model:
     @property
     def n_radial(self) -> int:
         """Inputs of the radial network: Bessel functions, and the kinds of edges if they are told apart."""
-        return self.config.n_bessel + (REACH + 1 if self.config.bond_types else 0)
+        return self.config.n_bessel + (KINDS if self.config.bond_types else 0)
 
     def out_ells(self, layer: int) -> tuple[int, ...]:
         """Degrees that a layer hands on; the last one only scalars."""
@@ -167,11 +170,8 @@ def energy(model: Model, params: dict, edges: Edges) -> Array:
     c, n = model.config, len(model.species)
     species = np.resize(model.species, n if edges.receiver is not None else len(edges.index))
     harmonics = spherical_harmonics(c.max_ell, edges.apart)
-    basis = radial_basis(c, edges.distance)
-    if c.bond_types:
-        kind = bond_kind(bond_graph(model.bonds, n), tuple(end % n for end in edges.ends))
-        # Times a Bessel function, for the network has no biases: what is zero at the cut-off stays smooth there.
-        basis = jnp.concatenate([basis, basis[:, :1] * jax.nn.one_hot(kind, REACH + 1, dtype=basis.dtype)], axis=1)
+    kind = bond_kind(bond_graph(model.bonds, n), tuple(end % n for end in edges.ends)) if c.bond_types else None
+    basis = radial_inputs(c, edges.distance, kind)
     h = [params["node_embedding.linear.weight"].reshape(model.n_species, 1, -1)[species] / math.sqrt(model.n_species)]
     total = 0.0
     for i in range(c.layers):
@@ -199,6 +199,17 @@ def spherical_harmonics(max_ell: int, vector: Array) -> Array:
     """
     irreps = e3nn.Irreps.spherical_harmonics(max_ell)
     return e3nn.spherical_harmonics(irreps, vector, normalize=True, normalization="component").array
+
+
+def radial_inputs(config: MACEConfig, distance: Array, kind: Array | None) -> Array:
+    """What the radial network reads of edges (D,): the basis, and which of KINDS they are (D,) if these are told apart.
+
+    Kinds come times a Bessel function, for the network has no biases: what is zero at the cut-off stays smooth there.
+    """
+    basis = radial_basis(config, distance)
+    if not config.bond_types:
+        return basis
+    return jnp.concatenate([basis, basis[:, :1] * jax.nn.one_hot(kind, KINDS, dtype=basis.dtype)], axis=1)
 
 
 def radial_basis(config: MACEConfig, distance: Array) -> Array:

@@ -10,9 +10,9 @@ class Weights(NamedTuple):
 
     species: np.ndarray  # (N,)
     embedding: np.ndarray  # (S, LANES)
-    table0: np.ndarray  # (knots, 4, 3, LANES), see `edges.radial`
-    table1: np.ndarray  # (knots, P, 3, LANES)
-    grid: np.ndarray  # first knot and step in sqrt(nm), cut-off
+    table0: np.ndarray  # (kinds of edges x knots, 4, 3, LANES), see `edges.radial`
+    table1: np.ndarray  # (kinds of edges x knots, P, 3, LANES)
+    grid: np.ndarray  # first knot and step in sqrt(nm), cut-off, number of knots
     linear0: np.ndarray  # (S, 4, LANES, LANES)
     linear0_t: np.ndarray
     terms0: np.ndarray  # (T, 4), see `polynomial`
@@ -32,6 +32,7 @@ class Weights(NamedTuple):
     hidden: np.ndarray  # (H, LANES)
     readout: np.ndarray  # (H,)
     ranges: np.ndarray  # (S, S, G, 3), see `edges.barriers`
+    near: np.ndarray  # (N, B, 2) beads that bonds lead to, N in empty slots, and by how many
 
 
 class Frame(NamedTuple):

@@ -44,7 +44,7 @@ def weights_of(arguments):
         floats(a, 4, (s, LANES)),
         floats(a, 5, (knots, 4, 3, LANES)),
         floats(a, 6, (knots, p, 3, LANES)),
-        floats(a, 7, (3,)),
+        floats(a, 7, (4,)),
         floats(a, 8, (s, 4, LANES, LANES)),
         floats(a, 9, (s, 4, LANES, LANES)),
         integers(a, 10, (t0, 4)),
@@ -64,6 +64,7 @@ def weights_of(arguments):
         floats(a, 24, (h, LANES)),
         floats(a, 25, (h,)),
         floats(a, 26, (s, s, dimension(a, 26, 2), 3)),
+        integers(a, 27, (dimension(a, 0, 1), dimension(a, 27, 1), 2)),
     )
 
 

@@ -63,11 +63,12 @@ def room(slots):
 
 
 @jit
-def find(edges, position, box, index, i, grid, knots):
+def find(edges, position, box, index, i, grid, near):
     """Fill in the neighbours of bead i within the cut-off; how many, with those that fill the last FEW.
 
-    grid: first knot and step of the radial functions in sqrt(r), and the cut-off; what fills up is the bead itself at the
-    cut-off, where radial functions end with zero slope.
+    grid: first knot and step of the radial functions in sqrt(r), the cut-off, and the number of knots; near (N, B, 2): beads
+    whose edges to a bead have tables of their own, and which, counted from the end of the first. What fills up is the bead
+    itself at the cut-off, where radial functions end with zero slope.
     """
     n, count, cutoff = len(position), 0, grid[2]
     for s in range(index.shape[1]):
@@ -90,7 +91,11 @@ def find(edges, position, box, index, i, grid, knots):
     for block in range(blocks):
         _lengths(edges, block)
         _harmonics(edges, block)
-        _weights(edges, block, grid, knots)
+        _weights(edges, block, grid)
+    for s in range(count):
+        for b in range(near.shape[1]):
+            if near[i, b, 0] == edges.who[s]:
+                edges.interval[s] += near[i, b, 1] * np.int64(grid[3])
     return (count + FEW - 1) // FEW * FEW
 
 
@@ -207,12 +212,12 @@ def push(edges, count, i, force):
 
 
 @jit
-def _weights(edges, block, grid, knots):
+def _weights(edges, block, grid):
     """Quintic Hermite interpolation in t, 0 ... 1 over an interval between knots, and its derivative by r.
 
     Below the first knot, where no frame comes, radial functions are constant.
     """
-    first, step, out = grid[0], grid[1], edges.weights
+    first, step, knots, out = grid[0], grid[1], np.int64(grid[3]), edges.weights
     for s in range(LANES * block, LANES * (block + 1)):
         root = np.sqrt(edges.distance[s])
         at = max((root - first) / step, f32(0))
@@ -240,7 +245,7 @@ def _weights(edges, block, grid, knots):
 def radial(table, edges, s, value, slope):
     """P radial functions of edge s and their derivatives by r, into rows p S + s.
 
-    table: (knots, P, 3, LANES): value and two derivatives by t.
+    table: (knots, P, 3, LANES), kinds of edges one after the other: value and two derivatives by t.
     """
     n, slots, w = table.shape[1], len(edges.who), edges.weights
     w0, w1, w2 = splat(w[0, s]), splat(w[1, s]), splat(w[2, s])

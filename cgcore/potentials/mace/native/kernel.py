@@ -150,7 +150,7 @@ def first_layer(frame, w, start, stop, scratch):
 def _first_layer(frame, w, start, stop, scratch, edges, value, summed, b):
     slots, energy = len(edges.who), 0.0
     for i in range(start, stop):
-        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, len(w.table0))
+        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, w.near)
         for s in range(count):
             radial_values(w.table0, edges, s, value)
             sent = load(w.embedding, w.species[edges.who[s]])
@@ -226,7 +226,7 @@ def _second_layer(frame, w, start, stop, scratch, by_sent, force, edges, buffers
     slots, paths, n_paths, energy = len(edges.who), w.paths, len(w.paths), 0.0
     value, slope, sent, row_product, summed, coupled, product, back, change, a, da, mixed, by_scalars, sums = buffers
     for i in range(start, stop):
-        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, len(w.table1))
+        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, w.near)
         for s in range(count):
             radial(w.table1, edges, s, value, slope)
             for c in range(4):
@@ -333,7 +333,7 @@ def _pull_first_layer(frame, w, start, stop, scratch, force, edges, buffers, sum
         pull_polynomial(w.terms0, w.poly0, w.species[i], scratch.a, SPHERICAL * i, db, 0, da)
         for ell in range(4):
             mix(2 * ell + 1, da, ell * ell, w.linear0_t, 4 * w.species[i] + ell, summed, ell * ell)
-        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, len(w.table0))
+        count = find(edges, frame.position, frame.box, frame.index, i, w.grid, w.near)
         for s in range(count):
             radial(w.table0, edges, s, value, slope)
         for s in range(0, count, FEW):

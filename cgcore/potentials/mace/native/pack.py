@@ -61,7 +61,7 @@ def pack(
 
     Raises:
         PackError: the tolerance is not met; the model has other sizes than the paper's (one or two layers, 32 channels,
-            harmonics to degree 3, nu up to 3, no bond-typed edges); or JAX does not compute on the CPU.
+            harmonics to degree 3, nu up to 3); or JAX does not compute on the CPU.
     """
     _require(model)
     position = np.asarray(position)
@@ -111,7 +111,6 @@ def _require(model: Model):
         ("max_ell", c.max_ell, (3,)),
         ("layers", c.layers, (1, 2)),
         ("correlation", c.correlation, (1, 2, 3)),
-        ("bond_types", c.bond_types, (False,)),
     ):
         if found not in wanted:
             raise PackError(f"want {name} of {' or '.join(map(str, wanted))} to pack a model, got {found}")

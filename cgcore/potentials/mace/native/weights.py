@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ....neighbors import bond_graph
 from ...barrier import Barrier
 from ..couplings import clebsch_gordan, contraction_monomials
-from ..network import RADIAL_DEPTH, SILU_GAIN, Model, radial_basis, radial_net
+from ..network import KINDS, RADIAL_DEPTH, SILU_GAIN, Model, radial_inputs, radial_net
 from .arrays import Weights
 from .lanes import LANES
 
@@ -37,12 +38,13 @@ def weights(model: Model, params: dict, knots: int, shortest_nm: float, barriers
         species=np.array(model.species, np.int32),
         embedding=embedding,
         table0=_table(model, p, 0, roots),
-        grid=np.array([roots[0], roots[1] - roots[0], c.cutoff_nm]),
+        grid=np.array([roots[0], roots[1] - roots[0], c.cutoff_nm, knots]),
         linear0=linear0,
         linear0_t=linear0.swapaxes(-1, -2),
         terms0=terms0,
         poly0=poly0,
         ranges=_ranges(n_species, barriers),
+        near=np.stack(bond_graph(model.bonds, len(model.species)), axis=-1).astype(np.int32),
         coefficients=(model.energy_scale / math.sqrt(LANES) * product[0] @ p["readouts.0.linear.weight"])[None],
     )
     second = _second(model, p, roots, product) if c.layers == 2 else _no_second()
@@ -122,24 +124,25 @@ def _square(weight: np.ndarray) -> np.ndarray:
 
 
 def _table(model: Model, p: dict, layer: int, roots: np.ndarray) -> np.ndarray:
-    """The radial functions at sqrt(r) = roots, with both derivatives by it in steps: (knots, P, 3, LANES)."""
+    """The radial functions at sqrt(r) = roots, with both derivatives by it in steps: (kinds x knots, P, 3, LANES)."""
     name = f"interactions.{layer}.conv_tp_weights.layer"
     net = {f"conv_tp_weights.layer{d}.weight": jnp.asarray(p[f"{name}{d}.weight"]) for d in range(RADIAL_DEPTH + 1)}
     last = net[f"conv_tp_weights.layer{RADIAL_DEPTH}.weight"] / math.sqrt(model.config.radial_width)
 
-    def radial(root):
-        return (radial_net(net, radial_basis(model.config, (root * root)[None])) @ last)[0]
+    def radial(root, kind):
+        return (radial_net(net, radial_inputs(model.config, (root * root)[None], kind[None])) @ last)[0]
 
-    def slope(root):
-        return jax.jvp(radial, (root,), (jnp.ones_like(root),))[1]
+    def slope(root, kind):
+        return jax.jvp(radial, (root, kind), (jnp.ones_like(root), np.zeros((), jax.dtypes.float0)))[1]
 
-    def all_three(root):
-        return radial(root), *jax.jvp(slope, (root,), (jnp.ones_like(root),))
+    def all_three(root, kind):
+        return radial(root, kind), *jax.jvp(lambda r: slope(r, kind), (root,), (jnp.ones_like(root),))
 
-    step = roots[1] - roots[0]
-    value, first, second = map(np.asarray, jax.jit(jax.vmap(all_three))(jnp.asarray(roots)))
-    table = np.stack([part.reshape(len(roots), -1, LANES) for part in (value, step * first, step**2 * second)], axis=2)
-    table[-1] = 0  # at the cut-off, to the last digit
+    step, kinds = roots[1] - roots[0], KINDS if model.config.bond_types else 1
+    points = jnp.tile(jnp.asarray(roots), kinds), jnp.repeat(jnp.arange(kinds), len(roots))
+    value, first, second = map(np.asarray, jax.jit(jax.vmap(all_three))(*points))
+    table = np.stack([part.reshape(len(value), -1, LANES) for part in (value, step * first, step**2 * second)], axis=2)
+    table[len(roots) - 1 :: len(roots)] = 0  # at the cut-off, to the last digit
     return table
 
 
