@@ -42,7 +42,9 @@ class LiveModels(SphinxDirective):
             path.write_text(text, encoding="utf-8")
         root = posixpath.relpath(FOLDER, posixpath.dirname(self.env.docname) or ".")
         picture = nodes.image("", uri=f"/results/{self.options['picture']}", alt=self.options["alt"])
-        head = f'<link rel="stylesheet" href="{root}/live.css"><script defer src="{root}/live.js"></script>'
+        head = ""
+        if self.env.temp_data.setdefault("cg-live", self.lineno) == self.lineno:  # once for all elements of a page
+            head = f'<link rel="stylesheet" href="{root}/live.css"><script defer src="{root}/live.js"></script>'
         models = html.escape(json.dumps(titles))
         opening = f'<figure class="cg-live" data-folder="{root}/" data-models="{models}">'
         words = nodes.paragraph("", "", *self.parse_inline(" ".join(caption.split()), lineno=self.lineno)[0])

@@ -12,9 +12,10 @@ from numpy.testing import assert_allclose
 
 from cgbook import live
 from cgbook.results import load
+from cgcore.analysis import pair_bonds
 from cgcore.analysis.surface import edges
 from cgcore.export.web import page as pages
-from cgcore.geometry import dihedrals
+from cgcore.geometry import dihedrals, displacement
 from cgcore.potentials import saved
 from cgcore.store import data_hash
 
@@ -30,13 +31,14 @@ BY_THE_THEME = "Got invalid theme mode"
 def test_a_script_is_of_the_network_that_is_published():
     import jax
 
-    for label in live.networks("amino_acids"):
-        text = live.path(CHAPTER, label).read_text(encoding="utf-8")
-        told = json.loads(re.match(rf"\(self.CgModels \?\?= {{}}\).{label} = (.*);\n", text)[1])
-        _, _, params = saved.read(CHAPTER.model(label))
-        assert told["run"] == CHAPTER.run(label)
-        assert told["parameters"] == data_hash(*map(np.asarray, jax.tree.leaves(params)))
-    assert live.write(CHAPTER) == []
+    for chapter in (CHAPTER, load(ROOT / "book" / "results" / "hexane")):
+        for label in live.networks(chapter.name):
+            text = live.path(chapter, label).read_text(encoding="utf-8")
+            told = json.loads(re.match(rf"\(self.CgModels \?\?= {{}}\).{label} = (.*);\n", text)[1])
+            _, _, params = saved.read(chapter.model(label))
+            assert told["run"] == chapter.run(label)
+            assert told["parameters"] == data_hash(*map(np.asarray, jax.tree.leaves(params)))
+        assert live.write(chapter) == []
 
 
 def test_contours_are_where_the_free_energy_has_their_value():
@@ -124,7 +126,7 @@ def test_core_crosses_and_the_same_seed_gives_the_same_picture(page):
     page.get("document.querySelector('.cg-live .seed').value = 2")
     page.get(PRESS.format(".reset"))
     run_until(page, 0.02)
-    assert counted(page) != first and int(said(page, "crossings")) > 0 and "crossing" in said(page, "said")
+    assert counted(page) != first and int(said(page, "events")) > 0 and "crossing" in said(page, "said")
 
 
 @in_browser
@@ -137,7 +139,7 @@ def test_core_beta_keeps_the_hand_it_started_with_and_runs_survive_each_other(pa
         page.get(f"document.querySelector('.cg-live .hand').value = '{hand}'")
         page.get(PRESS.format(".reset"))
         run_until(page, 0.02)
-        assert said(page, "crossings") == "0" and said(page, "side") == hand
+        assert said(page, "events") == "0" and said(page, "side") == hand
         phi = np.reshape(counted(page), (BINS, BINS)).sum(1)
         assert sign * (phi[BINS // 2 :].sum() - phi[: BINS // 2].sum()) > 0.8 * phi.sum()
     page.get(PRESS.format("[data-name=core]"))
@@ -188,12 +190,12 @@ def test_a_crossing_is_from_core_to_core_and_looking_over_the_barrier_is_none(pa
     def crossings(degrees: list[float]) -> int:
         path = [[float(np.radians(one)), 0.0, 0.0] for one in degrees]
         flat = [value for sample in path for value in sample]
-        return page.get(f"(t => (t.add(Float32Array.from({flat})), t.crossings))(new CgTally.Tally({path[0]}))")
+        return page.get(f"(t => (t.add(Float32Array.from({flat})), t.events))(new CgTally.Tally({path[0]}))")
 
     assert crossings([-60, -10, 20, -40]) == 0
     assert crossings([-60, 40]) == 1 and crossings([-140, -170, 170, 140]) == 1
     assert crossings([-60, 40, 10, -10, 35, -50]) == 2
-    assert page.get("(t => (t.add(Float32Array.from([1, 0, 0.5, 1, 0, -0.2, 1, 0, -0.4])), [t.crossings, t.hand]))"
+    assert page.get("(t => (t.add(Float32Array.from([1, 0, 0.5, 1, 0, -0.2, 1, 0, -0.4])), [t.events, t.hand]))"
                     "(new CgTally.Tally([1, 0, 0.7]))") == [1, "D"]  # fmt: skip
 
 
@@ -209,3 +211,49 @@ def test_it_pauses_out_of_sight_and_when_asked(page):
     page.get(PRESS.format(".play"))
     page.wait(f"!{RUN}.running")
     assert said(page, "play") == "Run" and said(page, "said").startswith("Paused at")
+
+
+def swapping(random, swaps: list[tuple[int, int, int, int]], frames: int = 120) -> np.ndarray:
+    """(frames, 16, 3) nm: eight pairs on a lattice, of which the second beads of two change places from one frame to another."""
+    corners = 0.6 * np.stack(np.meshgrid(*[np.arange(2)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    x = np.tile(np.stack([corners, corners + [0.3, 0.1, 0]], 1).reshape(-1, 3), (frames, 1, 1))
+    for p, q, start, stop in swaps:
+        here, there, share = (
+            x[start, 2 * p + 1].copy(),
+            x[start, 2 * q + 1].copy(),
+            np.linspace(0, 1, stop - start)[:, None],
+        )
+        x[start:stop, 2 * p + 1], x[start:stop, 2 * q + 1] = (
+            here + share * (there - here),
+            there + share * (here - there),
+        )
+        x[stop:, 2 * p + 1], x[stop:, 2 * q + 1] = there, here
+    return x + random.normal(0, 0.004, x.shape)
+
+
+@in_browser
+@pytest.mark.parametrize(
+    ("swaps", "events"),
+    [
+        ([], 0),
+        ([(0, 1, 10, 30)], 1),
+        ([(0, 1, 10, 30), (1, 3, 60, 80)], 2),
+        ([(0, 1, 10, 20), (0, 1, 24, 34)], 0),  # back before it lasted
+        ([(0, 1, 10, 20), (0, 1, 70, 80)], 2),  # back after it had
+        ([(0, 1, 10, 20), (6, 7, 12, 22), (1, 3, 15, 25)], 2),  # a ring of three at once, and two that have nothing to do with it
+    ],
+    ids=str,
+)  # fmt: skip
+def test_rearrangements_are_those_that_the_analysis_counts(page, swaps, events):
+    box, bonds, longest = np.full(3, 1.2), np.arange(16).reshape(8, 2), 0.42
+    x = swapping(np.random.default_rng(3), swaps).astype(np.float32)
+    wanted = pair_bonds.follow(x, box, bonds, np.zeros(16, int), hold=10, longest=longest)
+    model = {"bonds": bonds.tolist(), "species": ["A"] * 16, "box": box.tolist(), "longestNm": longest, "dtPs": 0.01}
+    page.get(f"window.pairs = new CgPairs.Pairs([], {json.dumps(model)}), 0")
+    told = []
+    for part in np.split(x, 6):
+        page.get(f"pairs.add(Float32Array.from({part.ravel().round(5).tolist()})), 0")
+        told.append(page.get("[pairs.events, pairs.switched]"))
+    assert told[-1] == [len(wanted.frames), 8 * wanted.rearranged[-1]] and told[-1][0] == events
+    counts, lengths = page.get("Array.from(pairs.counts)"), displacement(x[:, 1::2], x[:, ::2], box)
+    assert counts[:-1] == np.histogram(np.linalg.norm(lengths, axis=-1), 60, (0.2, 0.8))[0][:-1].tolist()

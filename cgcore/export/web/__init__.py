@@ -8,9 +8,9 @@ from importlib import resources
 from pathlib import Path
 
 from . import page
-from .model import model, model_script, script
+from .model import model, script
 
-__all__ = ["check", "model_script", "write"]
+__all__ = ["check", "write"]
 
 FILES = "engine.js", "engine.wasm"
 ANGLES = {"phi", "psi"}

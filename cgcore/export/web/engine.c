@@ -7,7 +7,7 @@ Units are nm, ps, g/mol, kJ/mol and K. Build it with `python -m cgcore.export.we
 
 #define EXPORT(name) __attribute__((export_name(#name)))
 
-enum { MAGIC = 0x43474d31, MOST_BEADS = 256 };
+enum { MAGIC = 0x43474d32, MOST_BEADS = 256 };
 enum { LOADED, NO_MODEL, DAMAGED, TOO_LARGE };
 static const double KB = 0.0083144626;
 
@@ -85,8 +85,8 @@ EXPORT(load) int load(const int *file, int bytes) {
   if (sum != (unsigned)file[file[1] - 1]) return DAMAGED;
   __builtin_memcpy(&of, file, 4 * HEADER);
   if (of.n > MOST_BEADS) return TOO_LARGE;
-  const int n = of.n, s = of.species, matrix = LANES * LANES, narrow = of.width * (of.bessel + 2 * of.width);
-  kind = next(&at, n), mass = next(&at, n), embedding = next(&at, s * LANES);
+  const int n = of.n, s = of.species, matrix = LANES * LANES, narrow = of.width * (of.bessel + of.kinds + 2 * of.width);
+  kind = next(&at, n), near = next(&at, 2 * n * of.near), mass = next(&at, n), embedding = next(&at, s * LANES);
   net[0] = next(&at, narrow + of.width * 4 * LANES), linear0 = next(&at, 4 * s * matrix);
   terms0 = next(&at, 4 * of.terms0), poly0 = next(&at, s * of.terms0 * LANES);
   last = next(&at, LANES), ranges = next(&at, 3 * s * s * of.ranges);

@@ -19,8 +19,8 @@
     return scripts.get(address);
   }
 
-  const summary = ({ ns, tally: { crossings } }) =>
-    `${ns.toFixed(2)} ns, ${crossings} ${crossings === 1 ? "crossing" : "crossings"}.`;
+  const summary = ({ ns, tally: { events }, scene }) =>
+    `${ns.toFixed(ns < 0.1 ? 3 : 2)} ns, ${events} ${scene.event[events === 1 ? 0 : 1]}.`;
 
   class Live {
     constructor(figure) {
@@ -97,13 +97,13 @@
     }
 
     heard(run) {
-      const now = performance.now(), { crossings } = run.tally;
+      const now = performance.now(), { events } = run.tally;
       if (!run.wanted) {
         this.panel.say(run.lost ? `${run.lost}; no frame counts from here on. Reset to begin again.` : `Paused at ${summary(run)}`);
         return this.draw();
       }
-      if (crossings !== run.said && now - this.announced > ANNOUNCE_MS) {
-        [run.said, this.announced] = [crossings, now];
+      if (events !== run.said && now - this.announced > ANNOUNCE_MS) {
+        [run.said, this.announced] = [events, now];
         this.panel.say(summary(run));
       }
       if (now - this.drawn > (calm.matches ? CALM_MS : DRAW_MS)) this.draw(now - this.told > TELL_MS);

@@ -3,23 +3,16 @@
 import base64
 import json
 import re
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from ...store import data_hash
-from ..load import Source, exact, load
-from ..source import ExportError, find
+from ..load import Source, exact
+from ..source import ExportError
 from .weights import words
 
 NAME = re.compile(r"[A-Za-z_]\w*")
-
-
-def model_script(run: Path, name: str, *, reference: str | None = None) -> str:
-    """The text of NAME.js for a run or a published network; arguments and errors as of `cgcore.export.export`."""
-    found = find(run, reference)
-    return script(name, model(load(found), title=name) | {"run": found.run.stem})
 
 
 def script(name: str, fields: dict) -> str:

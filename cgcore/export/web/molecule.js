@@ -1,23 +1,8 @@
-// A molecule of beads on a canvas: turned, in perspective, drawn from behind to the front.
+// Beads on a canvas: turned, in perspective, drawn from behind to the front.
 (function (self) {
-  const { minus, dot, cross, length } = self.CgMeasure;
-  const BEAD_NM = 0.05, STICK_NM = 0.018, EYE_NM = 2.5;
+  const { length } = self.CgMeasure;
+  const EYE = 5; // distance of the eye, in what the picture reaches
   const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"]; // Okabe and Ito, by species
-
-  const unit = (a) => a.map((c) => c / length(a));
-
-  const mean = (x, beads) => [0, 1, 2].map((k) => beads.reduce((sum, i) => sum + x[3 * i + k], 0) / beads.length);
-
-  // Positions about N, CA and C: N to C from left to right, CA above them, so that the molecule does not tumble and what is
-  // seen is the turning of its ends; a molecule without phi about its mean.
-  function laid({ names, dihedrals }, x) {
-    const beads = names.map((_, i) => i), [, n, ca, c] = dihedrals.phi ?? [];
-    const centre = mean(x, dihedrals.phi ? [n, ca, c] : beads), from = (i) => centre.map((m, k) => x[3 * i + k] - m);
-    if (!dihedrals.phi) return beads.map(from);
-    const across = unit(minus(x, c, n)), toN = minus(x, n, ca);
-    const up = unit(toN.map((v, k) => dot(toN, across) * across[k] - v));
-    return beads.map((i) => [across, up, cross(across, up)].map((axis) => dot(axis, from(i))));
-  }
 
   function shade(context, x, y, radius, colour) {
     const light = context.createRadialGradient(x - radius / 3, y - radius / 3, radius / 8, x, y, radius);
@@ -37,49 +22,52 @@
       this.pitch = 0.35;
     }
 
-    show(model, position) {
-      this.points = laid(model, position);
-      this.reach ??= 1.15 * Math.max(...this.points.map(length)) + BEAD_NM;
-      const kinds = [...new Set(model.species)];
-      this.colours = model.species.map((kind) => COLOURS[kinds.indexOf(kind) % COLOURS.length]);
-      this.model = model;
+    // What a scene has laid out: points (nm, about the middle) with their kinds, radius and names or null; sticks [i, j,
+    // marked]; beads that are marked; corners of a box and its edges, or none.
+    show(laid) {
+      this.laid = laid;
+      this.reach ??= 1.15 * Math.max(...[...laid.points, ...laid.corners].map(length)) + laid.radius;
+      const kinds = [...new Set(laid.kinds)];
+      this.colours = laid.kinds.map((kind) => COLOURS[kinds.indexOf(kind) % COLOURS.length]);
     }
 
-    projected(size) {
+    projected(points, size) {
       const [cy, sy, cp, sp] = [Math.cos(this.yaw), Math.sin(this.yaw), Math.cos(this.pitch), Math.sin(this.pitch)];
-      return this.points.map(([x, y, z]) => {
+      return points.map(([x, y, z]) => {
         const turned = [cy * x + sy * z, cy * z - sy * x];
         const [up, depth] = [cp * y - sp * turned[1], sp * y + cp * turned[1]];
-        const scale = (size / 2 / this.reach) * (EYE_NM / (EYE_NM - depth));
+        const scale = (size / 2 / this.reach) * (EYE / (EYE - depth / this.reach));
         return { x: size / 2 + scale * turned[0], y: size / 2 - scale * up, depth, scale };
       });
     }
 
     draw(colour) {
-      const { canvas, model } = this, size = canvas.width, context = canvas.getContext("2d");
+      const { canvas, laid } = this, size = canvas.width, context = canvas.getContext("2d");
       context.clearRect(0, 0, size, size);
-      if (!model) return;
-      const points = this.projected(size);
-      const parts = points.map((p, i) => ({ depth: p.depth, draw: () => this.bead(context, p, i) }));
-      for (const [i, j] of model.bonds) {
-        const [a, b] = [points[i], points[j]];
-        parts.push({ depth: (a.depth + b.depth) / 2 - BEAD_NM, draw: () => this.stick(context, a, b, colour("--live-stick")) });
+      if (!laid) return;
+      const points = this.projected(laid.points, size), corners = this.projected(laid.corners, size), stick = 0.36 * laid.radius;
+      for (const [i, j] of laid.edges) this.stick(context, corners[i], corners[j], colour("--live-line"), stick / 6);
+      const parts = points.map((p, i) => ({ depth: p.depth, draw: () => this.bead(context, p, i, colour) }));
+      for (const [i, j, marked] of laid.sticks) {
+        const [a, b] = [points[i], points[j]], of = colour(marked ? "--live-now" : "--live-stick");
+        parts.push({ depth: (a.depth + b.depth) / 2 - laid.radius, draw: () => this.stick(context, a, b, of, stick) });
       }
       parts.sort((a, b) => a.depth - b.depth).forEach((part) => part.draw());
     }
 
-    bead(context, { x, y, scale }, i) {
-      shade(context, x, y, BEAD_NM * scale, this.colours[i]);
-      context.font = `600 ${0.9 * BEAD_NM * scale}px sans-serif`;
-      Object.assign(context, { fillStyle: "#fff", strokeStyle: "#10202e", lineWidth: 0.2 * BEAD_NM * scale });
+    bead(context, { x, y, scale }, i, colour) {
+      const { radius, names, marked } = this.laid;
+      shade(context, x, y, radius * scale, marked[i] ? colour("--live-now") : this.colours[i]);
+      if (!names) return;
+      context.font = `600 ${0.9 * radius * scale}px sans-serif`;
+      Object.assign(context, { fillStyle: "#fff", strokeStyle: "#10202e", lineWidth: 0.2 * radius * scale });
       Object.assign(context, { textAlign: "center", textBaseline: "middle", lineJoin: "round" });
-      const name = this.model.names[i].split("_")[0];
-      context.strokeText(name, x, y);
-      context.fillText(name, x, y);
+      context.strokeText(names[i], x, y);
+      context.fillText(names[i], x, y);
     }
 
-    stick(context, a, b, colour) {
-      Object.assign(context, { strokeStyle: colour, lineWidth: STICK_NM * (a.scale + b.scale), lineCap: "round" });
+    stick(context, a, b, colour, width) {
+      Object.assign(context, { strokeStyle: colour, lineWidth: width * (a.scale + b.scale), lineCap: "round" });
       context.beginPath();
       context.moveTo(a.x, a.y);
       context.lineTo(b.x, b.y);

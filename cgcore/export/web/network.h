@@ -19,10 +19,10 @@ typedef struct { /* `outputs`, `sums`: rows of them; `value`, `slope`: of radial
 
 /* What a model file says, in its order. */
 static struct {
-  int magic, words, n, species, paths, terms0, terms1, couplings, hidden, ranges, bessel, power, width, knots;
+  int magic, words, n, species, paths, terms0, terms1, couplings, hidden, ranges, bessel, kinds, near, power, width, knots;
   float first_root, cutoff, box[3];
 } of;
-static const int *kind, *coupled;
+static const int *kind, *near, *coupled; /* near: (n, of.near, 2) beads that bonds lead to, and by how many */
 static const float *mass, *embedding, *net[2], *linear0, *poly0, *last, *up, *strength, *linear1, *poly1, *skip, *hidden, *readout;
 static const Term *terms0, *terms1;
 static const Path *paths1, paths0[4] = {{0, 0, 0, 0, 0}, {0, 1, 1, 1, 1}, {0, 2, 2, 4, 4}, {0, 3, 3, 9, 9}};
@@ -61,23 +61,26 @@ static void radial_basis(double s, Jet *out) {
   }
 }
 
-/* The radial network of a layer at every knot, four rows for each of n functions: the value, how much it rises to the next
-   knot, and two derivatives in steps. Rises are subtracted here, in double precision, for they make the slopes. */
+/* The radial network of a layer at every knot, for each kind of edge if they are told apart; four rows for each of n
+   functions: the value, how much it rises to the next knot, and two derivatives in steps. Rises are subtracted here, in double precision, for they make the slopes. */
 static float *tabulated(const float *weights, int n) {
-  float *out = rows(4ul * n * of.knots);
+  const int kinds = of.kinds ? of.kinds : 1;
+  float *out = rows(4ul * n * of.knots * kinds);
   Jet *x = room(sizeof(Jet) * of.width), *y = room(sizeof(Jet) * of.width);
   double *before = room(sizeof(double) * n * LANES);
-  for (int k = 0; k < of.knots; k++) {
+  for (int row = 0; row < of.knots * kinds; row++) {
+    const int k = row % of.knots;
     const float *w = weights;
     radial_basis(of.first_root + step_root * k, x);
-    for (int depth = 0, inputs = of.bessel; depth < 3; depth++, inputs = of.width) {
+    for (int q = 0; q < of.kinds; q++) x[of.bessel + q] = scaled(x[0], q == row / of.knots);
+    for (int depth = 0, inputs = of.bessel + of.kinds; depth < 3; depth++, inputs = of.width) {
       for (int o = 0; o < of.width; o++) y[o] = (Jet){0, 0, 0};
       for (int i = 0; i < inputs; i++, w += of.width)
         for (int o = 0; o < of.width; o++) y[o] = plus(y[o], scaled(x[i], w[o]));
       for (int o = 0; o < of.width; o++) x[o] = silu(scaled(y[o], 1 / sqrt_(inputs)));
     }
     for (int o = 0; o < n * LANES; o++) {
-      float *at = out + (k * n + o / LANES) * 4 * LANES + o % LANES;
+      float *at = out + (row * n + o / LANES) * 4 * LANES + o % LANES;
       Jet f = {0, 0, 0};
       for (int i = 0; i < of.width && k + 1 < of.knots; i++) f = plus(f, scaled(x[i], w[i * n * LANES + o]));
       f = scaled(f, 1 / sqrt_(of.width)); /* zero at the last knot, the cut-off, to the last digit */
@@ -89,8 +92,15 @@ static float *tabulated(const float *weights, int n) {
   return out;
 }
 
-/* Radial functions of a pair and their derivatives by r; below the first knot they are constant. */
-static void interpolate(double r, int p) {
+/* How many bonds lead from i to j, as far as that is told apart. */
+static int bonds_between(int i, int j) {
+  for (int b = i * of.near; b < (i + 1) * of.near; b++)
+    if (near[2 * b] == j) return near[2 * b + 1];
+  return 0;
+}
+
+/* Radial functions of pair p, whose edges are of a kind, and their derivatives by r; below the first knot they are constant. */
+static void interpolate(double r, int kind_of_edge, int p) {
   double s = sqrt_(r), at = (s - of.first_root) / step_root, per_r = at > 0 ? 0.5 / (s * step_root) : 0;
   at = at > 0 ? at : 0;
   int k = (int)at < of.knots - 2 ? (int)at : of.knots - 2;
@@ -101,7 +111,7 @@ static void interpolate(double r, int p) {
                       per_r * t2 * (1 + 2 * u - 15 * u2), -per_r * u * t2 * (1 - 2.5 * u)};
   for (Layer *layer = layers; layer < layers + n_layers; layer++)
     for (int q = 0, n = layer->paths; q < n; q++) {
-      const f4 *low = (f4 *)(layer->table + 4 * (k * n + q) * LANES), *high = low + 4 * n * BLOCKS;
+      const f4 *low = (f4 *)(layer->table + 4 * ((kind_of_edge * of.knots + k) * n + q) * LANES), *high = low + 4 * n * BLOCKS;
       f4 *f = (f4 *)(layer->value + (p * n + q) * LANES), *g = (f4 *)(layer->slope + (p * n + q) * LANES);
       for (int b = 0; b < BLOCKS; b++) {
         const f4 rise = low[b + BLOCKS], x1 = low[b + 2 * BLOCKS], x2 = low[b + 3 * BLOCKS];
@@ -149,7 +159,7 @@ static double find_pairs(void) {
       pair->i = i, pair->j = j, pair->r = r;
       for (int c = 0; c < 3; c++) pair->unit[c] = d[c] / r;
       harmonics(pair->unit, pair->y);
-      interpolate(r, n_pairs);
+      interpolate(r, bonds_between(i, j), n_pairs);
       by_r[n_pairs] = 0;
       for (int m = 0; m < 16; m++) by_y[16 * n_pairs + m] = 0;
       sum += barriers(i, j, r, by_r + n_pairs);

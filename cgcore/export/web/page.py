@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from ...units import kT
 
-PARTS = ("engine", "measure", "tally", "molecule", "surface", "panel", "run", "live")
+PARTS = ("engine", "measure", "tally", "pairs", "molecule", "surface", "peptide", "liquid", "panel", "run", "live")
 """Scripts in the order in which each needs those before it."""
 WORKER = ("engine", "measure", "worker")
 LEVELS = (5.0, 10.0, 15.0)

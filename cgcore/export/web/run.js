@@ -9,7 +9,8 @@
       Object.assign(this, { name, model, choice, stopNs, told, untilNs: stopNs });
       const starts = model.starts[choice.hand] ?? Object.values(model.starts)[0];
       this.position = Float32Array.from(starts[choice.seed % starts.length]);
-      this.tally = new self.CgTally.Tally(self.CgMeasure.sample(this.position, model));
+      this.scene = model.box ? self.CgLiquid : self.CgPeptide;
+      this.tally = this.scene.tally(self.CgMeasure.sample(this.position, model), model);
       this.steps = this.speed = this.said = 0;
       this.wanted = this.running = false;
       this.lost = null;

@@ -12,7 +12,7 @@
       this.volume = Math.abs(volume);
       this.hand = this.side(phi * DEGREES, volume);
       this.counts = new Uint32Array(BINS * BINS); // phi first
-      this.total = this.most = this.positive = this.crossings = 0;
+      this.total = this.most = this.positive = this.events = 0;
       this.last = null; // phi and psi, rad
     }
 
@@ -23,7 +23,7 @@
         this.total += 1;
         this.positive += phi > 0;
         const side = this.side(phi * DEGREES, volume);
-        this.crossings += side !== this.hand;
+        this.events += side !== this.hand;
         this.hand = side;
         this.last = [phi, psi];
       }

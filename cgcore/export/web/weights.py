@@ -14,11 +14,11 @@ from ...potentials.mace.native.weights import weights
 from ...potentials.mace.network import RADIAL_DEPTH
 from ..source import ExportError
 
-MAGIC = 0x43474D31
+MAGIC = 0x43474D32
 KNOTS = 512
 MOST_BEADS = 256
 ORDER = (
-    ("species", "mass", "embedding", "net0", "linear0", "terms0", "poly0", "coefficients", "ranges"),
+    ("species", "near", "mass", "embedding", "net0", "linear0", "terms0", "poly0", "coefficients", "ranges"),
     ("net1", "up", "paths", "coupled", "strengths", "linear1", "terms1", "poly1", "skip", "hidden", "readout"),
 )
 """Arrays of one layer, and those that a second one adds."""
@@ -44,7 +44,8 @@ def words(potential: Potential, params, mass: np.ndarray, position: np.ndarray, 
     arrays = of._asdict() | {"mass": mass, "ranges": of.ranges[:, :, used], "strengths": of.strengths[0]}
     arrays |= {f"net{layer}": _radial_network(model, trained, layer) for layer in range(c.layers)}
     counts = (len(model.species), model.n_species, len(of.paths), len(of.terms0), len(of.terms1), len(of.coupled))
-    sizes = (len(of.readout) if two else 0, int(used.sum()), c.n_bessel, c.envelope_power, c.radial_width, KNOTS)
+    sizes = (len(of.readout) if two else 0, int(used.sum()), c.n_bessel, model.n_radial - c.n_bessel, of.near.shape[1])
+    sizes += (c.envelope_power, c.radial_width, KNOTS)
     period = np.where(np.isfinite(box), box, 0) if model.capacity else np.zeros(3)
     parts = [np.array(counts + sizes), np.array([of.grid[0], c.cutoff_nm, *period], float)]
     parts += [arrays[name] for name in (*ORDER[0], *(ORDER[1] if two else ()))]
@@ -72,7 +73,6 @@ def _require(model, barriers: tuple, box: np.ndarray):
         ("max_ell", c.max_ell, (3,)),
         ("layers", c.layers, (1, 2)),
         ("correlation", c.correlation, (1, 2, 3)),
-        ("bond_types", c.bond_types, (False,)),
     ):
         if found not in wanted:
             raise ExportError(
