@@ -24,8 +24,9 @@ def draw(chapter):
         ax.errorbar([gap.value for gap in gaps], places, xerr=errors, fmt="o", color=plots.PALETTE[0], capsize=3)
         ax.set(title=title, xlabel="Too shallow (−) or too deep (+) (kJ/mol)", yticks=places)
         ax.margins(y=0.2)
-        top = ax.get_xaxis_transform()
-        ax.text(0.0, 0.99, " reference", transform=top, va="top", color=plots.REFERENCE_COLOUR)
-        ax.text(-limit, 0.99, r" $\pm k_\mathrm{B}T$", transform=top, va="top", color=plots.REFERENCE_COLOUR)
+        for place, words in ((0.0, " reference"), (-limit, r" $\pm k_\mathrm{B}T$")):
+            ax.annotate(
+                words, (place, 0.99), xycoords=("data", "axes fraction"), va="top", color=plots.REFERENCE_COLOUR
+            )
     axes[0].set_yticklabels([chapter.title(label) for label in labels])
     return figure
