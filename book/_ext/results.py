@@ -49,11 +49,11 @@ class ResultTable(SphinxDirective):
         labels = [label for label in listed if any(fnmatch(label, p) for p in patterns)]
         columns, _, caption = "\n".join(self.content).partition("\n\n")
         headings = dict(map(str.strip, line.split(":", 1)) for line in columns.splitlines())
-        words = " ".join(caption.split())
+        words, dropped = " ".join(caption.split()), self.options.get("drop", "").split(";")
         if results.SAMPLING not in headings:
-            words += f" {results.sampling(published, labels)}"
+            words += f" {results.sampling(published, labels, dropped)}"
         text = self.parse_inline(words, lineno=self.lineno)[0]
-        shown = results.cells(published, labels, list(headings), self.options.get("drop", "").split(";"))
+        shown = results.cells(published, labels, list(headings), dropped)
         node = nodes.table("", nodes.title("", "", *text), classes=["results"])
         head, body = [_row(["", *headings.values()])], map(_row, shown)
         columns = [nodes.colspec(colwidth=1) for _ in range(len(headings) + 1)]

@@ -36,8 +36,6 @@ GIVEN = 4
 """A number that ends after so many digits was given so, as published ones are; what was computed does not end."""
 ROUNDING = 1e-6
 """An error so small beside its value is not worth its digits."""
-
-
 SMALL, RAISED = 1e-5, str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 """Numbers below the first are told with a power of ten."""
 
@@ -183,14 +181,16 @@ class Chapter:
         return {run for run, about in self.runs.items() if (about["kind"], about["config"]) == (kind, config)}
 
 
-def sampling(chapter: Chapter, labels: list[str]) -> str:
-    """What the numbers rest on, in sentences: rows that rest on the same share one."""
+def sampling(chapter: Chapter, labels: list[str], dropped: Iterable[str] = ()) -> str:
+    """What the numbers rest on, in sentences: rows that rest on the same share one, the largest part is the others."""
     titles: dict[str, list[str]] = {}
     for label in labels:
         if words := chapter.runs[chapter.run(label)].get("sampling"):
-            titles.setdefault(words, []).append(chapter.title(label))
-    if len(titles) == 1 and len(labels) > 1 and len(*titles.values()) == len(labels):
-        return f"Each row: {next(iter(titles))}."
+            titles.setdefault(words, []).append(_title(chapter, label, dropped))
+    most = max(titles, key=lambda words: len(titles[words]), default="")
+    if sum(map(len, titles.values())) == len(labels) > 1 and (len(titles) == 1 or len(titles[most]) > 2):
+        del titles[most]
+        titles[most] = ["All others" if titles else "Each row"]  # at the end
     return " ".join(f"{'; '.join(names)}: {words}." for words, names in titles.items())
 
 
@@ -204,13 +204,13 @@ def cells(chapter: Chapter, labels: list[str], quantities: list[str], dropped: I
         label: chapter.rows[run] | {SAMPLING: Row(chapter.runs[run].get("sampling") or None)}
         for label, run in runs.items()
     }
-    words = {word.strip() for word in dropped}
     for quantity in quantities:
         if not any(quantity in of_run for of_run in rows.values()):
             available = sorted({name for of_run in rows.values() for name in of_run})
             raise ResultError(f"{chapter.name}: none of {labels} has {quantity!r}; known are {available}")
-    titles = {k: ", ".join(part for part in chapter.title(k).split(", ") if part not in words) for k in labels}
-    return [[titles[k], *(r[q].text() if q in r else ABSENT for q in quantities)] for k, r in rows.items()]
+    return [
+        [_title(chapter, k, dropped), *(r[q].text() if q in r else ABSENT for q in quantities)] for k, r in rows.items()
+    ]
 
 
 def load(folder: Path) -> Chapter:
@@ -296,6 +296,12 @@ def flat(config: dict, name: str = "") -> dict:
     for key, value in config.items():
         settings |= flat(value, f"{name}{key}.") if isinstance(value, dict) else {f"{name}{key}": value}
     return settings
+
+
+def _title(chapter: Chapter, label: str, dropped: Iterable[str]) -> str:
+    """The title of a label without the dropped words, those between its commas."""
+    words = {word.strip() for word in dropped}
+    return ", ".join(part for part in chapter.title(label).split(", ") if part not in words)
 
 
 def _matches(about: dict, query: dict) -> bool:

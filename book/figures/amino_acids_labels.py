@@ -22,7 +22,11 @@ def draw(chapter):
         ax.axvspan(-limit, limit, color=plots.REFERENCE_COLOUR, alpha=0.15, lw=0)
         ax.axvline(0.0, color=plots.REFERENCE_COLOUR, lw=0.8)
         ax.errorbar([gap.value for gap in gaps], places, xerr=errors, fmt="o", color=plots.PALETTE[0], capsize=3)
-        ax.set(title=title, xlabel="Depth less the reference's (kJ/mol)", yticks=places)
+        ax.set(title=title, xlabel="Too shallow (−) or too deep (+) (kJ/mol)", yticks=places)
         ax.margins(y=0.2)
+        for place, words in ((0.0, " reference"), (-limit, r" $\pm k_\mathrm{B}T$")):
+            ax.annotate(
+                words, (place, 0.99), xycoords=("data", "axes fraction"), va="top", color=plots.REFERENCE_COLOUR
+            )
     axes[0].set_yticklabels([chapter.title(label) for label in labels])
     return figure

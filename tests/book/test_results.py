@@ -101,6 +101,12 @@ def test_what_the_numbers_rest_on_is_said_once(chapter):
     assert results.sampling(chapter, ["core", "other"]) == "Each row: 20 ns."
     chapter.labels["third"] = {"title": "Reference", "map": "core_beta", "md.replicas": 2}
     assert results.sampling(chapter, ["core", "other", "third"]) == "Core; Core Beta: 20 ns. Reference: 5 ns."
+    chapter.labels["other"]["title"] = "Core Beta, MACE"
+    assert results.sampling(chapter, ["core", "other", "third"], [" MACE"]).startswith("Core; Core Beta: ")
+    chapter.labels["again"] = dict(chapter.labels["core"])
+    assert results.sampling(chapter, ["core", "other", "again", "third"]) == "Reference: 5 ns. All others: 20 ns."
+    del chapter.runs["ccc"]["sampling"]  # then nothing is said of all others
+    assert results.sampling(chapter, ["core", "other", "again", "third"]).endswith("Core: 20 ns.")
 
 
 def test_a_label_names_one_run_by_its_configuration(chapter):
