@@ -76,7 +76,7 @@ BUDGET = {
     "peptides": 90,
     "plots": 285,
     "poster": 90,
-    "potentials": 3730,
+    "potentials": 3736,
     "processes": 30,
     "profiles": 195,
     "proposals": 225,

@@ -41,7 +41,7 @@
 
   self.CgLiquid = {
     event: ["rearrangement", "rearrangements"],
-    across: [`${FROM} nm`, "distance of the pairs of the start", `${TO} nm`],
+    across: [`${FROM}`, "r of the first pairs (nm)", `${TO}`],
     up: "F",
     shown: "Free energy of the distance between beads that were paired at the start, upside down: the fuller, the more often",
     numbers: { events: "Rearrangements", switched: "Molecules with a new partner" },
