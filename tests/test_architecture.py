@@ -60,7 +60,7 @@ BUDGET = {
     "data": 185,
     "doctor": 1735,
     "errors": 70,
-    "export": 1390,
+    "export": 1380,
     "force_maps": 70,
     "frames": 155,
     "functional_groups": 185,
