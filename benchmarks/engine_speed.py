@@ -46,7 +46,9 @@ class Ours:
         starts = jnp.asarray(s.starts(config.replicas))
         self.engine = Engine(potential, params, s.molecule, config, starts.dtype)
         cutoff = potential.listed.cutoff_nm if potential.listed else None
-        self.lists = first_parameters(cutoff, np.asarray(starts), s.molecule.mass, s.molecule.box, config)
+        self.lists = first_parameters(
+            cutoff, np.asarray(starts), s.molecule.mass, s.molecule.box, config, at_once=self.engine.at_once
+        )
         self.state, self.number = self.engine.begin(self.lists, starts), 0
         self.compile_s = self.engine.compile_s
 

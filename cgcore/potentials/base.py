@@ -64,6 +64,8 @@ class Potential(NamedTuple):
     terms: the potentials that it is the sum of, none for a single one.
     together(params, position (B, N, 3), box) -> the sum of the energies of several frames, as of one graph; None where it
     gains nothing over `vmap`.
+    advance: steps of dynamics of several frames in one call, with a search for neighbours of its own, as
+    `mace.warp.call.advance`; None where others have to integrate.
     """
 
     init: Callable
@@ -74,6 +76,7 @@ class Potential(NamedTuple):
     model: object = None
     terms: tuple = ()
     together: Callable | None = None
+    advance: Callable | None = None
 
     @property
     def identity(self) -> dict | list:

@@ -1,5 +1,9 @@
 """The fastest form of a potential on this machine: the same energies, by other code."""
 
+import os
+from importlib.util import find_spec
+
+import jax
 import numpy as np
 from jax import Array
 
@@ -7,6 +11,9 @@ from .barrier import Barrier
 from .base import Potential, add
 from .mace import Model
 from .mace.native.pack import PackError, can_join, pack
+
+ON_WARP = "CGCORE_WARP"
+"""Environment: not empty where packed models are to run as on a graphics card, with Warp, on the processor; for tests."""
 
 
 def for_simulation(potential: Potential, params, position: Array, box: Array) -> tuple[Potential, object, list[dict]]:
@@ -27,18 +34,43 @@ def for_simulation(potential: Potential, params, position: Array, box: Array) ->
         free = (t.model for t, _ in terms if isinstance(t.model, Barrier) and t.model not in joined)
         barriers = tuple(barrier for barrier in free if can_join(barrier, term.model))
         try:
-            packed = pack(term.model, trained, np.asarray(position), np.asarray(box), barriers=barriers)
+            warp = _warp()
+            packed = pack(
+                term.model,
+                trained,
+                np.asarray(position),
+                np.asarray(box),
+                barriers=barriers,
+                frames=warp and warp.frames,
+            )
         except PackError as refusal:
             tables.append({"engine": "as trained", "why": str(refusal)})
             continue
         errors = {"energy_error": packed.energy_error, "force_error": packed.force_error}
-        tables.append({"engine": "packed", "knots": packed.knots, "barriers": len(barriers)} | errors)
-        terms[k], joined = (packed.potential, packed.weights), [*joined, *barriers]
+        engine = "packed, by Warp" if warp else "packed"
+        tables.append({"engine": engine, "knots": packed.knots, "barriers": len(barriers)} | errors)
+        alone = packed.potential._replace(advance=warp and warp.advance)
+        terms[k], joined = (alone, packed.weights), [*joined, *barriers]
     terms = [pair for pair in terms if pair[0].model not in joined]
     if len(terms) == 1:
         return *terms[0], tables
     potentials, params = zip(*terms, strict=True)
     return add(*potentials), params, tables
+
+
+def _warp():
+    """The module of kernels for graphics cards, None where machine code for the processor is to be taken.
+
+    Raises:
+        PackError: JAX computes on a card, and Warp is not installed.
+    """
+    if jax.default_backend() == "cpu" and not os.environ.get(ON_WARP):
+        return None
+    if find_spec("warp") is None:
+        raise PackError(f"want Warp to run packed models on {jax.default_backend()}: pip install 'cgcore[gpu]'")
+    from .mace.warp import call  # Warp is an extra
+
+    return call
 
 
 def flat(potential: Potential, params) -> list[tuple[Potential, object]]:

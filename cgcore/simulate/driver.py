@@ -84,6 +84,8 @@ def run(
             numbers = folder.manifest["results"] | table(ensemble, config, cost)
         else:
             potential, params, engines = for_simulation(potential, params, initial_positions, molecule.box)
+            for refused in (engine for engine in engines if "why" in engine):
+                tqdm.write(f"the network runs as trained: {refused['why']}")
             engine = Engine(potential, params, molecule, config, initial_positions.dtype, bias)
             lists, cost = _frames(engine, record, saved, potential, initial_positions, molecule, config, progress)
             ensemble = record.ensemble(molecule.names)
@@ -118,7 +120,8 @@ def _frames(engine: Engine, record: Record, saved, potential, initial_positions,
         tqdm.write(f"{record.folder.folder}: going on after {done} of {config.n_frames} frames")
     else:
         cutoff, start = potential.listed.cutoff_nm if potential.listed else None, np.asarray(initial_positions)
-        lists, done, cost = first_parameters(cutoff, start, molecule.mass, molecule.box, config), 0, Cost()
+        lists = first_parameters(cutoff, start, molecule.mass, molecule.box, config, at_once=engine.at_once)
+        done, cost = 0, Cost()
         state = engine.begin(lists, initial_positions)
     alive = ~record.status[:, :done].any(1)
     meter, saved_at = Meter(engine, cost), time.perf_counter()

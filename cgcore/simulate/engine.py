@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..config import MDConfig
 from ..potentials.base import Potential, add
+from ..units import kT
 from .bias import Bias
 from .dynamics import State, kinetic, maxwell, noise, step
 from .lists import ListParameters, ListUsage, neighbours, widest, zero_usage
@@ -47,6 +48,7 @@ class Engine:
     ):
         self.potential = _joined(potential, bias.potential) if bias else potential
         self.bias, self.config = bias, config
+        self.at_once = self.potential.advance is not None
         self.liquid, self.n_beads = molecule.liquid, len(molecule.names)
         devices = jax.devices()
         self.n_devices = max(n for n in range(1, len(devices) + 1) if config.replicas % n == 0)
@@ -105,7 +107,9 @@ def _compiled(
     """The program of one frame for arguments of these shapes."""
     one = partial(_frame, potential, lists, config, liquid)
     batched = jax.vmap(one, AXES)
-    if jax.default_backend() == "cpu":
+    if potential.advance:
+        batched = partial(_frames_at_once, potential, lists, config, liquid)
+    elif jax.default_backend() == "cpu":
         batched = _in_turns(one, config.replicas // mesh.size)
     specs = tuple(ALL if axis is None else REPLICAS for axis in AXES)
     program = jax.shard_map(batched, mesh=mesh, in_specs=specs, out_specs=REPLICAS, check_vma=False)
@@ -153,3 +157,26 @@ def _frame(potential, lists, config, liquid, params, system, key, state, first_s
     bits = status(state.position, energy, system, config, liquid)
     bits = bits | jnp.asarray((potential.listed or potential).check(state.position, system.box), bits.dtype)
     return Frame(state, energy, bits, usage)
+
+
+def _frames_at_once(potential, lists, config, liquid, params, system, keys, states, first_step, blocks, dt) -> Frame:
+    """`_frame` of all replicas by a potential that makes the steps itself: its noise is another, from the same keys."""
+    dtype, slots = states.position.dtype, lists.capacity or max(states.position.shape[1] - 1, 1)
+    kept = jnp.exp(-config.friction_per_ps * dt) if config.ensemble == "nvt" else jnp.ones((), dtype)
+    about = jnp.stack([dt, kept, jnp.sqrt((1 - kept * kept) * kT(config.temperature_K))])
+    words, box = jax.random.key_data(keys)[:, :2], jnp.where(jnp.isinf(system.box), 0.0, system.box)
+
+    def block(number, carry):
+        position, momentum, force, _, fullest = carry
+        first = jnp.reshape(first_step + number * lists.interval, 1)
+        given = system.mass, words, about, first, box, position, momentum, force
+        *moved, energy, most = potential.advance(params, *given, steps=lists.interval, slots=slots)
+        return *(x.astype(dtype) for x in (*moved, energy)), jnp.maximum(fullest, most)
+
+    none = jnp.zeros(len(words), jnp.int32)
+    start = states.position, states.momentum, states.force, states.energy, none
+    *state, fullest = jax.lax.fori_loop(0, blocks, block, start)
+    energy = jax.vmap(kinetic, (0, None))(state[1], system.mass)
+    bits = jax.vmap(lambda position, energy: status(position, energy, system, config, liquid))(state[0], energy)
+    usage = ListUsage(jnp.zeros(len(none), dtype), none, fullest, jnp.zeros(len(none), bool))
+    return Frame(State(*state), energy, bits, usage)

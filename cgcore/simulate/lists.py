@@ -71,19 +71,23 @@ def zero_usage(dtype) -> ListUsage:
 
 
 def first_parameters(
-    cutoff_nm: float | None, initial_positions: np.ndarray, mass, box, config: MDConfig
+    cutoff_nm: float | None, initial_positions: np.ndarray, mass, box, config: MDConfig, *, at_once: bool = False
 ) -> ListParameters:
     """Return the parameters to begin with: the longest interval whose thermal motion a short skin holds, room as the initial positions need.
 
-    Without a cut-off there is no list, and the interval is that at which noise is drawn.
+    Without a cut-off there is no list, and the interval is that at which noise is drawn. at_once: whether the potential makes
+    all steps of a frame and finds its neighbours before each.
     """
+    n, box = initial_positions.shape[1], np.asarray(box, float)
+    if at_once:
+        slots = _room(fullest_row(initial_positions, box, cutoff_nm), n) if cutoff_nm else 0
+        return ListParameters(interval=config.steps_per_frame, capacity=slots)
     intervals = [n for n in range(1, config.steps_per_frame + 1) if config.steps_per_frame % n == 0]
     if cutoff_nm is None:
         return ListParameters(interval=max(n for n in intervals if n <= 50))
     skins = {n: 2 * SIGMAS * thermal_motion(n * config.dt_ps, float(np.min(mass)), config) for n in intervals}
     interval = max((n for n in intervals if skins[n] <= SKIN * cutoff_nm), default=1)
-    n = initial_positions.shape[1]
-    box, reach = np.asarray(box, float), cutoff_nm + skins[interval]
+    reach = cutoff_nm + skins[interval]
     lists = ListParameters(
         interval=interval,
         skin_nm=skins[interval],

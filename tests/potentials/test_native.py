@@ -21,7 +21,7 @@ from cgcore.neighbors import closest
 from cgcore.potentials import barrier, compiled, mace
 from cgcore.potentials.base import PotentialError, add, force
 from cgcore.potentials.mace.native import call, edges, xla
-from cgcore.potentials.mace.native.pack import PackError, _frames, pack
+from cgcore.potentials.mace.native.pack import PackError, native_frames, pack
 
 NEAR_NONE = np.zeros((41, 0, 2), np.int32)
 """Beads without tables of their own for those that bonds lead to."""
@@ -240,7 +240,7 @@ from cgcore.potentials.base import force
 
 with np.load(sys.argv[1], allow_pickle=True) as given:
     x, weights, index = (given[name] for name in ("x", "weights", "index"))
-energy, forces = jax.jit(pack._frames)(tuple(weights), x, np.full(3, np.inf, np.float32), index)
+energy, forces = jax.jit(pack.native_frames)(tuple(weights), x, np.full(3, np.inf, np.float32), index)
 np.savez(sys.argv[2], energy=energy, forces=forces)
 """
 
@@ -259,7 +259,7 @@ def test_a_processor_with_shorter_vectors_gives_the_same_bits(molecule, tmp_path
     narrow = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
     command = [sys.executable, "-c", AS_ON_ANOTHER_MACHINE, tmp_path / "given.npz", tmp_path / "found.npz"]
     subprocess.run(command, env=os.environ | narrow, check=True)
-    wanted = jax.jit(_frames)(packed.weights, x, np.full(3, np.inf, np.float32), index)
+    wanted = jax.jit(native_frames)(packed.weights, x, np.full(3, np.inf, np.float32), index)
     with np.load(tmp_path / "found.npz") as found:
         assert_allclose(found["energy"], wanted[0], rtol=0, atol=0)
         assert_allclose(found["forces"], wanted[1], rtol=0, atol=0)

@@ -1,5 +1,7 @@
 """A trained MACE packed for simulations on the CPU, checked against the model that it stands for."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -48,8 +50,9 @@ def pack(
     *,
     barriers: tuple[Barrier, ...] = (),
     tolerance: float = TOLERANCE,
+    frames: Callable | None = None,
 ) -> Packed:
-    """The potential of a trained MACE as machine code for the CPU, in single precision.
+    """The potential of a trained MACE in single precision, as machine code for the CPU or by other `frames`.
 
     Its tables get knots until energies and forces are those of the model in double precision to `tolerance` on 32 of
     the frames, and on the same frames with their two closest beads moved together by a tenth.
@@ -58,12 +61,16 @@ def pack(
         position: (T, N, 3) nm, frames such as a simulation starts from.
         box: (3,) nm, inf where not periodic.
         barriers: those of `can_join`, which become part of it.
+        frames: what computes it, with the arguments and results of `native_frames`.
 
     Raises:
         PackError: the tolerance is not met; the model has other sizes than the paper's (one or two layers, 32 channels,
             harmonics to degree 3, nu up to 3); or JAX does not compute on the CPU.
     """
     _require(model)
+    if frames is None and jax.default_backend() != "cpu":
+        raise PackError(f"machine code runs on the CPU, JAX computes on {jax.default_backend()}")
+    energy = energy_by(frames or native_frames)
     position = np.asarray(position)
     box = np.asarray(box if model.capacity else np.full(3, np.inf), np.float64)
     chosen = position[np.unique(np.linspace(0, len(position) - 1, CHECKED).round().astype(int))].astype(np.float64)
@@ -73,7 +80,7 @@ def pack(
     with jax.enable_x64(True):
         plain = add(build(model), *map(build_barrier, barriers))
         exact = _on_frames(plain, (jax.tree.map(np.float64, params), *({} for _ in barriers)), chosen, box)
-        potential = _potential(model)
+        potential = _potential(model, energy)
         for knots in KNOTS:
             packed = weights(model, params, knots, shortest_nm, barriers)
             computed = _on_frames(potential, packed, chosen.astype(np.float32), box.astype(np.float32))
@@ -114,11 +121,9 @@ def _require(model: Model):
     ):
         if found not in wanted:
             raise PackError(f"want {name} of {' or '.join(map(str, wanted))} to pack a model, got {found}")
-    if jax.default_backend() != "cpu":
-        raise PackError(f"packed models run on the CPU, JAX computes on {jax.default_backend()}")
 
 
-def _potential(model: Model) -> Potential:
+def _potential(model: Model, energy: Callable) -> Potential:
     cutoff, n = model.config.cutoff_nm, len(model.species)
     others = np.array([[j for j in range(n) if j != i] for i in range(n)], np.int32) if model.capacity is None else None
 
@@ -138,20 +143,39 @@ def _potential(model: Model) -> Potential:
     return Potential(init, of_rows, True, plain.check, ListEnergy(cutoff, energy, narrows=True), model)
 
 
-@jax.custom_vjp
-def energy(params: Weights, position: Array, box: Array, index: Array) -> Array:
-    """kJ/mol of one frame (N, 3) nm with neighbours (N, K), N in empty slots; its gradient comes with it."""
-    return _evaluate(params, position, box, index)[0]
+@cache
+def energy_by(frames: Callable) -> Callable:
+    """energy(params, position (N, 3) nm, box, index (N, K)), N in empty slots: kJ/mol of one frame, its gradient with it.
 
+    frames: as `native_frames`.
+    """
 
-def _forward(params, position, box, index):
-    value, forces = _evaluate(params, position, box, index)
-    return value, (forces, params, box)
+    @jax.custom_batching.custom_vmap
+    def evaluate(params, position, box, index):
+        value, forces = frames(params, position[None], box, index)
+        return value[0], forces[0]
 
+    @evaluate.def_vmap
+    def batched(size, batched, params, position, box, index):
+        if any(jax.tree.leaves(batched[0])) or batched[2]:
+            raise PackError("want one set of weights and one box for all frames of a batch")
+        position = position if batched[1] else jnp.broadcast_to(position, (size, *position.shape))
+        return frames(params, position, box, index), (True, True)
 
-def _backward(kept, change):
-    forces, params, box = kept
-    return jax.tree.map(_no_change, params), -change * forces, jnp.zeros_like(box), None
+    @jax.custom_vjp
+    def energy(params, position, box, index):
+        return evaluate(params, position, box, index)[0]
+
+    def forward(params, position, box, index):
+        value, forces = evaluate(params, position, box, index)
+        return value, (forces, params, box)
+
+    def backward(kept, change):
+        forces, params, box = kept
+        return jax.tree.map(_no_change, params), -change * forces, jnp.zeros_like(box), None
+
+    energy.defvjp(forward, backward)
+    return energy
 
 
 def _no_change(array):
@@ -160,24 +184,7 @@ def _no_change(array):
     )
 
 
-energy.defvjp(_forward, _backward)
-
-
-@jax.custom_batching.custom_vmap
-def _evaluate(params, position, box, index):
-    value, forces = _frames(params, position[None], box, index)
-    return value[0], forces[0]
-
-
-@_evaluate.def_vmap
-def _batched(size, batched, params, position, box, index):
-    if any(jax.tree.leaves(batched[0])) or batched[2]:
-        raise PackError("want one set of weights and one box for all frames of a batch")
-    position = position if batched[1] else jnp.broadcast_to(position, (size, *position.shape))
-    return _frames(params, position, box, index), (True, True)
-
-
-def _frames(params: Weights, position: Array, box: Array, index: Array) -> tuple[Array, Array]:
+def native_frames(params: Weights, position: Array, box: Array, index: Array) -> tuple[Array, Array]:
     """Energies (B,) and forces (B, N, 3) of frames with one list (N, K) or each with its own (B, N, K)."""
     results = (jax.ShapeDtypeStruct(position.shape[:1], jnp.float32), jax.ShapeDtypeStruct(position.shape, jnp.float32))
     period = jnp.where(jnp.isinf(box), 0.0, box).astype(jnp.float32)
