@@ -6,6 +6,7 @@
     python benchmarks/engine.py training three_site heavy_atom
     python benchmarks/engine.py beads
     python benchmarks/engine.py replicas
+    python benchmarks/engine.py gpu                     # accuracy, what is compiled for cards, and times where there is one
     python benchmarks/engine.py draw
 
 Networks have the published parameters. What contestants compute is compared before anything is timed. They take turns; five
@@ -85,9 +86,27 @@ def tables(what: str, s: System, given: argparse.Namespace) -> dict[str, dict]:
     return {f"_{row}": table for row, table in peers(s, given.repeats).items()}
 
 
+def gpu(given: argparse.Namespace):
+    """Rows of the kernels for graphics cards: what they compute, what is compiled, and on a card how fast they are."""
+    import engine_gpu  # Warp is an extra
+
+    systems = {name: system(name) for name in given.systems or PUBLISHED}
+    for name, s in systems.items():
+        write(given.folder, "card", name, engine_gpu.agreement(s))
+    for name, table in engine_gpu.compiled().items():
+        write(given.folder, "kernels", name, table)
+    if jax.default_backend() == "cpu":
+        print("no card here: no times")
+        return
+    for name, s in systems.items():
+        for replicas in (1,) if s.liquid else (1, 1000):
+            end = f"_{jax.default_backend()}" + (f"_{replicas}" if replicas > 1 else "")
+            write(given.folder, "speed", name + end, speed(s, replicas, 250, given.repeats))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("all", *EVERYTHING, "beads", "replicas", "one", "draw"))
+    parser.add_argument("what", choices=("all", *EVERYTHING, "beads", "replicas", "one", "gpu", "draw"))
     parser.add_argument("systems", nargs="*", help=f"of {', '.join(PUBLISHED)}")
     parser.add_argument("--network", choices=("mace", "nequip"), default="mace")
     parser.add_argument("--replicas", type=int, help="1 of a liquid, 100 of a molecule by default")
@@ -102,6 +121,8 @@ def main():
     chosen = EVERYTHING if given.what == "all" else {given.what: given.systems}
     if given.what == "draw":
         draw(load(given.folder))
+    elif given.what == "gpu":
+        gpu(given)
     elif given.what == "one":
         s = system(given.systems[0], network=given.network)
         print(json.dumps(cost(s, given.tiles, given.replicas or 1, given.steps)))

@@ -62,7 +62,7 @@ def _warp():
     """The module of kernels for graphics cards, None where machine code for the processor is to be taken.
 
     Raises:
-        PackError: JAX computes on a card, and Warp is not installed.
+        PackError: JAX computes on a card, and Warp is not installed or cannot use it.
     """
     if jax.default_backend() == "cpu" and not os.environ.get(ON_WARP):
         return None
@@ -70,6 +70,8 @@ def _warp():
         raise PackError(f"want Warp to run packed models on {jax.default_backend()}: pip install 'cgcore[gpu]'")
     from .mace.warp import call  # Warp is an extra
 
+    if jax.default_backend() != "cpu" and not call.wp.is_cuda_available():
+        raise PackError("Warp finds no card that it can use: want one of NVIDIA's with a driver for CUDA 13")
     return call
 
 

@@ -29,7 +29,13 @@ ROOMS = {
     "splines": ("potentials/splines.py", "potentials/terms.py", "train_splines.py"),
     "priors": ("potentials/barrier.py", "potentials/priors.py", "unsampled.py"),
     "train": ("train.py", "trainer.py"),
-    "simulate": ("simulate/*.py", "potentials/compiled.py", "potentials/mace/native/*.py", "analysis/stability.py"),
+    "simulate": (
+        "simulate/*.py",
+        "potentials/compiled.py",
+        "potentials/mace/native/*.py",
+        "potentials/mace/warp/*.py",
+        "analysis/stability.py",
+    ),
     "metadynamics": ("metadynamics/*.py",),
     "analysis": ("analysis/*.py",),
 }

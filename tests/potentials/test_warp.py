@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-wp = pytest.importorskip("warp", exc_type=ImportError)
 from numpy.testing import assert_allclose, assert_array_equal
+
+pytest.importorskip("warp")
+import warp as wp
 
 from cgcore import io, mapping, store
 from cgcore.config import MACEConfig, MDConfig
@@ -20,8 +21,8 @@ from cgcore.potentials.mace.native.weights import weights
 from cgcore.potentials.mace.warp import call, dynamics
 from cgcore.simulate import Molecule, run
 from cgcore.simulate.driver import trajectory
-from cgcore.simulate.engine import Engine
 from cgcore.simulate.dynamics import State, step
+from cgcore.simulate.engine import Engine
 from cgcore.simulate.lists import first_parameters
 from cgcore.units import kT
 
@@ -177,6 +178,15 @@ def test_steps_are_the_same_in_one_call_and_in_several(molecule, small):
     rest = at_once(packed, *begun[:3], steps=3, about=about, first=2)
     for one, other in zip(whole, rest, strict=True):
         assert_array_equal(one, other)
+
+
+def test_a_step_of_one_layer_launches_three_kernels_and_the_call_one_more(molecule, small, monkeypatch):
+    """Which a second layer raises to four; no card waits for the host in between."""
+    launched, launch = [], wp.launch
+    monkeypatch.setattr(wp, "launch", lambda kernel, *a, **k: launched.append(kernel.key) or launch(kernel, *a, **k))
+    x = jnp.asarray(molecule.position[:1], jnp.float32)
+    jax.block_until_ready(at_once(small[2], x, 0 * x, 0 * x, steps=3, about=[0.002, 0.9, 1.0]))
+    assert launched == ["integrate", *3 * ["first_layer", "pull_first_layer", "integrate"]]
 
 
 def test_beads_have_the_temperature(molecule, small):

@@ -5,11 +5,10 @@ G beads of all frames, K slots for the neighbours of each, P paths of the second
 
 import warp as wp
 
-from .lanes import Rows
+from .lanes import Rows, Wholes
 
 Floats = wp.array(dtype=float)
 Whole = wp.array(dtype=int)
-Wholes = wp.array2d(dtype=int)
 Vectors = wp.array(dtype=wp.vec3)
 
 

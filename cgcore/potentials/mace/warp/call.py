@@ -9,7 +9,6 @@ from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import warp as wp
 from jax import Array
 
@@ -21,10 +20,8 @@ from .lanes import LANES, SPHERICAL, Rows
 
 FEW, WARPS = 4000, 4
 """Of so few beads each has so many warps of the card; else one, for there are enough of them."""
-WIDEST = 21, 7
+SUMS, COUPLED = 21, 7
 """Rows that a path has at most among the sums over neighbours, and among the coupled ones."""
-LAUNCHES = 4
-"""Of a step; a call has one more of the integrator."""
 
 STATE = dict(mass=Floats, keys=wp.array2d(dtype=wp.uint32), about=Floats, first_step=Whole, box=Floats)
 MOVED = dict(position=Vectors, momentum=Vectors, force=Vectors)
@@ -76,16 +73,8 @@ def advance(
     beads, paths = n_frames * n, len(weights.paths)
     if warps is None:
         warps = WARPS if beads <= FEW and jax.default_backend() != "cpu" else 1
-    sums, coupled = (max(paths, 1) * widest for widest in WIDEST)
-    sizes = dict(
-        energy=n_frames,
-        fullest=beads,
-        beads=(beads * (3 * SPHERICAL + 10 + sums + coupled), LANES),
-        edges=(beads * slots * (6 + 2 * paths), LANES),
-        slots=(3 * beads, slots),
-        count=beads,
-        of_bead=beads,
-    )
+    rows = {name: (beads * sum(parts.values()), LANES) for name, parts in _parts(paths, slots).items()}
+    sizes = dict(energy=n_frames, fullest=beads, slots=(3 * beads, slots), count=beads, of_bead=beads) | rows
     named = weights._asdict() | {"mass": mass, "keys": keys, "about": about, "first_step": first_step, "box": box}
     named |= {name: x.reshape(-1, 3) for name, x in zip(MOVED, (position, momentum, force), strict=True)}
     given = [_as(kind, named[name]) for name, kind in GIVEN.items()]
@@ -111,9 +100,10 @@ def _callable():
     _launch_all.__annotations__ = arguments
     on_card = jax.default_backend() != "cpu"
     if on_card:  # a graph is captured of kernels that are there
-        for warps in (1, WARPS):
-            for module in {kernel.first_layer.module, integrate.module}:
-                module.load(wp.device_from_jax(jax.devices()[0]), LANES * warps)
+        for device in map(wp.device_from_jax, jax.local_devices()):
+            integrate.module.load(device, LANES)
+            for warps in (1, WARPS):
+                kernel.first_layer.module.load(device, LANES * warps)
     return wp.jax_callable(
         _launch_all,
         num_outputs=len(MOVED) + len(RESULTS),
@@ -131,12 +121,9 @@ def _launch_all(*arrays):
     for name in Packed._fields:
         setattr(w, name, given[name])
     beads, slots, paths = len(given["count"]), given["slots"].shape[1], w.paths.shape[0]
-    sums, coupled = (max(paths, 1) * widest for widest in WIDEST)
-    of_bead = dict(a=SPHERICAL, first=1, sent=4, by_first=1, mixed=SPHERICAL, da=SPHERICAL, b=4)
-    of_edge = dict(edge=1, change=1, value=paths, slope=paths, back=4)
-    _cut(s, given["beads"], beads, of_bead | dict(sums=sums, coupled=coupled))
-    _cut(s, given["edges"], beads * slots, of_edge)
-    _cut(s, given["slots"], beads, dict(who=1, back_slot=1, knot=1))
+    parts = _parts(paths, slots) | {"slots": dict(who=1, back_slot=1, knot=1)}
+    for name in parts:
+        _cut(s, given[name], beads, parts[name])
     s.count, s.energy = given["count"], given["of_bead"]
     given["fullest"].zero_()
     steps, width = given["steps"], LANES * given["warps"]
@@ -159,6 +146,14 @@ def _launch_all(*arrays):
             wp.launch(kernel.second_layer, (beads, width), [w, s], block_dim=width)
         wp.launch(kernel.pull_first_layer, (beads, width), [w, s], block_dim=width)
         bead_by_bead(number)
+
+
+def _parts(paths: int, slots: int) -> dict[str, dict[str, int]]:
+    """Rows of each field of the scratch for one bead, in the arrays that hold them."""
+    of_bead = dict(a=SPHERICAL, first=1, sent=4, by_first=1, mixed=SPHERICAL, da=SPHERICAL, b=4)
+    sums = dict(sums=max(paths, 1) * SUMS, coupled=max(paths, 1) * COUPLED)
+    of_edge = dict(edge=1, change=1, value=paths, slope=paths, back=4)
+    return {"beads": of_bead | sums, "edges": {name: slots * n for name, n in of_edge.items()}}
 
 
 def _cut(s: Scratch, room: wp.array, times: int, sizes: dict[str, int]):

@@ -7,7 +7,6 @@ import warp as wp
 
 from .arrays import Floats, Scratch, Vectors, Whole
 from .kernel import force_on
-from .lanes import LANES
 
 wp.set_module_options({"enable_backward": False})
 words = wp.types.vector(length=4, dtype=wp.uint32)
@@ -63,7 +62,7 @@ def integrate(
     g, lane = wp.tid()
     n = mass.shape[0]
     if number != 0:
-        force[g] = force_on(s, g, lane)
+        force[g] = force_on(s, g)
     if lane == 0 and number >= 0:
         m, dt = mass[g % n], about[0]
         p = momentum[g]

@@ -3,7 +3,7 @@
 import warp as wp
 
 from .arrays import DISTANCE, PULL, SLOPE, UNIT, VALUE, WALL, Floats, Scratch, Vectors, Weights, Whole
-from .lanes import LANES, SPHERICAL, Rows, sixteen, sync
+from .lanes import LANES, SPHERICAL, Rows, lane, sixteen, sync, warp
 
 S3, S5, S7, S15, S35 = (wp.constant(float(n**0.5)) for n in (3, 5, 7, 15, 35))
 F, G = wp.constant(7**0.5 * (5 / 6) ** 0.5), wp.constant(7**0.5 * (3 / 8) ** 0.5)
@@ -20,20 +20,20 @@ def apart(position: Vectors, i: int, j: int, box: Floats) -> wp.vec3:
 
 
 @wp.func
-def search(w: Weights, s: Scratch, position: Vectors, box: Floats, fullest: Whole, g: int, warp: int, lane: int):
+def search(w: Weights, s: Scratch, position: Vectors, box: Floats, fullest: Whole, g: int):
     """The neighbours of bead g in rising order: each thread looks at some beads in a row, and writes after those before it."""
-    n, slots, warps = w.species.shape[0], s.who.shape[1], wp.block_dim() // LANES
-    start, thread = g // n * n, LANES * warp + lane
-    each = (n + LANES * warps - 1) // (LANES * warps)
+    n, slots, start = w.species.shape[0], s.who.shape[1], g // w.species.shape[0] * w.species.shape[0]
+    thread, threads = LANES * warp() + lane(), wp.block_dim()
+    each = (n + threads - 1) // threads
     begin, end = start + wp.min(thread * each, n), start + wp.min(thread * each + each, n)
     own = int(0)
     for j in range(begin, end):
         if near(position, g, j, box, w.grid[2]):
             own += 1
-    s.b[4 * g + warp, lane] = float(own)
+    s.b[4 * g + warp(), lane()] = float(own)
     sync()
     place, count = int(0), int(0)
-    for t in range(LANES * warps):
+    for t in range(threads):
         found = int(s.b[4 * g + t // LANES, t % LANES])
         count += found
         if t < thread:
@@ -105,13 +105,13 @@ def interpolation(w: Weights, edge: Rows, e: int, r: float) -> int:
 
 
 @wp.func
-def radial(table: Rows, paths: int, knot: int, p: int, edge: Rows, e: int, weights: int, lane: int) -> float:
+def radial(table: Rows, paths: int, knot: int, p: int, edge: Rows, e: int, weights: int) -> float:
     """Radial function p of an edge with weights of VALUE, its derivative by the distance with those of SLOPE."""
     out = float(0.0)
     for q in range(3):
-        out += edge[e, weights + q] * table[3 * (paths * knot + p) + q, lane]
+        out += edge[e, weights + q] * table[3 * (paths * knot + p) + q, lane()]
     for q in range(3):  # value and two derivatives at the other end, whose weights stand in the opposite order
-        out += edge[e, weights + 5 - q] * table[3 * (paths * knot + paths + p) + q, lane]
+        out += edge[e, weights + 5 - q] * table[3 * (paths * knot + paths + p) + q, lane()]
     return out
 
 

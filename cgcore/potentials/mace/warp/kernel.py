@@ -13,8 +13,9 @@ from .edges import describe, pull, radial, search, slot_of
 from .lanes import (
     LANES,
     SPHERICAL,
-    Rows,
     contract,
+    lane,
+    mine,
     polynomial,
     product,
     pull_polynomial,
@@ -23,77 +24,65 @@ from .lanes import (
     store,
     sync,
     total,
+    warp,
+    warps,
 )
-
 
 wp.set_module_options({"enable_backward": False})
 
 
 @wp.func
-def gather(
-    values: Rows,
-    stride: int,
-    path: int,
-    sent: Rows,
-    of_bead: int,
-    c: int,
-    s: Scratch,
-    g: int,
-    ell: int,
-    row: int,
-    lane: int,
-):
+def gather(s: Scratch, paths: int, p: int, c: int, g: int, ell: int, row: int):
     """sum_j R_j h_j Y_j of one path and one component c of what is sent, over the harmonics of degree ell; into `sums`."""
     out = seven()
     for slot in range(s.count[g]):
         e = s.who.shape[1] * g + slot
-        x = values[stride * e + path, lane] * sent[of_bead * s.who[g, slot] + c, lane]
+        x = s.value[paths * e + p, lane()] * s.sent[4 * s.who[g, slot] + c, lane()]
         for m in range(7):
             if m < 2 * ell + 1:
                 out[m] += s.edge[e, ell * ell + m] * x
-    store(out, 2 * ell + 1, s.sums, row, lane)
+    store(out, 2 * ell + 1, s.sums, row)
 
 
 @wp.kernel
 def first_layer(w: Weights, s: Scratch, position: Vectors, box: Floats, fullest: Whole):
     """Neighbours are found and summed, mixed by degree and by the receiver's species; the polynomial, and what is sent."""
     g, thread = wp.tid()
-    warp, lane, warps = thread // LANES, thread % LANES, wp.block_dim() // LANES
     n, slots, own = w.species.shape[0], s.who.shape[1], s.sums.shape[0] // s.count.shape[0] * g
     species = w.species[g % n]
-    search(w, s, position, box, fullest, g, warp, lane)
+    search(w, s, position, box, fullest, g)
     count = s.count[g]
     for slot in range(thread, count, wp.block_dim()):
         describe(w, s, position, box, g, slot)
     sync()
     for ell in range(4):
-        if ell % warps == warp:
+        if mine(ell):
             out = seven()
             for slot in range(count):
                 e = slots * g + slot
-                x = radial(w.table0, 4, s.knot[g, slot], ell, s.edge, e, VALUE, lane)
-                x *= w.embedding[w.species[s.who[g, slot] % n], lane]
+                x = radial(w.table0, 4, s.knot[g, slot], ell, s.edge, e, VALUE)
+                x *= w.embedding[w.species[s.who[g, slot] % n], lane()]
                 for m in range(wp.static(2 * ell + 1)):
                     out[m] += s.edge[e, ell * ell + m] * x
-            store(out, 2 * ell + 1, s.sums, own + ell * ell, lane)
+            store(out, 2 * ell + 1, s.sums, own + ell * ell)
     sync()
     for ell in range(4):
-        if ell % warps == warp:
-            mixed = product(s.sums, own + ell * ell, 2 * ell + 1, w.linear0, 4 * species + ell, lane)
-            store(mixed, 2 * ell + 1, s.a, SPHERICAL * g + ell * ell, lane)
+        if mine(ell):
+            mixed = product(s.sums, own + ell * ell, 2 * ell + 1, w.linear0, 4 * species + ell)
+            store(mixed, 2 * ell + 1, s.a, SPHERICAL * g + ell * ell)
     sync()
-    if warp == 0:
+    if mine(0):
         for c in range(4):
-            s.b[4 * g + c, lane] = 0.0
-        polynomial(w.terms0, w.poly0, species, s.a, SPHERICAL * g, s.b, 4 * g, lane)
-        s.first[g, lane] = s.b[4 * g, lane]
+            s.b[4 * g + c, lane()] = 0.0
+        polynomial(w.terms0, w.poly0, species, s.a, s.b, g)
+        s.first[g, lane()] = s.b[4 * g, lane()]
     sync()
     if w.paths.shape[0] > 0:
-        if warp == 0:
-            store(product(s.b, 4 * g, 1, w.up, 0, lane), 1, s.sent, 4 * g, lane)
-            store(product(s.b, 4 * g + 1, 3, w.up, 1, lane), 3, s.sent, 4 * g + 1, lane)
+        if mine(0):
+            store(product(s.b, 4 * g, 1, w.up, 0), 1, s.sent, 4 * g)
+            store(product(s.b, 4 * g + 1, 3, w.up, 1), 3, s.sent, 4 * g + 1)
     else:
-        energy = total(s.first[g, lane] * w.coefficients[0, lane])
+        energy = total(s.first[g, lane()] * w.coefficients[0, lane()])
         if thread == 0:
             s.energy[g] = energy
 
@@ -102,15 +91,14 @@ def first_layer(w: Weights, s: Scratch, position: Vectors, box: Floats, fullest:
 def second_layer(w: Weights, s: Scratch):
     """The second layer and the readouts of a bead, and back to its edges: their changes, and what they send back."""
     g, thread = wp.tid()
-    warp, lane, warps = thread // LANES, thread % LANES, wp.block_dim() // LANES
     beads, slots, paths, count = s.count.shape[0], s.who.shape[1], w.paths.shape[0], s.count[g]
     own, own_coupled = s.sums.shape[0] // beads * g, s.coupled.shape[0] // beads * g
     species = w.species[g % w.species.shape[0]]
-    for t in range(warp, count * paths, warps):
+    for t in range(warp(), count * paths, warps()):
         slot, p = t // paths, t % paths
         e = slots * g + slot
-        s.value[paths * e + p, lane] = radial(w.table1, paths, s.knot[g, slot], p, s.edge, e, VALUE, lane)
-        s.slope[paths * e + p, lane] = radial(w.table1, paths, s.knot[g, slot], p, s.edge, e, SLOPE, lane)
+        s.value[paths * e + p, lane()] = radial(w.table1, paths, s.knot[g, slot], p, s.edge, e, VALUE)
+        s.slope[paths * e + p, lane()] = radial(w.table1, paths, s.knot[g, slot], p, s.edge, e, SLOPE)
     sync()
     turn = int(0)
     for p in range(paths):
@@ -118,35 +106,33 @@ def second_layer(w: Weights, s: Scratch):
         row = own + w.paths[p, 3]
         for c in range(l1 * l1, (l1 + 1) * (l1 + 1)):
             for ell in range(4):
-                if ell == w.paths[p, 1] and turn % warps == warp:
-                    gather(s.value, paths, p, s.sent, 4, c, s, g, ell, row, lane)
+                if ell == w.paths[p, 1] and mine(turn):
+                    gather(s, paths, p, c, g, ell, row)
             row += 2 * w.paths[p, 1] + 1
             turn += 1
     sync()
-    contract(w.coupled, w.strengths, 0, s.sums, own, s.coupled, own_coupled, lane, warp, warps)
+    contract(w.coupled, w.strengths, 0, s.sums, own, s.coupled, own_coupled)
     sync()
     for ell in range(4):
-        if ell % warps == warp:
+        if mine(ell):
             mixed = seven()
             for p in range(paths):
                 if w.paths[p, 2] == ell:
-                    mixed += product(s.coupled, own_coupled + w.paths[p, 4], 2 * ell + 1, w.linear1, p, lane)
-            store(mixed, 2 * ell + 1, s.mixed, SPHERICAL * g + ell * ell, lane)
+                    mixed += product(s.coupled, own_coupled + w.paths[p, 4], 2 * ell + 1, w.linear1, p)
+            store(mixed, 2 * ell + 1, s.mixed, SPHERICAL * g + ell * ell)
     sync()
-    if warp == 0:
-        s.b[4 * g, lane] = 1.0
-        scalars = pull_polynomial(
-            w.terms1, w.poly1, species, s.mixed, SPHERICAL * g, s.b, 4 * g, s.da, SPHERICAL * g, lane
-        )
-        s.b[4 * g, lane] = scalars
+    if mine(0):
+        s.b[4 * g, lane()] = 1.0
+        scalars = pull_polynomial(w.terms1, w.poly1, species, s.mixed, s.b, s.da, g)
+        s.b[4 * g, lane()] = scalars
     sync()
     # x_h = scalars . hidden_h + first . skip_h, E = sum_h readout_h silu(x_h) + first . coefficients
-    x, y, hidden = s.b[4 * g, lane], s.first[g, lane], w.readout.shape[0]
+    x, y, hidden = s.b[4 * g, lane()], s.first[g, lane()], w.readout.shape[0]
     by_x = float(0.0)
-    by_y = w.coefficients[0, lane]
+    by_y = w.coefficients[0, lane()]
     energy = total(y * by_y)
     for h in range(hidden):
-        of_x, of_y = w.hidden[h, lane], w.skip[hidden * species + h, lane]
+        of_x, of_y = w.hidden[h, lane()], w.skip[hidden * species + h, lane()]
         value = total(x * of_x + y * of_y)
         sigmoid = 1.0 / (1.0 + wp.exp(-value))
         energy += w.readout[h] * value * sigmoid
@@ -155,25 +141,25 @@ def second_layer(w: Weights, s: Scratch):
         by_y += slope * of_y
     if thread == 0:
         s.energy[g] = energy
-    if warp == 0:
-        s.by_first[g, lane] = by_y
-    for m in range(warp, SPHERICAL, warps):
-        s.da[SPHERICAL * g + m, lane] = s.da[SPHERICAL * g + m, lane] * by_x
+    if mine(0):
+        s.by_first[g, lane()] = by_y
+    for m in range(warp(), SPHERICAL, warps()):
+        s.da[SPHERICAL * g + m, lane()] = s.da[SPHERICAL * g + m, lane()] * by_x
     sync()
-    for p in range(warp, paths, warps):
+    for p in range(warp(), paths, warps()):
         for ell in range(4):
             if ell == w.paths[p, 2]:
-                back = product(s.da, SPHERICAL * g + ell * ell, 2 * ell + 1, w.linear1_t, p, lane)
-                store(back, 2 * ell + 1, s.coupled, own_coupled + w.paths[p, 4], lane)
+                back = product(s.da, SPHERICAL * g + ell * ell, 2 * ell + 1, w.linear1_t, p)
+                store(back, 2 * ell + 1, s.coupled, own_coupled + w.paths[p, 4])
     sync()
-    contract(w.spread, w.strengths, 1, s.coupled, own_coupled, s.sums, own, lane, warp, warps)
+    contract(w.spread, w.strengths, 1, s.coupled, own_coupled, s.sums, own)
     sync()
-    for slot0 in range(0, count, warps):
-        pull_edge(w, s, g, wp.min(slot0 + warp, count - 1), slot0 + warp < count, own, lane)
+    for slot0 in range(0, count, warps()):
+        pull_edge(w, s, g, wp.min(slot0 + warp(), count - 1), slot0 + warp() < count, own)
 
 
 @wp.func
-def pull_edge(w: Weights, s: Scratch, g: int, slot: int, there: bool, own: int, lane: int):
+def pull_edge(w: Weights, s: Scratch, g: int, slot: int, there: bool, own: int):
     """Of dE/dS in `sums` what one edge gets: dE by its distance and harmonics, and by what is sent."""
     paths, e, j = w.paths.shape[0], s.who.shape[1] * g + slot, s.who[g, slot]
     by, back = sixteen(), wp.vec4()
@@ -182,14 +168,14 @@ def pull_edge(w: Weights, s: Scratch, g: int, slot: int, there: bool, own: int, 
             if w.paths[p, 1] == ell:
                 l1 = w.paths[p, 0]
                 row = own + w.paths[p, 3]
-                value = s.value[paths * e + p, lane]
-                slope = s.slope[paths * e + p, lane]
+                value = s.value[paths * e + p, lane()]
+                slope = s.slope[paths * e + p, lane()]
                 for c in range(4):
                     if c >= l1 * l1 and c < (l1 + 1) * (l1 + 1):
-                        x = s.sent[4 * j + c, lane]
+                        x = s.sent[4 * j + c, lane()]
                         along = float(0.0)
                         for m in range(wp.static(2 * ell + 1)):
-                            change = s.sums[row + (c - l1 * l1) * (2 * ell + 1) + m, lane]
+                            change = s.sums[row + (c - l1 * l1) * (2 * ell + 1) + m, lane()]
                             along += s.edge[e, ell * ell + m] * change
                             if ell > 0:
                                 by[ell * ell + m] += x * value * change
@@ -197,10 +183,10 @@ def pull_edge(w: Weights, s: Scratch, g: int, slot: int, there: bool, own: int, 
                         by[0] += along * x * slope
     for c in range(4):
         if there:
-            s.back[4 * e + c, lane] = back[c]
+            s.back[4 * e + c, lane()] = back[c]
     for m in range(SPHERICAL):
         change = total(by[m])
-        if there and lane == 0:
+        if there and lane() == 0:
             s.change[e, m] = s.change[e, m] + change
 
 
@@ -208,50 +194,49 @@ def pull_edge(w: Weights, s: Scratch, g: int, slot: int, there: bool, own: int, 
 def pull_first_layer(w: Weights, s: Scratch):
     """What the beads that see a bead send back to it, through its first layer to its edges."""
     g, thread = wp.tid()
-    warp, lane, warps = thread // LANES, thread % LANES, wp.block_dim() // LANES
     n, slots, count = w.species.shape[0], s.who.shape[1], s.count[g]
     own, species = s.sums.shape[0] // s.count.shape[0] * g, w.species[g % n]
     for slot in range(thread, count, wp.block_dim()):
         s.back_slot[g, slot] = slot_of(s, s.who[g, slot], g)
     sync()
     if w.paths.shape[0] > 0:
-        for c in range(warp, 4, warps):
+        for c in range(warp(), 4, warps()):
             sent = float(0.0)
             for slot in range(count):
-                sent += s.back[4 * (slots * s.who[g, slot] + s.back_slot[g, slot]) + c, lane]
-            s.sums[own + c, lane] = sent
+                sent += s.back[4 * (slots * s.who[g, slot] + s.back_slot[g, slot]) + c, lane()]
+            s.sums[own + c, lane()] = sent
         sync()
-        if warp == 0:
-            scalars = product(s.sums, own, 1, w.up_t, 0, lane)
-            s.b[4 * g, lane] = scalars[0] + s.by_first[g, lane]
-            store(product(s.sums, own + 1, 3, w.up_t, 1, lane), 3, s.b, 4 * g + 1, lane)
-    elif warp == 0:
-        s.b[4 * g, lane] = w.coefficients[0, lane]
-    if warp == 0:
-        pull_polynomial(w.terms0, w.poly0, species, s.a, SPHERICAL * g, s.b, 4 * g, s.da, SPHERICAL * g, lane)
+        if mine(0):
+            scalars = product(s.sums, own, 1, w.up_t, 0)
+            s.b[4 * g, lane()] = scalars[0] + s.by_first[g, lane()]
+            store(product(s.sums, own + 1, 3, w.up_t, 1), 3, s.b, 4 * g + 1)
+    elif mine(0):
+        s.b[4 * g, lane()] = w.coefficients[0, lane()]
+    if mine(0):
+        pull_polynomial(w.terms0, w.poly0, species, s.a, s.b, s.da, g)
     sync()
     for ell in range(4):
-        if ell % warps == warp:
-            back = product(s.da, SPHERICAL * g + ell * ell, 2 * ell + 1, w.linear0_t, 4 * species + ell, lane)
-            store(back, 2 * ell + 1, s.sums, own + ell * ell, lane)
+        if mine(ell):
+            back = product(s.da, SPHERICAL * g + ell * ell, 2 * ell + 1, w.linear0_t, 4 * species + ell)
+            store(back, 2 * ell + 1, s.sums, own + ell * ell)
     sync()
-    for slot0 in range(0, count, warps):
-        slot, there = wp.min(slot0 + warp, count - 1), slot0 + warp < count
+    for slot0 in range(0, count, warps()):
+        slot, there = wp.min(slot0 + warp(), count - 1), slot0 + warp() < count
         e, by = slots * g + slot, sixteen()
-        sent = w.embedding[w.species[s.who[g, slot] % n], lane]
+        sent = w.embedding[w.species[s.who[g, slot] % n], lane()]
         for ell in range(4):
-            x = sent * radial(w.table0, 4, s.knot[g, slot], ell, s.edge, e, VALUE, lane)
-            slope = sent * radial(w.table0, 4, s.knot[g, slot], ell, s.edge, e, SLOPE, lane)
+            x = sent * radial(w.table0, 4, s.knot[g, slot], ell, s.edge, e, VALUE)
+            slope = sent * radial(w.table0, 4, s.knot[g, slot], ell, s.edge, e, SLOPE)
             for m in range(wp.static(2 * ell + 1)):
-                change = s.sums[own + ell * ell + m, lane]
+                change = s.sums[own + ell * ell + m, lane()]
                 by[0] += s.edge[e, ell * ell + m] * change * slope
                 if ell > 0:
                     by[ell * ell + m] += x * change
         for m in range(SPHERICAL):
             change = total(by[m])
-            if there and lane == 0:
+            if there and lane() == 0:
                 s.change[e, m] = s.change[e, m] + change
-        if there and lane == 0:
+        if there and lane() == 0:
             pull(s, e)
     sync()
     if thread == 0:
@@ -262,10 +247,10 @@ def pull_first_layer(w: Weights, s: Scratch):
 
 
 @wp.func
-def force_on(s: Scratch, g: int, lane: int) -> wp.vec3:
+def force_on(s: Scratch, g: int) -> wp.vec3:
     """The force on a bead: what its edges pull, and those of its neighbours that end in it."""
     out = wp.vec3()
-    for slot in range(lane, s.count[g], LANES):
+    for slot in range(lane(), s.count[g], LANES):
         e, back = s.who.shape[1] * g + slot, s.who.shape[1] * s.who[g, slot] + s.back_slot[g, slot]
         for c in range(3):
             out[c] += s.change[back, PULL + c] - s.change[e, PULL + c]

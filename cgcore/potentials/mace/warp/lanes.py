@@ -9,6 +9,7 @@ import warp as wp
 LANES = 32
 Rows = wp.array2d(dtype=float)
 """Rows of 32 channels."""
+Wholes = wp.array2d(dtype=int)
 SPHERICAL = 16
 """Components of the harmonics, degrees 0 to 3."""
 seven = wp.types.vector(length=7, dtype=float)
@@ -16,10 +17,30 @@ seven = wp.types.vector(length=7, dtype=float)
 sixteen = wp.types.vector(length=SPHERICAL, dtype=float)
 
 
+@wp.func_native("return WP_TILE_THREAD_IDX % 32;")
+def lane() -> int:
+    """The channel of this thread."""
+
+
+@wp.func_native("return WP_TILE_THREAD_IDX / 32;")
+def warp() -> int:
+    """The number of its warp in the block."""
+
+
+@wp.func
+def warps() -> int:
+    return wp.block_dim() // LANES
+
+
+@wp.func
+def mine(number: int) -> bool:
+    """Whether this of several pieces of work is for the warp of this thread."""
+    return number % warps() == warp()
+
+
 @wp.func_native("WP_TILE_SYNC();")
 def sync():
     """Wait for all threads of the block."""
-    ...
 
 
 @wp.func_native("""
@@ -41,15 +62,14 @@ def sync():
 """)
 def total(x: float) -> float:
     """Sum over the lanes of a warp, halves added to each other; all threads of a block have to ask for one."""
-    ...
 
 
 @wp.func
-def product(x: Rows, row: int, n: int, matrices: Rows, number: int, lane: int) -> seven:
+def product(x: Rows, row: int, n: int, matrices: Rows, number: int) -> seven:
     """n rows of x times matrix `number`, LANES rows each."""
     out = seven()
     for k in range(LANES):
-        w = matrices[LANES * number + k, lane]
+        w = matrices[LANES * number + k, lane()]
         for m in range(7):
             if m < n:
                 out[m] += x[row + m, k] * w
@@ -57,114 +77,83 @@ def product(x: Rows, row: int, n: int, matrices: Rows, number: int, lane: int) -
 
 
 @wp.func
-def store(values: seven, n: int, out: Rows, row: int, lane: int):
+def store(values: seven, n: int, out: Rows, row: int):
     for m in range(7):
         if m < n:
-            out[row + m, lane] = values[m]
+            out[row + m, lane()] = values[m]
 
 
 @wp.func
-def contract(
-    entries: wp.array2d(dtype=int),
-    strengths: Rows,
-    side: int,
-    x: Rows,
-    x_row: int,
-    out: Rows,
-    out_row: int,
-    lane: int,
-    warp: int,
-    warps: int,
-):
+def contract(entries: Wholes, strengths: Rows, side: int, x: Rows, x_row: int, out: Rows, out_row: int):
     """out_r = sum over the entries (r, k) of strength x_k; entries (M, 2) in order of r."""
     n = entries.shape[0]
-    for r in range(warp, entries[n - 1, 0] + 1, warps):
-        out[out_row + r, lane] = 0.0  # some have no entry
+    for r in range(warp(), entries[n - 1, 0] + 1, warps()):
+        out[out_row + r, lane()] = 0.0  # some have no entry
     result = float(0.0)
     for t in range(n):
         r = entries[t, 0]
-        if r % warps == warp:
-            result += strengths[side, t] * x[x_row + entries[t, 1], lane]
+        if mine(r):
+            result += strengths[side, t] * x[x_row + entries[t, 1], lane()]
             if entries[wp.min(t + 1, n - 1), 0] != r or t + 1 == n:
-                out[out_row + r, lane] = result
+                out[out_row + r, lane()] = result
                 result = 0.0
 
 
 @wp.func
-def polynomial(
-    terms: wp.array2d(dtype=int),
-    coefficients: Rows,
-    species: int,
-    a: Rows,
-    row: int,
-    out: Rows,
-    out_row: int,
-    lane: int,
-):
-    """out_c = sum_i a_i (w_ci + sum_j a_j (w_cij + sum_l a_l w_cijl)), added up; see `native.kernel.polynomial`."""
+def polynomial(terms: Wholes, coefficients: Rows, species: int, a: Rows, out: Rows, g: int):
+    """out_c = sum_i a_i (w_ci + sum_j a_j (w_cij + sum_l a_l w_cijl)), added up, of bead g; see `native.kernel.polynomial`."""
     n = terms.shape[0]
     first = species * n
     t = int(0)
     while t < n:
-        outer = coefficients[first + t, lane]
+        outer = coefficients[first + t, lane()]
         end = terms[t, 3]
         i = terms[t, 1]
         c = terms[t, 2]
         t += 1
         while t < end:
-            middle = coefficients[first + t, lane]
+            middle = coefficients[first + t, lane()]
             last = terms[t, 3]
             j = terms[t, 1]
             t += 1
             while t < last:
-                middle += coefficients[first + t, lane] * a[row + terms[t, 1], lane]
+                middle += coefficients[first + t, lane()] * a[SPHERICAL * g + terms[t, 1], lane()]
                 t += 1
-            outer += middle * a[row + j, lane]
-        out[out_row + c, lane] = out[out_row + c, lane] + outer * a[row + i, lane]
+            outer += middle * a[SPHERICAL * g + j, lane()]
+        out[4 * g + c, lane()] = out[4 * g + c, lane()] + outer * a[SPHERICAL * g + i, lane()]
 
 
 @wp.func
-def pull_polynomial(
-    terms: wp.array2d(dtype=int),
-    coefficients: Rows,
-    species: int,
-    a: Rows,
-    row: int,
-    change: Rows,
-    change_row: int,
-    da: Rows,
-    da_row: int,
-    lane: int,
-) -> float:
-    """dE/da of `polynomial` for dE/d out_c in rows of `change`, into 16 rows of `da`; sum_c change_c out_c."""
+def pull_polynomial(terms: Wholes, coefficients: Rows, species: int, a: Rows, change: Rows, da: Rows, g: int) -> float:
+    """dE/da of `polynomial` for dE/d out_c in `change`, into `da`; sum_c change_c out_c."""
     n = terms.shape[0]
     first = species * n
     for m in range(16):
-        da[da_row + m, lane] = 0.0
+        da[SPHERICAL * g + m, lane()] = 0.0
     value = float(0.0)
     t = int(0)
     while t < n:
-        outer = coefficients[first + t, lane]
+        outer = coefficients[first + t, lane()]
         end = terms[t, 3]
         i = terms[t, 1]
-        by_out = change[change_row + terms[t, 2], lane]
-        by_outer = by_out * a[row + i, lane]
+        by_out = change[4 * g + terms[t, 2], lane()]
+        by_outer = by_out * a[SPHERICAL * g + i, lane()]
         t += 1
         while t < end:
-            middle = coefficients[first + t, lane]
+            middle = coefficients[first + t, lane()]
             last = terms[t, 3]
             j = terms[t, 1]
-            x = a[row + j, lane]
+            x = a[SPHERICAL * g + j, lane()]
             by_middle = by_outer * x
             t += 1
             while t < last:
-                w = coefficients[first + t, lane]
+                w = coefficients[first + t, lane()]
                 m = terms[t, 1]
-                middle += w * a[row + m, lane]
-                da[da_row + m, lane] = da[da_row + m, lane] + by_middle * w
+                middle += w * a[SPHERICAL * g + m, lane()]
+                da[SPHERICAL * g + m, lane()] = da[SPHERICAL * g + m, lane()] + by_middle * w
                 t += 1
             outer += middle * x
-            da[da_row + j, lane] = da[da_row + j, lane] + by_outer * middle
-        da[da_row + i, lane] = da[da_row + i, lane] + by_out * outer
+            da[SPHERICAL * g + j, lane()] = da[SPHERICAL * g + j, lane()] + by_outer * middle
+        da[SPHERICAL * g + i, lane()] = da[SPHERICAL * g + i, lane()] + by_out * outer
         value += by_outer * outer
     return value
