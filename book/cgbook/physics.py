@@ -108,7 +108,7 @@ def examine(network: Network) -> tuple[dict, str]:
     """All checks of a network as a table, and in words what they rest on."""
     model, potential, params, of, start, dt_ps, plan = network
     fast, weights, engines = for_simulation(potential, params, start, of.box)
-    packed = sum(engine["engine"] == "packed" for engine in engines)
+    packed = sum(engine["engine"] != "as trained" for engine in engines)
     with jax.enable_x64(True):
         double = checks.on_frames(potential, jax.tree.map(np.float64, params), of.box)
         single = checks.on_frames(fast, weights, of.box.astype(np.float32))
