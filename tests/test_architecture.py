@@ -95,7 +95,7 @@ BUDGET = {
     "viewer": 235,
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
-TOTAL = 22245
+TOTAL = 23256
 BOOK_LINES = 4797
 """Of all Python in cgcore, and below book/."""
 
