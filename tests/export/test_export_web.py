@@ -32,7 +32,7 @@ PUBLISHED = {
     "core": "amino_acids/models/926d73861388.npz",
     "core_beta": "amino_acids/models/79f924519ee1.npz",
     "core_single": "amino_acids/models/b285ece79443.npz",
-    "two_site_typed": "hexane/models/5e7490862e0f.npz",
+    "two_site_typed": "hexane/models/09d5a29cceef.npz",
 }
 DRAWN = {
     "O(3)": ({}, 1),
