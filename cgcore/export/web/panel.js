@@ -6,7 +6,8 @@
 <div class="views">
   <div class="view"><canvas class="molecule" role="img" aria-label="The beads, as they move"></canvas>
     <label class="turn">Turn <input type="range" min="-180" max="180" value="0"></label></div>
-  <div class="view map"><span class="up" aria-hidden="true"></span><canvas class="surface" role="img"></canvas>
+  <div class="view map"><span class="up" aria-hidden="true"></span><canvas class="surface" role="img"
+    aria-label="What is measured, which fills as the simulation runs"></canvas>
     <div class="across" aria-hidden="true"></div></div>
 </div>
 <div class="controls"><button type="button" class="play">Run</button><button type="button" class="reset">Reset</button>
