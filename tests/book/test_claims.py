@@ -133,3 +133,9 @@ def test_of_the_tests_of_48_ns_none_fails_and_the_depth_behind_the_barrier_passe
     assert {verdicts[f"{name}_verdict"] for name in others} == {"pass"}
     alpha = rows["walks_alpha_R_depth_kJ_mol"]
     assert abs(alpha.value) < kT(300.0) < abs(alpha.value) + 2 * alpha.error
+
+
+def test_every_combination_of_the_doctor_is_judged_by_runs_of_ours(chapter):
+    doctor = chapter("doctor")
+    ours, observed = (doctor.value("calibration_thresholds", name) for name in ("ours", "observed"))
+    assert ours == observed
