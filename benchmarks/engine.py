@@ -6,6 +6,7 @@
     python benchmarks/engine.py training three_site heavy_atom
     python benchmarks/engine.py beads
     python benchmarks/engine.py replicas
+    python benchmarks/engine.py price                   # what each remedy costs, for the chapter on remedies
     python benchmarks/engine.py gpu                     # accuracy, what is compiled for cards, and times where there is one
     python benchmarks/engine.py draw
 
@@ -24,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from engine_peers import peers
+from engine_price import REMEDIES, price
 from engine_speed import VARIANTS, Ours, speed
 from engine_systems import PUBLISHED, System, system, tiled
 from engine_training import training
@@ -106,7 +108,7 @@ def gpu(given: argparse.Namespace):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("all", *EVERYTHING, "beads", "replicas", "one", "gpu", "draw"))
+    parser.add_argument("what", choices=("all", *EVERYTHING, "beads", "replicas", "price", "one", "gpu", "draw"))
     parser.add_argument("systems", nargs="*", help=f"of {', '.join(PUBLISHED)}")
     parser.add_argument("--network", choices=("mace", "nequip"), default="mace")
     parser.add_argument("--replicas", type=int, help="1 of a liquid, 100 of a molecule by default")
@@ -123,6 +125,9 @@ def main():
         draw(load(given.folder))
     elif given.what == "gpu":
         gpu(given)
+    elif given.what == "price":
+        for name in given.systems or REMEDIES:
+            write(given.folder, "price", name, price(name, given.repeats, given.steps))
     elif given.what == "one":
         s = system(given.systems[0], network=given.network)
         print(json.dumps(cost(s, given.tiles, given.replicas or 1, given.steps)))

@@ -62,29 +62,36 @@ def system(name: str, *, network: str = "mace") -> System:
 
     network: "mace" with the published parameters, "nequip" with random ones of a weak network.
     """
-    where, label = PUBLISHED[name]
+    s = of_run(*PUBLISHED[name])
+    if network == "mace":
+        return s
+    model = nequip.for_frames(NequIPConfig(s.model.config.cutoff_nm), s.beads.species, s.frames, liquid=s.liquid)
+    params, model = nequip.build(model).init(jax.random.key(0)), replace(model, energy_scale=WEAK)
+    return replace(s, model=model, params=_single(params), trained=False)
+
+
+def of_run(where: str, label: str) -> System:
+    """The system of a published run: its map and network, frames of the bundled set of its molecule."""
     chapter = load(BOOK / "results" / where)
-    published, _, params = saved.read(chapter.model(label))
-    liquid = published.capacity is not None
+    model, _, params = saved.read(chapter.model(label))
+    about = chapter.runs[chapter.run(label)]["config"]
+    name, liquid = about["data.map"], model.capacity is not None
     topology, atoms = sets.load("hexane" if liquid else "ala2", stride=4)
-    beads = mapping.load(name, topology, residue="hex" if liquid else "ala")
-    frames = mapping.apply(beads, atoms, require_forces=True)
-    model, trained = published, network == "mace"
-    if not trained:
-        config = NequIPConfig(cutoff_nm=published.config.cutoff_nm)
-        model = nequip.for_frames(config, beads.species, frames, liquid=liquid)
-        params, model = nequip.build(model).init(jax.random.key(0)), replace(model, energy_scale=WEAK)
-    settings = chapter.runs[chapter.run(label)]["config"].items()
+    beads = mapping.load(name, topology, typing=about["data.typing"], residue=about["data.residue"])
     return System(
         name=name,
         label=f"{'hexane' if liquid else 'alanine'}, {name.replace('_', ' ')}",
         beads=beads,
-        frames=frames,
+        frames=mapping.apply(beads, atoms, require_forces=True),
         model=model,
-        params=jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), params),
-        trained=trained,
-        training=from_dict(TrainConfig, {k.removeprefix("train."): v for k, v in settings if k.startswith("train.")}),
+        params=_single(params),
+        trained=True,
+        training=from_dict(TrainConfig, {k[6:]: v for k, v in about.items() if k.startswith("train.")}),
     )
+
+
+def _single(params: dict) -> dict:
+    return jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), params)
 
 
 def tiled(small: System, k: int) -> System:

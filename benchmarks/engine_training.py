@@ -97,7 +97,7 @@ def updates(potential: Potential, s: System, config: TrainConfig) -> Callable[[]
     tx = trainer.optimizer(config, s.frames.n_frames // config.batch_size * config.epochs)
     compiled = trainer.compile_updates(potential, s.frames, tx)
     state, drawn = (s.params, tx.init(s.params)), batches(s, config)
-    counts = jnp.ones(config.batch_size, np.asarray(s.frames.position).dtype)
+    counts = jnp.ones((config.batch_size, 1, 1), np.float32)  # all frames alike
 
     def update() -> float:
         nonlocal state

@@ -10,6 +10,8 @@ import pytest
 import turns
 from engine_peers import of_third_order
 from engine_speed import differences, refuse
+from engine_systems import of_run
+from engine_training import batches, loss, updates
 
 from cgcore.config import MACEConfig
 from cgcore.potentials import mace
@@ -77,3 +79,14 @@ def test_who_computes_something_else_is_refused():
     for wrong in (2e-4, float("nan")):
         with pytest.raises(SystemExit, match="they differ by"):
             refuse("far", {"force": wrong}, 1e-4)
+
+
+def test_an_update_is_one_of_a_training():
+    """Its loss is that of the parameters before it, on the batch that is drawn first."""
+    s = of_run("amino_acids", "core")
+    model = replace(s.model, config=MACEConfig(correlation=1, layers=1, channels=4))
+    potential = mace.build(model)
+    training = replace(s.training, batch_size=4)
+    s = replace(s, model=model, params=potential.init(jax.random.key(0)), training=training)
+    wanted = loss(potential, s.frames)(s.params, *next(batches(s, training)))
+    assert updates(potential, s, training)() == pytest.approx(float(wanted), rel=1e-5)

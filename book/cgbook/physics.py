@@ -97,7 +97,7 @@ def read(chapter: Chapter, label: str, plan: Plan | None = None) -> tuple[Networ
     reference = steps.load(config)
     model, trained, params = saved.read(chapter.model(label))
     potential, params, _ = steps.with_priors(config, reference, trained, params)
-    beads, fast = steps.molecule(reference), config.kind == "mace" and not model.config.bond_types
+    beads, fast = steps.molecule(reference), config.kind == "mace"
     size = "molecule" if len(beads.mass) < 30 else "liquid" if beads.liquid else "chain"
     plan = plan or PLANS[size if fast or not beads.liquid else "liquid, not packed"]
     start = data.initial_positions(reference.split.valid, plan.replicas, seed=0).astype(np.float32)
