@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
 
 from cgbook.results import ABSENT, BOOK, add, load, made_here
 from cgcore import mapping
@@ -170,16 +171,32 @@ def summarise(results: Path) -> dict[tuple[str, str], int]:
         for number, asked in enumerate(told["questions"]):
             words, key = judged.get((case.name, number), []), {"case": case.name, "question": number}
             observed = agreed(words) if len(words) >= RULE["seeds"] else ABSENT
-            seen = f"{words.count(SEEN)} of {len(words)}" if words else ABSENT
-            table = {
-                "symmetry": asked["symmetry"],
-                "expected": asked["expected"],
-                "observed": observed,
-                "seeds_seen": seen,
-            }
+            table = {"symmetry": asked["symmetry"], "expected": asked["expected"], "observed": observed}
+            for word, name in ((SEEN, "seeds_seen"), (NOT_SEEN, "seeds_kept")):
+                table[name] = f"{words.count(word)} of {len(words)}" if words else ABSENT
             add(results / "doctor", "blind", key, table, manifest=made_here(verdict=case.path.name, **key))
             counts[asked["expected"], observed] += 1
+    add(results / "doctor", "blind_counts", {"of": "questions"}, matrix(counts), manifest=made_here())
     return dict(counts)
+
+
+def matrix(counts: Counter) -> dict[str, float]:
+    """How often which observation followed which expectation, and the share of right ones among what was decided.
+
+    Args:
+        counts: (expected, observed) -> questions.
+
+    Returns:
+        expected_<a>_observed_<b>; decided, right; right_share with the exact limits of a binomial share (95 %).
+    """
+    words = SEEN, NOT_SEEN
+    table = {f"expected_{a}_observed_{b}".replace(" ", "_"): counts[a, b] for a in words for b in (*words, UNDECIDED)}
+    decided, right = sum(counts[a, b] for a in words for b in words), sum(counts[a, a] for a in words)
+    table |= {"questions": counts.total(), "decided": decided, "right": right}
+    if decided:
+        low, high = binomtest(right, decided).proportion_ci(0.95, "exact")
+        table |= {"right_share": right / decided, "right_low": float(low), "right_high": float(high)}
+    return table
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The blind test of the doctor: a sample that kept its hand, one that lost it, one too short to say; verdicts before runs."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -85,3 +86,14 @@ def test_a_run_of_no_case_is_refused():
     )  # fmt: skip
     with pytest.raises(ConfigError, match="trp_core: no case"):
         blind.case_of(config)
+
+
+def test_the_matrix_has_limits_and_counts_what_is_undecided_as_no_answer():
+    seen, kept = ("seen", "seen"), ("not seen", "not seen")
+    counts = Counter({seen: 5, kept: 5, ("seen", "undecided"): 1, ("not seen", "–"): 1})
+    table = blind.matrix(counts)
+    assert (table["questions"], table["decided"], table["right"]) == (12, 10, 10)
+    assert (table["expected_seen_observed_undecided"], table["expected_seen_observed_not_seen"]) == (1, 0)
+    assert table["right_high"] == 1.0
+    assert table["right_low"] == pytest.approx(0.025 ** (1 / 10), abs=1e-6)  # ten of ten
+    assert "right_share" not in blind.matrix(Counter({("seen", "–"): 3}))
