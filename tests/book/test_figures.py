@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
@@ -80,15 +79,12 @@ def test_surfaces_have_labels_outside_alone():
 
 
 def test_the_pictures_show_the_numbers_of_the_table():
-    """Bars of the force maps are the rows; the panel of handedness has a line for each replica."""
-    results = load(BOOK / "results" / "potentials")
+    """Points of the labels are the rows, in their order."""
+    results = load(BOOK / "results" / "amino_acids")
     with plots.style():
-        figure = collect.figures("potentials")["force_maps"](results)
-    heights = [bar.get_height() for bar in figure.axes[0].patches]
-    assert heights[1] == results.value("force_map_gain_four_site", "sum_force_rmse_meV_per_A")
-    chain = load(BOOK / "results" / "polyalanine")
-    with plots.style():
-        series = collect.figures("polyalanine")["series"](chain)
-    drawn = sorted(line.get_ydata()[-1] for line in series.axes[0].lines[:-1])
-    assert_allclose(drawn, np.sort(1000 * chain.curves("chain_ca")["chi"][:, -1]))
-    plt.close("all")
+        figure = collect.figures("amino_acids")["labels"](results)
+    for ax, basin in zip(figure.axes, ("phi_positive", "alpha_R"), strict=True):
+        points = next(line for line in ax.lines if line.get_marker() == "o").get_xdata()
+        wanted = [results.value(label, f"walks_{basin}_depth_kJ_mol") for label in results.table("labels")]
+        assert_allclose(points, wanted)
+    plt.close(figure)
