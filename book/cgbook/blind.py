@@ -5,7 +5,7 @@ python -m cgbook.blind score runs/molecule/*
 """
 
 import argparse
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,14 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from cgbook.results import ABSENT, BOOK, add, load, made_here
+from cgbook.results import ABSENT, BOOK, Chapter, add, load, made_here
 from cgcore import mapping
 from cgcore.acceptance import read_back
-from cgcore.analysis.blocks import Estimate
 from cgcore.config import ConfigError, RunConfig
 from cgcore.doctor import examine, verdict
 from cgcore.doctor.examine import Broken, Examination
 from cgcore.doctor.findings import ARTEFACT, BARRIER, LIMITS, level_of
-from cgcore.doctor.symmetry import Bound, bound_of
+from cgcore.doctor.symmetry import bound_of
 from cgcore.frames import Ensemble
 from cgcore.reference import sets
 from cgcore.steps import simulate_protocol
@@ -96,19 +95,22 @@ def write_verdict(case: Case, folder: Path) -> dict:
     return told
 
 
-def judge(sample: Bound, of_reference: Estimate, floor: float, replicas: int) -> str:
-    """Whether a sample has lost what the reference has, by the rule."""
-    if replicas < RULE["least_replicas"]:
+def judge(row: dict[str, float]) -> str:
+    """Whether a sample has lost what the reference has, by the rule: its row of kind blind_run."""
+    if row["replicas"] < RULE["least_replicas"]:
         return UNDECIDED
-    limit, margin = RULE["half"] * max(0.0, of_reference.value - floor), RULE["deviations"] * sample.bound.error
-    if sample.excess + margin < limit:
+    excess, margin = row["bound"] - row["bound_floor"], RULE["deviations"] * row["bound_error"]
+    limit = RULE["half"] * max(0.0, row["reference_bound"] - row["reference_bound_floor"])
+    if excess + margin < limit:
         return SEEN
-    return NOT_SEEN if sample.excess - margin > limit else UNDECIDED
+    return NOT_SEEN if excess - margin > limit else UNDECIDED
 
 
 def agreed(words: list[str]) -> str:
-    """What all seeds say, undecided where they do not agree."""
-    return words[0] if words and len(set(words)) == 1 else UNDECIDED
+    """What all seeds say, undecided where they do not agree; a dash for fewer seeds than the rule wants."""
+    if len(words) < RULE["seeds"]:
+        return ABSENT
+    return words[0] if len(set(words)) == 1 else UNDECIDED
 
 
 def pieces(run: Ensemble) -> list[np.ndarray]:
@@ -136,10 +138,10 @@ def score(run: Path, results: Path) -> list[tuple[str, str, str]]:
         theirs = broken.worst
         observable = next(o for o in of_molecule.observables if o.name == theirs.observable)
         ours = bound_of(observable, blocks, broken.element, temperature_K=kelvin, inefficiency=1.0)
-        word = judge(ours, theirs.bound, theirs.floor, len(blocks))
-        table = {"expected": expected, "observed": word, "replicas": len(blocks)}
+        table = {"expected": expected, "replicas": len(blocks)}
         for name, bound in (("bound", ours), ("reference_bound", theirs)):
             table |= {name: bound.bound.value, f"{name}_error": bound.bound.error, f"{name}_floor": bound.floor}
+        table["observed"] = word = judge(table)
         key = {"case": case.name, "question": number, "seed": config.md.seed}
         sampling = f"{len(blocks)} replicas of {(1 - RULE['skip']) * config.md.length_ps:g} ps"
         about = made_here(run=run.name, frames_of_the_verdict=sums == told["sha256"], **key)
@@ -159,18 +161,28 @@ def case_of(config: RunConfig) -> Case:
     return sought
 
 
-def summarise(results: Path) -> dict[tuple[str, str], int]:
-    """Write a row for each question: what was expected, what the seeds agree on. Returns (expected, observed) -> how many."""
-    chapter, judged, counts = load(results / "doctor"), {}, Counter()
+def words_of(chapter: Chapter) -> dict[tuple[str, int], list[str]]:
+    """(case, question) -> what each of its runs says, by the numbers of its row."""
+    found = defaultdict(list)
     for run, about in chapter.runs.items():
         if about["kind"] == "blind_run":
-            key = about["config"]["case"], about["config"]["question"]
-            judged.setdefault(key, []).append(chapter.rows[run]["observed"].value)
+            found[about["config"]["case"], about["config"]["question"]].append(judge(row_of(chapter, run)))
+    return found
+
+
+def row_of(chapter: Chapter, run: str) -> dict[str, float]:
+    """The numbers of a run with their errors, as `judge` takes them."""
+    rows = chapter.rows[run].items()
+    return {name: row.value for name, row in rows} | {f"{name}_error": row.error for name, row in rows}
+
+
+def summarise(results: Path) -> dict[tuple[str, str], int]:
+    """Write a row for each question: what was expected, what the seeds agree on. Returns (expected, observed) -> how many."""
+    judged, counts = words_of(load(results / "doctor")), Counter()
     for case in cases():
-        told = read_json(case.path, "questions")
-        for number, asked in enumerate(told["questions"]):
-            words, key = judged.get((case.name, number), []), {"case": case.name, "question": number}
-            observed = agreed(words) if len(words) >= RULE["seeds"] else ABSENT
+        for number, asked in enumerate(read_json(case.path, "questions")["questions"]):
+            words, key = judged[case.name, number], {"case": case.name, "question": number}
+            observed = agreed(words)
             table = {"symmetry": asked["symmetry"], "expected": asked["expected"], "observed": observed}
             for word, name in ((SEEN, "seeds_seen"), (NOT_SEEN, "seeds_kept")):
                 table[name] = f"{words.count(word)} of {len(words)}" if words else ABSENT

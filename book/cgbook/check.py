@@ -1,15 +1,18 @@
 """Published numbers computed again from published curves: what a reader can verify without running anything.
 
 Of every run with curves: symmetries and shares of a Ramachandran surface, divergences of distributions and errors of g beside
-those of its reference, force errors of the held-out frames, barriers of inversion. Of every run: that it has a manifest.
+those of its reference, force errors of the held-out frames, barriers of inversion; what runs of the blind test say by the
+rule, and what follows from them. Of every run: that it has a manifest.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from cgbook import blind
 from cgbook.results import PARTS, Chapter, ResultError, Row, load
 from cgcore.analysis import force_errors
 from cgcore.analysis.ramachandran import BINS
@@ -34,11 +37,13 @@ class Checked(NamedTuple):
     chapter: str
     run: str
     quantity: str
-    published: float
-    again: float
+    published: float | str
+    again: float | str
 
     @property
     def agrees(self) -> bool:
+        if isinstance(self.published, str):
+            return self.again == self.published
         return bool(np.isclose(self.again, self.published, rtol=RELATIVE, atol=ABSOLUTE))
 
 
@@ -46,7 +51,7 @@ def check(results: Path) -> tuple[list[Checked], list[str]]:
     """Every number that can be computed again, and the runs without a manifest."""
     chapters = [load(path.parent) for path in sorted(results.glob("*/runs.json"))]
     bare = [f"{c.name}/{run}" for c in chapters for run in c.runs if not c.path("manifests", run).is_file()]
-    return [checked for chapter in chapters for checked in _of_chapter(chapter)], bare
+    return [checked for c in chapters for of in (_of_chapter, _of_blind_test) for checked in of(c)], bare
 
 
 def _of_chapter(chapter: Chapter) -> Iterator[Checked]:
@@ -62,6 +67,23 @@ def _of_chapter(chapter: Chapter) -> Iterator[Checked]:
             published = rows[quantity].value if quantity in rows else None
             if isinstance(published, int | float):
                 yield Checked(chapter.name, run, quantity, float(published), float(value))
+
+
+def _of_blind_test(chapter: Chapter) -> Iterator[Checked]:
+    """What each run and its seeds say, and the counts of the matrix."""
+    judged, counts = blind.words_of(chapter), Counter()
+    for run, about in chapter.runs.items():
+        rows = {name: row.value for name, row in chapter.rows[run].items()}
+        if about["kind"] == "blind_run":
+            yield Checked(chapter.name, run, "observed", rows["observed"], blind.judge(blind.row_of(chapter, run)))
+        if about["kind"] == "blind":
+            again = blind.agreed(judged[about["config"]["case"], about["config"]["question"]])
+            counts[rows["expected"], again] += 1
+            yield Checked(chapter.name, run, "observed", rows["observed"], again)
+    for run, about in chapter.runs.items():
+        if about["kind"] == "blind_counts":
+            for name, value in blind.matrix(counts).items():
+                yield Checked(chapter.name, run, name, chapter.rows[run][name].value, value)
 
 
 def _of_surface(curves: dict) -> dict[str, float]:
@@ -129,6 +151,12 @@ def say(results: Path) -> tuple[str, bool]:
     wrong = [c for c in found if not c.agrees]
     files = sum(len(list(results.glob(f"*/{part}/*{end}"))) for part, end in PARTS.items())
     lines = [f"{len(found)} published numbers computed again from {files} files; {len(found) - len(wrong)} agree"]
-    lines += [f"✗ {c.chapter}/{c.run} {c.quantity}: published {c.published:.6g}, again {c.again:.6g}" for c in wrong]
+    lines += [
+        f"✗ {c.chapter}/{c.run} {c.quantity}: published {_told(c.published)}, again {_told(c.again)}" for c in wrong
+    ]
     lines += [f"✗ {name}: no manifest" for name in bare]
     return "\n".join(lines), not wrong and not bare
+
+
+def _told(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"

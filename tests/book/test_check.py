@@ -10,7 +10,7 @@ def test_every_number_that_can_be_is_computed_again():
     found, bare = check(BOOK / "results")
     kinds = {c.quantity for c in found}
     assert len(found) > 400 and {c.chapter for c in found} >= {"amino_acids", "hexane", "potentials"}
-    assert {"point_symmetry", "phi_positive", "angle_ABA_js", "g_AA_mse_all", "barrier_kcal_mol"} <= kinds
+    assert {"point_symmetry", "phi_positive", "angle_ABA_js", "g_AA_mse_all", "barrier_kcal_mol", "observed"} <= kinds
     assert not [c for c in found if not c.agrees] and not bare
 
 
@@ -25,3 +25,15 @@ def test_a_number_that_was_typed_is_found(tmp_path):
     words, well = say(tmp_path)
     assert not well and f"amino_acids/{run} point_symmetry: published 0.02" in words and "no manifest" in words
     assert words.count("✗") == 2
+
+
+def test_a_run_of_the_blind_test_that_was_called_otherwise_is_found(tmp_path):
+    """Its question and the matrix are computed from all runs again, so they stay as they were."""
+    shutil.copytree(BOOK / "results" / "doctor", tmp_path / "doctor")
+    chapter = load(tmp_path / "doctor")
+    run = next(r for r, about in chapter.runs.items() if about["kind"] == "blind_run")
+    wrong = "not seen" if chapter.rows[run]["observed"].value == "seen" else "seen"
+    chapter.rows[run]["observed"] = chapter.rows[run]["observed"]._replace(value=wrong)
+    save(chapter)
+    words, well = say(tmp_path)
+    assert not well and words.count("✗") == 1 and f"{run} observed: published {wrong}, again" in words
