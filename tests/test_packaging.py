@@ -99,14 +99,32 @@ def test_colab_gets_the_same_versions():
 
 
 def test_the_notebooks_download_the_project_from_nowhere():
-    """On Colab they install the folder that was brought there, and say so where there is none."""
+    """On Colab they install the archive or folder that was brought there, and say so where there is none."""
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         assert not [source for source in cells if "://" in source], path.name
         modules = {"google.colab": None}
         code = f"import sys; sys.modules |= {modules}\n{cells[0]}"
         ended = subprocess.run([sys.executable, "-c", code], cwd=path.parent, capture_output=True, text=True)
-        assert "Upload the project's folder or `!git clone` it here" in ended.stderr
+        assert "Upload cgcore.zip" in ended.stderr
+
+
+def test_on_colab_an_uploaded_archive_is_installed(tmp_path):
+    """The archive of the last commit is unpacked; pip, of which a stand-in tells the arguments, gets its pins and its folder."""
+    subprocess.run(
+        ["git", "archive", "-o", tmp_path / "cgcore.zip", "HEAD", "pyproject.toml", "requirements-colab.txt"],
+        cwd=ROOT,
+        check=True,
+    )
+    cell = next(
+        c.source
+        for c in nbformat.read(ROOT / "notebooks" / "hexane.ipynb", as_version=4).cells
+        if c.cell_type == "code"
+    )
+    said = f"import subprocess, sys; sys.modules['google.colab'] = None; subprocess.check_call = print\n{cell}"
+    told = subprocess.run([sys.executable, "-c", said], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert (tmp_path / "cgcore" / "pyproject.toml").is_file()
+    assert f"{tmp_path}/cgcore/requirements-colab.txt" in told and f"PosixPath('{tmp_path}/cgcore')" in told
 
 
 def test_no_registry_and_no_home_is_named(tracked):
