@@ -106,14 +106,14 @@ def seen_here(results: Path) -> dict[tuple[str, str, str], dict[str, str]]:
     """(residue, map, typing) -> question -> what our runs of all three systems have seen of the artefact.
 
     Yes where one run shows it, else no where one excludes it, else undecided. What no run measures has no word.
-    Networks that are told of bonds, or that tell mirror images apart, are not what the doctor speaks of.
+    Models that are told of bonds, or that tell mirror images apart, are not what the doctor speaks of.
     """
     seen = defaultdict(lambda: defaultdict(set))
     folders = (results / name for name in ("amino_acids", "hexane", "polyalanine"))
     for chapter in (load(folder) for folder in folders if folder.is_dir()):
         for run, about in chapter.runs.items():
             c, rows = about["config"], chapter.rows[run]
-            told_apart = c.get("potential.bond_types") or c.get("potential.symmetry") == "SO3"
+            told_apart = c.get("potential.bond_types") or c.get("potential.symmetry") == "SO3" or "improper" in c.get("prior", ())
             if about["kind"] != "simulation" or c.get("potential.potential") not in ("mace", "nequip") or told_apart:
                 continue
             words = seen[c["data.residue"], c["data.map"], c["data.typing"]]
