@@ -71,19 +71,17 @@ def _of_chapter(chapter: Chapter) -> Iterator[Checked]:
 
 def _of_blind_test(chapter: Chapter) -> Iterator[Checked]:
     """What each run and its seeds say, and the counts of the matrix."""
-    judged, counts = blind.words_of(chapter), Counter()
+    judged, counts, again = blind.words_of(chapter), Counter(), {}
     for run, about in chapter.runs.items():
-        rows = {name: row.value for name, row in chapter.rows[run].items()}
         if about["kind"] == "blind_run":
-            yield Checked(chapter.name, run, "observed", rows["observed"], blind.judge(blind.row_of(chapter, run)))
+            again[run] = {"observed": blind.judge(blind.row_of(chapter, run))}
         if about["kind"] == "blind":
-            again = blind.agreed(judged[about["config"]["case"], about["config"]["question"]])
-            counts[rows["expected"], again] += 1
-            yield Checked(chapter.name, run, "observed", rows["observed"], again)
-    for run, about in chapter.runs.items():
-        if about["kind"] == "blind_counts":
-            for name, value in blind.matrix(counts).items():
-                yield Checked(chapter.name, run, name, chapter.rows[run][name].value, value)
+            again[run] = {"observed": blind.agreed(judged[about["config"]["case"], about["config"]["question"]])}
+            counts[chapter.rows[run]["expected"].value, again[run]["observed"]] += 1
+    again |= {run: blind.matrix(counts) for run, about in chapter.runs.items() if about["kind"] == "blind_counts"}
+    for run, table in again.items():
+        for name, value in table.items():
+            yield Checked(chapter.name, run, name, chapter.rows[run][name].value, value)
 
 
 def _of_surface(curves: dict) -> dict[str, float]:

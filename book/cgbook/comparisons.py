@@ -102,10 +102,8 @@ def _seeds(folder: Path, chapter: Chapter, by_case: dict[str, str]):
         error = np.sqrt(sum(mae.var(ddof=1) / len(mae) for mae in maes))
         table = row("difference", Estimate(float(maes[0].mean() - maes[1].mean()), float(error)))
         table |= {"n_seeds": len(runs)} | _published(chapter, runs[0], others[0])
-        pair, sampling = (
-            {"case": f"{name}_{case(chapter.runs[others[0]]['config'])}"},
-            f"{len(runs)} and {len(others)} seeds",
-        )
+        pair = {"case": f"{name}_{case(chapter.runs[others[0]]['config'])}"}
+        sampling = f"{len(runs)} and {len(others)} seeds"
         add(folder, "seeds", pair, table, manifest={"runs": [*runs, *others]}, sampling=sampling)
 
 
@@ -122,11 +120,8 @@ def _gains(folder: Path, chapter: Chapter):
         both = [fits[map, force_map] for force_map in ("sum", "optimised")]
         n = both[0]["train_frames"].value
         table = {"train_frames": n}
-        for quantity in (
-            "mapped_force_rms_meV_per_A",
-            *(f"force_{k}_meV_per_A" for k in ("rmse", "mae")),
-            "pair_force_error",
-        ):
+        of_forces = [f"{name}_meV_per_A" for name in ("mapped_force_rms", "force_rmse", "force_mae")]
+        for quantity in (*of_forces, "pair_force_error"):
             values = [rows[quantity].value for rows in both]
             table[f"gain_{quantity}"] = values[0] / values[1]
             for name, rows in zip(("sum", "optimised"), both, strict=True):

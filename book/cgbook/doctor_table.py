@@ -113,8 +113,8 @@ def seen_here(results: Path) -> dict[tuple[str, str, str], dict[str, str]]:
     for chapter in (load(folder) for folder in folders if folder.is_dir()):
         for run, about in chapter.runs.items():
             c, rows = about["config"], chapter.rows[run]
-            told_apart = c.get("potential.bond_types") or c.get("potential.symmetry") == "SO3" or "improper" in c.get("prior", ())
-            if about["kind"] != "simulation" or c.get("potential.potential") not in ("mace", "nequip") or told_apart:
+            told = c.get("potential.bond_types"), c.get("potential.symmetry") == "SO3", "improper" in c.get("prior", ())
+            if about["kind"] != "simulation" or c.get("potential.potential") not in ("mace", "nequip") or any(told):
                 continue
             words = seen[c["data.residue"], c["data.map"], c["data.typing"]]
             for question, symmetries in SURFACES.items():
@@ -123,9 +123,8 @@ def seen_here(results: Path) -> dict[tuple[str, str, str], dict[str, str]]:
                     words[question].add(_strongest({_symmetric(rows, atoms, name) for name in names}))
             if "rearrangement_rate_low" in rows:
                 rare = rows["rearrangement_rate_high"].value < RARE_PER_NS
-                words["rearrangement"].add(
-                    YES if rows["rearrangement_rate_low"].value > 0 else NO if rare else UNDECIDED
-                )
+                shown = rows["rearrangement_rate_low"].value > 0
+                words["rearrangement"].add(YES if shown else NO if rare else UNDECIDED)
             if "runs_with_transition" in rows:  # a walk along the improper dihedral
                 words["inversion"].add(BEHIND if rows["runs_with_transition"].value > 0 else NO)
     return {key: {q: _strongest(shown) for q, shown in words.items()} for key, words in seen.items()}

@@ -37,16 +37,11 @@ def make(results: Path, out: Path):
         sampling = "{train_frames} frames to learn from, {valid_frames} held out".format(**split)
         curves = {"time": reference.split.valid.time, "n_frames": np.array(list(fits)), "errors": errors}
         made = made_here(fits=[fit.run.id for fit in fits.values()])
-        about = config.resolved() | {"frames": "curve"}
-        add(
-            results / "potentials",
-            "learning_curve",
-            about,
-            split | table,
-            manifest=made,
-            sampling=sampling,
-            curves=curves,
+        about, told = (
+            config.resolved() | {"frames": "curve"},
+            {"manifest": made, "sampling": sampling, "curves": curves},
         )
+        add(results / "potentials", "learning_curve", about, split | table, **told)
 
 
 def curve(config, reference: steps.Reference, frames: tuple, out: Path) -> tuple[dict, np.ndarray]:

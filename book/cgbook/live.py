@@ -78,9 +78,6 @@ def _liquids(chapter: Chapter, labels: dict[str, str]) -> dict:
         P, edges = curves["bond_AA"], curves["bond_AA_edges"]
         lines = {"distance": small_box.distances(P, edges, TEMPERATURE_K, *DISTANCES)}
         numbers = {"dtPs": small_box.DT_PS, "frictionPerPs": WALK_FRICTION_PER_PS}
-        longest = float(edges[1:][P > 0].max())
-        out[label] = (
-            model(small[label]._replace(start=start), label),
-            numbers | {"reference": lines, "longestNm": longest},
-        )
+        beside = numbers | {"reference": lines, "longestNm": float(edges[1:][P > 0].max())}
+        out[label] = model(small[label]._replace(start=start), label), beside
     return out
