@@ -33,8 +33,8 @@ def draw(chapter):
             "improper prior" + price(engine, "improper"): barrier(acids, "inversion_core_beta_improper"),
         },
     }
-    figure, axes = plt.subplots(1, len(panels), figsize=(12.0, 3.6), width_ratios=[len(c) for c in panels.values()])
-    for ax, ((title, what), columns) in zip(axes, panels.items(), strict=True):
+    figure, axes = plt.subplots(2, 2, figsize=(8.2, 6.6))
+    for ax, ((title, what), columns) in zip(axes.flat, panels.items(), strict=True):
         for place, points in enumerate(map(list, columns.values())):
             for k, (marker, value, below, above) in enumerate(points):
                 x, look = place + 0.1 * (k - (len(points) - 1) / 2), {"mfc": "white"} if marker == "s" else {}
