@@ -24,6 +24,7 @@ UNIT = (
     "(1/°)",
     "(1/nm)",
     "(ps)",
+    "(1/ns)",
     "(ns)",
     "(fs)",
     "(K)",
@@ -32,6 +33,7 @@ UNIT = (
 )
 UNIT += ("(bit)", "(meV/Å)", "meV/Å", "(10³ (meV/Å)²)", "(GB)", "ms per step", "µs per bead and step")
 BARE = ("", "g(r)", "Helicity Q", "Share of residues", r"$g_\mathrm{AA}(r)$", "beads", "replicas", "training frames")
+BARE += ("Asymmetry over the reference's",)
 """Of numbers without a unit."""
 
 
@@ -84,7 +86,7 @@ def test_the_pictures_show_the_numbers_of_the_table():
     with plots.style():
         figure = collect.figures("amino_acids")["labels"](results)
     for ax, basin in zip(figure.axes, ("phi_positive", "alpha_R"), strict=True):
-        points = next(line for line in ax.lines if line.get_marker() == "o").get_xdata()
+        points = next(line for line in ax.lines if line.get_marker() == "o").get_xdata(orig=False)
         wanted = [results.value(label, f"walks_{basin}_depth_kJ_mol") for label in results.table("labels")]
         assert_allclose(points, wanted)
     plt.close(figure)
