@@ -25,6 +25,14 @@ def chapter(env, name: str) -> results.Chapter:
     return results.load(folder)
 
 
+def missing(directive: SphinxDirective, what: str) -> list[nodes.Node]:
+    """Say that something is missing, under the name and with the number by which other pages refer to it."""
+    figure = nodes.figure("", nodes.caption("", f"{what} is {MISSING}."))
+    directive.add_name(figure)
+    directive.set_source_info(figure)
+    return [figure]
+
+
 class ResultTable(SphinxDirective):
     """`{results} <chapter>/<table>`: a table with a row per label, and below it how each run was sampled.
 
@@ -43,7 +51,7 @@ class ResultTable(SphinxDirective):
         name, _, table = self.arguments[0].partition("/")
         published = chapter(self.env, name)
         if not published.runs:
-            return self.parse_text_to_nodes(f"*The table of results is {MISSING}.*")
+            return missing(self, "The table of results")
         patterns = self.options.get("runs", "*").split()
         listed = [label for part in (table or "main").split() for label in published.table(part)]
         labels = [label for label in listed if any(fnmatch(label, p) for p in patterns)]
@@ -70,7 +78,7 @@ class PaperClaims(SphinxDirective):
         folder = Path(self.env.srcdir)
         self.env.note_dependency(str(folder / claims.FILE))
         if not any((folder / "results").glob(f"*/{results.ROWS}")):
-            return self.parse_text_to_nodes(f"*The table of claims is {MISSING}.*")
+            return missing(self, "The table of claims")
         for name in {path.parent.name for path in (folder / "results").glob(f"*/{results.ROWS}")}:
             chapter(self.env, name)
         lines, item = ["| | the study | this book | | |", "|---|---|---|---|---|"], ""
@@ -112,7 +120,7 @@ class OfFile(SphinxDirective):
         if self.alt and "alt" not in self.options:
             raise self.error(f"{{{self.name}}}: want :alt:, {self.alt}, for those who cannot see it")
         if not path.is_file():
-            return self.parse_text_to_nodes(f"*The {self.kind} {name} is {MISSING}.*")
+            return missing(self, f"The {self.kind} {name}")
         self.env.note_dependency(str(path))
         return self.shown(path)
 

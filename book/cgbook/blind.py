@@ -217,7 +217,7 @@ if __name__ == "__main__":
     parser.add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
     if given.what == "verdicts":
-        for each in cases():
+        for each in (case for case in cases() if not case.path.exists()):  # what runs have judged stays
             for asked in write_verdict(each, given.paths[0])["questions"]:
                 print(f"{each.name:28} {asked['symmetry']}: {asked['expected']}", flush=True)
     else:

@@ -207,7 +207,12 @@ def test_the_chapter_of_the_real_book_is_complete():
 def test_a_clone_without_runs_builds_and_says_what_is_missing(tmp_path):
     shutil.copy(ROOT / "_config.yml", tmp_path)
     shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("runs", "results", "__pycache__"))
-    text = re.sub(r"<[^>]+>", "", Site(build(tmp_path).parent).text("systems/amino_acids.html"))
+    with (tmp_path / "book" / "cite.md").open("a", encoding="utf-8") as page:
+        page.write("\n{ref}`the table <tab-amino-acids>`, {numref}`fig-nine-maps`\n")
+    site = Site(build(tmp_path).parent)
+    assert 'href="systems/amino_acids.html#tab-amino-acids"' in site.text("cite.html")
+    assert 'href="systems/amino_acids.html#fig-nine-maps"' in site.text("cite.html")
+    text = re.sub(r"<[^>]+>", "", site.text("systems/amino_acids.html"))
     source = (ROOT / "book" / "systems" / "amino_acids.md").read_text(encoding="utf-8")
     places = len(re.findall(r"\{result(?:s|-figure)?\}", source))
     assert text.count("not computed yet") == places > 9 and "uv run cgcore book makes them" in text
