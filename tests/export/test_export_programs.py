@@ -91,13 +91,65 @@ def test_lammps_tables_have_our_energies_and_forces(kind, tmp_path):
     same(10 * KCAL * found, force[0])
 
 
+SILENT = "-screen", "none", "-log", "none"
+
+
+def found_by(lmp) -> tuple[float, np.ndarray]:
+    """kJ/mol, (N, 3) kJ/mol/nm of LAMMPS in Python, as its positions are now."""
+    lmp.command("run 0")
+    force, tags = lmp.numpy.extract_atom("f"), lmp.numpy.extract_atom("id")
+    n = lmp.extract_global("nlocal")
+    return KCAL * lmp.get_thermo("pe"), 10 * KCAL * force[:n][np.argsort(tags[:n])]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "splines" not in kind])
+def test_lammps_by_python_has_our_energies_and_forces(kind, tmp_path):
+    made = exported(kind, lammps, tmp_path)
+    energy, force = exact(made)
+    lmp = lammps.started(tmp_path, arguments=SILENT)
+    lmp.command("thermo_modify norm no")
+    for x, u, f in zip(made.start, energy, force, strict=True):
+        lmp.scatter_atoms("x", 1, 3, np.ctypeslib.as_ctypes(10 * x.ravel()))
+        found = found_by(lmp)
+        same(found[0], u)
+        same(found[1], f)
+
+
+def test_lammps_stops_where_a_potential_fails(tmp_path, monkeypatch):
+    exported("mace", lammps, tmp_path)
+    lmp, told = lammps.started(tmp_path, arguments=SILENT), []
+    lmp.command("fix move all nve")
+    lmp.command("run 0")
+
+    def fail(*_):
+        raise ExportError("no finite energy")
+
+    monkeypatch.setattr(lammps.Forces, "__call__", fail)
+    monkeypatch.setattr(sys, "unraisablehook", lambda error: told.append(str(error.exc_value)))
+    with pytest.raises(Exception, match="halt"):
+        lmp.command("run 10")
+    assert told[0] == "no finite energy"
+
+
+def test_lammps_by_python_leaves_tables_to_lmp(tmp_path):
+    exported("splines", lammps, tmp_path)
+    with pytest.raises(ExportError, match="tables run by `lmp -in run.in`"):
+        lammps.started(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
-    """Temperature, K, and ends of a branch, nm, of our simulation of the molecule of splines."""
-    made = source("splines")
+    """Of the molecule of splines."""
+    return simulated("splines", tmp_path_factory.mktemp("ours"))
+
+
+def simulated(kind: str, out_dir, **more) -> tuple[float, np.ndarray]:
+    """Temperature, K, and ends of a branch, nm, of our simulation; more: of its configuration."""
+    made = source(kind)
     start = np.resize(made.start, (MD.replicas, *made.start.shape[1:]))
-    config = replace(MD, n_frames=200)
-    run = simulate.run(made.potential, made.params, made.molecule, start, config, tmp_path_factory.mktemp("ours"))
+    config = replace(MD, n_frames=200, **more)
+    run = simulate.run(made.potential, made.params, made.molecule, start, config, out_dir)
     settled = slice(20, None)
     kelvin = 2 * run.ensemble.kinetic[:, settled] / (3 * start.shape[1] * KB)
     return float(kelvin.mean()), ends(run.ensemble.position[:, settled])
@@ -168,6 +220,26 @@ def test_a_short_run_in_lammps(ours, tmp_path):
     frames = (tmp_path / "x.dump").read_text().split("ITEM: TIMESTEP")[200:]
     position = [np.loadtxt(frame.split("zu\n")[1].splitlines())[:, 1:] / 10 for frame in frames]
     agrees([float(row.split()[1]) for row in rows if row.split()], position, ours)
+
+
+@pytest.mark.physics
+@pytest.mark.slow
+def test_a_short_run_of_a_network_in_lammps(tmp_path):
+    exported("mace", lammps, tmp_path / "model")
+    lmp, kelvin, position = lammps.started(tmp_path / "model", fast=True, arguments=SILENT), [], []
+    kT, damp, slow = MD.temperature_K, 1000 / MD.friction_per_ps, MD.dt_ps / 4  # a network of random weights is stiff
+    lmp.commands_string(
+        f"velocity all create {kT} 5\nfix m all nve\nfix h all langevin {kT} {kT} {damp} 6\ntimestep {1000 * slow}"
+    )
+    lmp.command("compute_modify thermo_temp extra/dof 0")
+    for frame in range(FRAMES + 100):
+        lmp.command(f"run {4 * EVERY} pre {'yes' if frame == 0 else 'no'} post no")
+        if frame >= 100:
+            n = lmp.extract_global("nlocal")
+            order = np.argsort(lmp.numpy.extract_atom("id")[:n])
+            kelvin.append(lmp.get_thermo("temp"))
+            position.append(lmp.numpy.extract_atom("x")[:n][order] / 10)
+    agrees(kelvin, position, simulated("mace", tmp_path / "ours", dt_ps=slow, steps_per_frame=4 * MD.steps_per_frame))
 
 
 @pytest.mark.slow
