@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cgbook import blind
 from cgbook.results import ABSENT, BOOK, Row, add, load
 from cgcore import mapping
 from cgcore.data import mirrored
@@ -29,7 +30,7 @@ ROUNDING = 1e-9
 YES, NO, BEHIND, UNDECIDED = "yes", "no", "behind a barrier", "undecided"
 QUESTIONS = "mirror", "direction", "rearrangement", "inversion"
 DEVIATIONS = 3.0
-"""Standard errors by which a surface must differ from one that is symmetric, or from one like the reference's."""
+"""Standard errors by which a reference's surface must differ from one that is symmetric."""
 SURFACES = {
     "mirror": ("point_symmetry", "handedness_symmetry"),
     "direction": ("chain_symmetry", "mirror_chain_symmetry"),
@@ -135,18 +136,14 @@ def _strongest(words: set[str]) -> str:
 
 
 def _symmetric(model: dict[str, Row], atoms: dict[str, Row], name: str) -> str:
-    """Whether a model's surface has a symmetry that the atoms' has not, by their divergences from the image.
-
-    Yes: within noise of zero, and not as far from the image as the atoms. No: beyond noise, or nothing to lose.
-    """
-    near = {
-        whose: rows[name].value < rows[f"{name}_floor"].value + DEVIATIONS * rows[name].error
-        for whose, rows in (("model", model), ("atoms", atoms))
-    }
-    if near["atoms"] or not near["model"]:
+    """Whether a model's surface has a symmetry that the atoms' has not, by the rule of the blind test; no where those have it."""
+    numbers = {"replicas": model["n_replicas"].value}
+    for prefix, rows in (("", model), ("reference_", atoms)):
+        numbers |= {f"{prefix}bound": rows[name].value, f"{prefix}bound_floor": rows[f"{name}_floor"].value}
+    if numbers["reference_bound"] < numbers["reference_bound_floor"] + DEVIATIONS * (atoms[name].error or 0.0):
         return NO
-    apart = model[name].value + DEVIATIONS * model[name].error
-    return YES if apart < atoms[name].value - DEVIATIONS * atoms[name].error else UNDECIDED
+    word = blind.judge(numbers | {"bound_error": model[name].error or 0.0})
+    return {blind.SEEN: YES, blind.NOT_SEEN: NO}.get(word, UNDECIDED)
 
 
 def seen_by(case: Case, ours: dict, question: str) -> tuple[str, str]:

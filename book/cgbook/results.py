@@ -36,7 +36,7 @@ GIVEN = 4
 """A number that ends after so many digits was given so, as published ones are; what was computed does not end."""
 ROUNDING = 1e-6
 """An error so small beside its value is not worth its digits."""
-SMALL, RAISED = 1e-5, str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SMALL, RAISED = 1e-4, str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 """Numbers below the first are told with a power of ten."""
 
 

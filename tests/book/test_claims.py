@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cgbook.results import BOOK, load
+from cgcore.doctor.findings import LIMITS
 from cgcore.units import kT
 
 
@@ -83,11 +84,16 @@ def test_the_noise_of_half_the_time_is_that_of_all_of_it(chapter):
             assert abs(whole.value - half.value) < np.hypot(half.error, whole.error)
 
 
-def test_the_two_maps_of_which_the_doctor_is_contradicted(chapter):
+def test_the_map_of_which_the_doctor_is_contradicted(chapter):
     doctor = chapter("doctor")
     agrees = {about["config"].get("case"): doctor.rows[run].get("agrees") for run, about in doctor.runs.items()}
     wrong = {case: row.value for case, row in agrees.items() if row and str(row.value).startswith("no")}
-    assert wrong == {"ala15_obc2_chain_ca": "no: rearrangement", "ala15_obc2_chain_core": "no: mirror"}
+    assert wrong == {"ala15_obc2_chain_ca": "no: rearrangement"}
+
+
+def test_the_thresholds_that_the_chapter_types_are_those_of_the_doctor():
+    text = (BOOK / "systems" / "doctor.md").read_text(encoding="utf-8")
+    assert f"closest contact to longest bond, {LIMITS['separation']:g}, is set by hand" in text
 
 
 def test_the_networks_of_the_physics_report_pass(chapter):

@@ -50,7 +50,7 @@ def test_own_observations_come_from_the_runs_that_are_there(tmp_path):
         add(tmp_path / chapter, "simulation", settings, table, manifest={})
 
     assert doctor_table.seen_here(tmp_path) == {}
-    surface = {"point_symmetry": 0.01, "point_symmetry_floor": 0.007, "point_symmetry_error": 0.002}
+    surface = {"point_symmetry": 0.01, "point_symmetry_floor": 0.007, "point_symmetry_error": 0.002, "n_replicas": 20}
     for name in ("chain_symmetry", "mirror_chain_symmetry"):
         surface |= {name: 0.7, f"{name}_floor": 0.01, f"{name}_error": 0.01}
     chiral = surface | {"point_symmetry": 0.99}
@@ -91,14 +91,16 @@ def test_own_observations_come_from_the_runs_that_are_there(tmp_path):
     "model, atoms, word",
     [
         ((0.02, 0.005), (0.99, 0.01), "yes"),
-        ((0.39, 0.13), (0.99, 0.01), "yes"),  # far from settled, and far from the reference
-        ((0.39, 0.13), (0.70, 0.05), "undecided"),  # weak data are no evidence of a symmetry
-        ((0.54, 0.10), (0.92, 0.03), "no"),
+        ((0.25, 0.08), (0.99, 0.01), "yes"),
+        ((0.39, 0.13), (0.99, 0.01), "undecided"),  # weak data are no evidence of a symmetry
+        ((0.54, 0.10), (0.92, 0.03), "undecided"),  # nor against one
+        ((0.80, 0.10), (0.92, 0.03), "no"),
         ((0.02, 0.005), (0.02, 0.01), "no"),  # the molecule has the symmetry itself
     ],
 )
-def test_a_symmetry_is_seen_only_where_the_reference_is_excluded(model, atoms, word):
-    rows = [{"point_symmetry": Row(value, error), "point_symmetry_floor": Row(0.02)} for value, error in (model, atoms)]
+def test_a_symmetry_is_seen_or_not_by_the_rule_of_the_blind_test(model, atoms, word):
+    more = {"point_symmetry_floor": Row(0.02), "n_replicas": Row(20)}
+    rows = [{"point_symmetry": Row(value, error)} | more for value, error in (model, atoms)]
     assert doctor_table._symmetric(*rows, "point_symmetry") == word
 
 
