@@ -87,7 +87,12 @@ def test_of_a_symmetric_model_each_run_counts_with_both_valleys():
     assert one_sided["barrier_kJ_mol_error"] > want["barrier_kJ_mol_error"]
     none = transition(POINTS, tilted, 0 * taken, 1.0, 300.0)
     assert np.isnan(list(none.values())).all()
-    over = passage_times(want | {"activation_kJ_mol": 20.0, "activation_kJ_mol_error": np.nan}, 300.0)
+    assert np.isnan(
+        passage_times(want | {"activation_kJ_mol": 20.0, "activation_kJ_mol_error": np.nan}, 300.0)[
+            "log10_passage_time_s"
+        ]
+    ).all()
+    over = passage_times(want | {"activation_kJ_mol": 20.0, "activation_kJ_mol_error": 1.0}, 300.0)
     assert over["log10_passage_time_s"][over["temperature_K"] == 300.0] == pytest.approx(want["log10_passage_time_s"])
     assert_allclose(np.diff(over["log10_passage_time_s"] * np.log(10))[[0]], 20 * (1 / kT(270.0) - 1 / kT(260.0)))
 

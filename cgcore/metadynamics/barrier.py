@@ -111,13 +111,15 @@ def transition(
 def passage_times(table: dict, temperature_K: float) -> dict[str, np.ndarray]:
     """Extrapolate the mean first-passage time over temperature by the activation energy, both from a table at one.
 
-    temperature_K, log10_passage_time_s and its error, (K,) each; an activation energy of a single run counts as known.
+    temperature_K, log10_passage_time_s and its error, (K,) each; nan by the activation energy of a single run, of which nobody
+    knows how wrong it is.
     """
     slope = (1 / kT(TEMPERATURES_K) - 1 / kT(temperature_K)) / np.log(10)
-    error = np.hypot(table["log10_passage_time_s_error"], np.nan_to_num(table["activation_kJ_mol_error"]) * slope)
+    error = np.hypot(table["log10_passage_time_s_error"], table["activation_kJ_mol_error"] * slope)
+    log10_wait = table["log10_passage_time_s"] + table["activation_kJ_mol"] * slope
     return {
         "temperature_K": TEMPERATURES_K,
-        "log10_passage_time_s": table["log10_passage_time_s"] + table["activation_kJ_mol"] * slope,
+        "log10_passage_time_s": np.where(np.isfinite(error), log10_wait, np.nan),
         "log10_passage_time_s_error": error,
     }
 
