@@ -40,7 +40,7 @@ MEMORY, NARROW = 0.5, 0.1
 those of one narrow valley, nothing is asked."""
 EXTRAPOLATING = 1e-3
 """Share of frames with beads nearer than in any frame of the training."""
-NVE_PS, NVE_REPLICAS = 100.0, 32
+NVE_PS, NVE_REPLICAS = 200.0, 32
 LEAST_STARTS = 4
 """Replicas on each side, from which on starts are compared."""
 RULE_OF_THREE = 3.0
