@@ -96,7 +96,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 23229
-BOOK_LINES = 4853
+BOOK_LINES = 4857
 """Of all Python in cgcore, and below book/."""
 
 

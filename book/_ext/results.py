@@ -29,7 +29,6 @@ def missing(directive: SphinxDirective, what: str) -> list[nodes.Node]:
     """Say that something is missing, under the name and with the number by which other pages refer to it."""
     figure = nodes.figure("", nodes.caption("", f"{what} is {MISSING}."))
     directive.add_name(figure)
-    directive.set_source_info(figure)
     return [figure]
 
 

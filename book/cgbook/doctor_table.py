@@ -29,8 +29,6 @@ FRAMES = 2000
 ROUNDING = 1e-9
 YES, NO, BEHIND, UNDECIDED = "yes", "no", "behind a barrier", "undecided"
 QUESTIONS = "mirror", "direction", "rearrangement", "inversion"
-DEVIATIONS = 3.0
-"""Standard errors by which a reference's surface must differ from one that is symmetric."""
 SURFACES = {
     "mirror": ("point_symmetry", "handedness_symmetry"),
     "direction": ("chain_symmetry", "mirror_chain_symmetry"),
@@ -137,13 +135,14 @@ def _strongest(words: set[str]) -> str:
 
 def _symmetric(model: dict[str, Row], atoms: dict[str, Row], name: str) -> str:
     """Whether a model's surface has a symmetry that the atoms' has not, by the rule of the blind test; no where those have it."""
-    numbers = {"replicas": model["n_replicas"].value}
+    numbers = {"replicas": model["n_replicas"].value, "bound_error": model[name].error or 0.0}
     for prefix, rows in (("", model), ("reference_", atoms)):
         numbers |= {f"{prefix}bound": rows[name].value, f"{prefix}bound_floor": rows[f"{name}_floor"].value}
-    if numbers["reference_bound"] < numbers["reference_bound_floor"] + DEVIATIONS * (atoms[name].error or 0.0):
+    if numbers["reference_bound"] < numbers["reference_bound_floor"] + blind.RULE["deviations"] * (
+        atoms[name].error or 0.0
+    ):
         return NO
-    word = blind.judge(numbers | {"bound_error": model[name].error or 0.0})
-    return {blind.SEEN: YES, blind.NOT_SEEN: NO}.get(word, UNDECIDED)
+    return {blind.SEEN: YES, blind.NOT_SEEN: NO}.get(blind.judge(numbers), UNDECIDED)
 
 
 def seen_by(case: Case, ours: dict, question: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Free energy along the improper dihedral, beside the study's barriers, and the mean first-passage time over temperature."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 
+from cgbook.drawing import legend_above
 from cgcore import plots
 from cgcore.metadynamics.barrier import without_flat_top
 
@@ -15,9 +15,8 @@ def draw(chapter):
         plots.inversion(left, curves["points"], *shown, label=chapter.title(label), color=colour)
         above, _, published = str(chapter.value(label, "published_barrier")).rpartition(" ")
         left.plot(150 + 20 * k, float(published), "^" if above else "_", color=colour, ms=7 if above else 14, mew=2)
-        passage = curves["log10_passage_time_s"], curves["log10_passage_time_s_error"]
-        if np.isfinite(passage).any():
-            plots.passage_time(right, curves["temperature_K"], *passage, color=colour)
-    left.get_legend().remove()  # above both panels, whose curves leave no room
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        passage = (curves[f"log10_passage_time_s{end}"] for end in ("", "_error"))
+        plots.passage_time(right, curves["temperature_K"], *passage, color=colour)
+    left.get_legend().remove()  # the curves leave no room
+    legend_above(figure, ncols=2)
     return figure
