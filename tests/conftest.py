@@ -3,7 +3,9 @@
 import ctypes
 import gc
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -16,6 +18,18 @@ mpl.use("Agg")  # here and not in the environment: kernels of notebooks draw int
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_debug_nans", True)
 np.seterr(divide="raise", invalid="raise", over="raise")
+
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+PROGRAMS = Path(tempfile.gettempdir()) / f"cgcore-programs-{os.getppid() if WORKER else os.getpid()}"
+"""Compiled programs of this session, for all of its processes: files compile much alike. Never those of an earlier one."""
+jax.config.update("jax_compilation_cache_dir", str(PROGRAMS))
+jax.config.update("jax_compilation_cache_max_size", 4_000_000_000)  # and so with a lock
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def pytest_sessionfinish():
+    if not WORKER:
+        shutil.rmtree(PROGRAMS, ignore_errors=True)
 
 
 MOST = 1_200_000_000
