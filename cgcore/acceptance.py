@@ -83,11 +83,11 @@ def accept(folder: Path, against: str | None = None, walk_ps: float = WALK_PS) -
     another molecule.
     """
     folder = Path(folder).resolve()
-    config, reference, fitted, out_dir = read_back(folder)
     if not walk_ps >= 2 * steps.FILLING_PS:
         raise ConfigError(
             f"walk_ps: want at least {2 * steps.FILLING_PS:g}, of which {steps.FILLING_PS:g} fill the bias, got {walk_ps}"
         )
+    config, reference, fitted, out_dir = read_back(folder)
     if against is not None and not has_backbone(reference):
         raise ConfigError(
             f"--against {against}: want a map with phi and psi, {config.data.map!r} is judged by its own reference"
@@ -277,9 +277,10 @@ def _manifest(folder: Path) -> dict:
     """The manifest of an observation. Raises ConfigError for another folder."""
     if not (folder / MANIFEST).is_file():
         raise ConfigError(f"{folder}: no {MANIFEST}; want a finished observation, runs/<system>/<id>")
-    manifest = read_json(folder / MANIFEST, "kind", "config")
+    manifest = read_json(folder / MANIFEST)
     if "made_of" not in manifest:
-        raise ConfigError(f"{folder}: made by {manifest['kind']!r}; want a finished observation, runs/<system>/<id>")
+        made = repr(manifest["kind"]) if "kind" in manifest else "another command, a reference perhaps"
+        raise ConfigError(f"{folder}: made by {made}; want a finished observation, runs/<system>/<id>")
     return manifest
 
 

@@ -79,11 +79,14 @@ def hold(
     Raises ConfigError for a reference whose atoms are not all in it (explicit water), StoreError for a damaged file,
     ReferenceRunError for a folder of another configuration, or where atoms fly apart.
     """
+    if sets.is_held(reference):
+        raise ConfigError(f"{reference}: mean forces already; want the reference whose frames were held")
     protocol = sets.protocol_of(reference)
     if protocol.solvent == "tip3p":
         raise ConfigError(f"{reference}: want frames of all atoms, these are of a solute without its water")
     topology, atoms = sets.load(reference)
     beads = mapping.load(map, topology, residue=residue)
+    chosen = covering(beads, atoms, frames)  # before the folder is begun, for there may be too few
     sampling = ConstrainedConfig(length_ps=length_ps, temperature_K=protocol.temperature_K, seed=seed)
     config = HoldConfig(
         system=protocol.system, reference=str(reference), map=map, residue=residue, frames=frames, sampling=sampling
@@ -93,7 +96,6 @@ def hold(
         if (folder / MANIFEST).is_file():
             return folder
         shutil.copyfile(sets.topology_file(reference), folder / TOPOLOGY)
-        chosen = covering(beads, atoms, frames)
         engine = context(protocol, topology.n_atoms, np.asarray(atoms.box, float))
         sample_frames(folder, beads, chosen, engine, sampling, f"hold beads, {map}", progress)
         files = sorted(folder.glob("frame_*.npz"))

@@ -219,7 +219,10 @@ def _by_residue(name: str, table: dict, topology: Topology) -> list[tuple[int, s
                 raise MappingError(f"atom {topology.atom(atom)} occurs twice in the topology")
         beads = tables.get(residue)
         if beads is None and rule is None:
-            raise MappingError(f"map {name!r}: the topology holds residue {residue!r}, the map only {sorted(tables)}")
+            raise MappingError(
+                f"map {name!r}: the topology holds residue {residue!r}, the map only {sorted(tables)}; an empty table "
+                f"[residues.{residue}] leaves it out, and `cgcore propose` makes maps of any molecule"
+            )
         if beads is None:
             beads = peptides.beads(name, rule, topology, index, near)
         for bead, atoms in beads.items():
@@ -315,7 +318,8 @@ def _bonds(name: str, topology: Topology, beads, atoms, through_left_out: bool) 
     if n_parts > 1:
         pieces = [[beads[i] for i in np.flatnonzero(part == p)] for p in np.unique(part[molecule == number])]
         raise MappingError(
-            f"map {name!r}: the beads of one molecule are not connected by bonds, they fall into {pieces}"
+            f"map {name!r}: the beads of one molecule are not connected by bonds, they fall into {pieces}; should bonds lead "
+            "through atoms without a bead, say bonds_through_left_out = true"
         )
     return pairs
 

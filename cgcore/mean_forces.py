@@ -18,7 +18,7 @@ from . import force_maps, mapping, steps, train, train_splines
 from .analysis import constrained, force_errors
 from .analysis.blocks import Estimate, row
 from .analysis.constrained import ConstrainedForce
-from .config import Checked, SplineConfig, number
+from .config import Checked, ConfigError, SplineConfig, number
 from .data import frames_hash, subsample
 from .hold import check_samples, context, sample_frames
 from .potentials import saved, splines
@@ -63,6 +63,9 @@ def beside_mean_forces(
     models = {path: saved.read(path) for path in networks}
     config = MeanForceConfig(map=map, frames=frames, sampling=ConstrainedConfig(length_ps=length_ps))
     reference = steps.load(steps.configure(SYSTEM, profile="laptop", map=map))
+    for path, (model, *_) in models.items():
+        if model.species != tuple(reference.beads.species):
+            raise ConfigError(f"{path}: a network for other beads than those of {SYSTEM} by map {map!r}")
     held = held_beads(config, reference, out_dir)
     sampled = _read(held)
     valid = reference.split.valid

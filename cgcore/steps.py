@@ -162,6 +162,7 @@ def fit(config: RunConfig, reference: Reference, out_dir: Path) -> Fitted:
     split, beads = reference.split, reference.beads
     if config.data.weights == "none":
         split = split._replace(train=replace(split.train, weight=None))
+    priors_of(config, reference)  # those that cannot be show before the training
     if config.kind == "spline":
         knots = splines.for_frames(terms(beads), split.train, config.potential)
         trained = splines.build(knots, liquid=reference.liquid)
@@ -330,6 +331,14 @@ def _atoms(name: str, mirror: bool) -> tuple[Topology, Frames]:
 
 def with_priors(config: RunConfig, reference: Reference, trained: Potential, params) -> tuple[Potential, object, dict]:
     """The potential with its priors, the parameters of both, and those of the priors for the manifest."""
+    added, table = priors_of(config, reference)
+    if not added:
+        return trained, params, {}
+    return add(trained, *added), (params, *({} for _ in added)), table
+
+
+def priors_of(config: RunConfig, reference: Reference) -> tuple[list[Potential], dict]:
+    """The priors of a configuration, and their parameters for the manifest. Raises ConfigError for one that beads do not have."""
     species, frames, added, table = reference.beads.species, reference.sampled, [], {}
     for name in config.prior:
         if name in ("repulsion", "barrier"):
@@ -342,6 +351,4 @@ def with_priors(config: RunConfig, reference: Reference, trained: Potential, par
             potential, of_prior = priors.for_frames((name,), reference.beads, frames, config.md.temperature_K)
             added.append(potential)
             table |= of_prior
-    if not added:
-        return trained, params, {}
-    return add(trained, *added), (params, *({} for _ in added)), table
+    return added, table

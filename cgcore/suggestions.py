@@ -48,7 +48,7 @@ class Suggestion:
         numbers = profile | (profile.get(self.size, {}) if self.size else {})
         batch = int(min(MOST_FRAMES, max(1, numbers["edges"] // max(1.0, self.edges))))
         learnt = max(1, round((frames or self.frames) * (1 - held_out)))
-        batch = min(batch, learnt)
+        batch = max(1, min(batch, learnt // 4))  # between held-out blocks some more are left out
         train = {"batch_size": batch, "epochs": max(1, math.ceil(numbers["updates"] * batch / learnt))}
         chosen = {"cutoff_nm": self.cutoff_nm, "dt_ps": self.dt_ps, "temperature_K": self.temperature_K, "train": train}
         return chosen | ({"size": self.size} if self.size else {})

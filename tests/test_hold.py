@@ -102,6 +102,16 @@ def test_what_cannot_be_held_is_refused(tmp_path, arguments, message):
         hold.hold(map="core_beta", out=tmp_path / "run", residue="ala", progress=False, **wanted)
 
 
+def test_too_many_frames_leave_the_folder_to_the_next_try(held, tmp_path):
+    with pytest.raises(ConfigError, match="want at most the 16000"):
+        hold.hold(
+            REFERENCE, "core_beta", tmp_path / "run", residue="ala", frames=100_000, length_ps=0.4, progress=False
+        )
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match="mean forces already"):
+        hold.hold(str(held), "core_beta", tmp_path / "run", residue="ala", frames=2, length_ps=0.4, progress=False)
+
+
 def test_frames_chosen_for_what_they_cover_are_no_sample_for_the_doctor(held):
     with pytest.raises(DoctorError, match="frames of held beads are chosen for what they cover"):
         diagnose("core_beta", str(held))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import mdtraj
 import numpy as np
 import pytest
 from gmx import needs_gmx
@@ -362,3 +363,33 @@ def test_json_of_a_topology_is_plain(folder):
     assert set(json.loads((folder / "topology.json").read_text())) == {
         "names", "residues", "residue_index", "elements", "mass", "bonds", "constraints", "residue_labels"
     }  # fmt: skip
+
+
+def test_frames_without_forces_beside_others_are_refused_in_any_order(tmp_path, atoms):
+    _, frames = atoms
+    bare = tmp_path / "bare.xtc"
+    mdtraj.Trajectory(frames.position, None, time=frames.time).save_xtc(str(bare))
+    for files in ((bare, TRR), (TRR, bare)):
+        with pytest.raises(TrajectoryError, match=r"bare.*: frames without forces beside others with forces"):
+            make(tmp_path / "run", *files)
+
+
+def test_a_run_at_another_temperature_is_told_so(tmp_path):
+    """Forces that fit 300 K, told as 200 K: near enough to be no other unit, and not what the folder would say."""
+    folder = make(tmp_path / "run", TRR, stride=40, temperature_K=200.0)
+    assert "pull back as at" in imported.summary(folder) and "not 200: say --temperature-K" in imported.summary(folder)
+
+
+def test_a_selection_by_chain_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="chains are not kept"):
+        make(tmp_path / "run", TRR, select="chainid 0")
+
+
+def test_a_folder_of_another_command_is_called_that_and_not_damaged(folder, tmp_path):
+    for words in (
+        ("accept", folder),
+        ("export", folder, "--to", "ase", "--out", tmp_path / "out"),
+        ("reference", "ala2", "--length-ns", 0.01, "--out", folder),
+    ):
+        told = cgcore(*words)
+        assert "another command" in told and "remove" not in told, told

@@ -104,3 +104,11 @@ def test_noise_and_error_beside_the_mean_force_add_up_to_the_held_out_error(map)
     plain = [value for value in apart if value is not None]
     assert plain
     assert all(value < AGREE for value in plain)
+
+
+def test_a_network_of_other_beads_is_refused_before_any_sampling(tmp_path):
+    chapter = results.load(results.BOOK / "results" / "hexane")
+    other = chapter.model("three_site_mace_nu2_l2_700pm_barrier")
+    with pytest.raises(ConfigError, match="a network for other beads than those of hexane by map 'two_site'"):
+        mean_forces.beside_mean_forces("two_site", networks=[other], out_dir=tmp_path)
+    assert not list(tmp_path.iterdir())

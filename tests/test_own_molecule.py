@@ -143,6 +143,8 @@ def test_mmff94_has_the_energy_and_the_forces_of_rdkit(smiles):
         (lambda: own.from_smiles("CC(O)CC"), "leaves open of which hand or side atom 1 is"),
         (lambda: own.from_smiles("CC=CC"), "leaves open of which hand or side bond 1 is"),
         (lambda: own.from_smiles("CC.CC"), "want one molecule, 'CC.CC' has 2"),
+        (lambda: own.from_smiles("[2H]OC"), "its hydrogens not written out"),
+        (lambda: own.from_smiles("[Cl-]"), "want a molecule of two atoms or more"),
         (lambda: protocol("x", structure="...", forcefield="amber"), "forcefield: want one of"),
         (lambda: protocol("ala2", forcefield="mmff94"), "ala2 has its own"),
         (lambda: protocol("x", structure="...", forcefield="mmff94", solvent="obc2"), "want solvent none, got 'obc2'"),
@@ -282,3 +284,12 @@ def test_every_function_of_the_book_that_a_command_calls_is_there():
     assert len(found) > 8
     for module, function in found:
         assert callable(getattr(importlib.import_module(f"cgbook.{module}"), function))
+
+
+def test_a_short_reference_has_batches_that_its_frames_fill():
+    """What is left out between held-out blocks is not known to the suggestion."""
+    found = suggestions.Suggestion(
+        liquid=False, size=None, cutoff_nm=0.5, dt_ps=0.002, temperature_K=300.0, edges=20.0, frames=20
+    )
+    profile = system_table("molecule")["profiles"]["quick"]
+    assert found.settings(profile, None, 0.1)["train"]["batch_size"] <= 4

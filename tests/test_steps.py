@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cgcore import steps
 from cgcore.config import MACEConfig, RunConfig
+from cgcore.errors import CgcoreError
 from cgcore.potentials import saved
 from cgcore.simulate import driver
 from cgcore.store import StoreError, load_tree, read_json, read_npz
@@ -184,3 +185,10 @@ def test_a_chain(tmp_path):
     assert steps.fit(mirrored, image, tmp_path).run.id != fitted.run.id
     plain, reflected = (np.asarray(r.frames.position[0]) for r in (reference, image))
     assert_allclose(np.linalg.norm(np.diff(plain, axis=0), axis=1), np.linalg.norm(np.diff(reflected, axis=0), axis=1), rtol=1e-5)  # fmt: skip
+
+
+def test_a_prior_that_beads_do_not_have_is_refused_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps.train, "fit", lambda *_, **__: pytest.fail("it trained"))
+    config = steps.configure("amino_acids", profile="quick", map="core", prior="improper", frames=200)
+    with pytest.raises(CgcoreError, match="improper"):
+        steps.fit(config, steps.load(config), tmp_path)

@@ -103,7 +103,11 @@ def run_record(template: Path, values: dict, made_by: dict | None = None) -> dic
 def configured(system: str, values: dict) -> RunConfig:
     """The configuration of a template's parameters. Raises ConfigError for mistakes, before frames are read for it."""
     if "maps" in system_table(system):
-        return configure(system, **values)
+        from cgcore.reference import sets  # late, for it takes a second
+
+        config = configure(system, **values)
+        sets.kind(sets.source(config.data.reference))
+        return config
     configure(system, of_map=UNKNOWN_MAP, **values)
     from cgcore import steps  # takes seconds, and frames of anyone's molecule more
 

@@ -54,13 +54,13 @@ def accept(
 ):
     """Say whether runs are good enough to be used: pass, fail or undecided, with the numbers that decide it."""
     from cgcore.acceptance import accept as tested
-    from cgcore.config import ConfigError
+    from cgcore.errors import CgcoreError
 
     failed = False
     for folder in observed:
         try:
             tests, verdict = tested(folder, against, walk_ps)
-        except ConfigError as error:  # the others are tested none the less
+        except CgcoreError as error:  # the others are tested none the less
             typer.secho(f"Not tested: {error}", err=True, fg=typer.colors.RED)
             failed = True
             continue

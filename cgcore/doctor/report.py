@@ -57,11 +57,16 @@ def read_frames(
 ) -> tuple[Topology, Frames, float]:
     """Read a set, a folder, or a trajectory file with its topology, and their temperature; arguments and errors of `diagnose`."""
     check_range("temperature_K", temperature_K, above=0, most=10_000)
+    check_range("frame_ps", frame_ps, above=0, most=1_000_000)
     if topology is not None:
         known = {"constraints": constraints, "temperature_K": temperature_K or 300.0, "frame_ps": frame_ps}
         return *load(topology, [trajectory], stride=stride, **known), known["temperature_K"]
     if Path(trajectory).is_file():
         raise ConfigError(f"{trajectory}: want the topology of a trajectory file as well: --topology FILE.pdb")
+    if frame_ps is not None or constraints is not None:
+        raise ConfigError(
+            f"{trajectory}: --frame-ps and --constraints are for trajectory files; a reference knows its own"
+        )
     return *sets.load(trajectory, stride=stride), temperature_K or sets.temperature_K(trajectory)
 
 

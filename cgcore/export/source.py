@@ -36,12 +36,12 @@ def find(run: Path, reference: str | None = None) -> Found:
             f"{run}: no {MANIFEST}; want a finished observation, runs/<system>/<id>, a fit, runs/fit/<id>, or a published "
             "network, models/<id>.npz"
         )
-    manifest = read_json(run / MANIFEST, "kind", "id")
-    if manifest["kind"] == "fit":
+    manifest = read_json(run / MANIFEST)
+    if manifest.get("kind") == "fit":
         run, manifest = _observation_of(run, manifest["id"])
     if "made_of" not in manifest:
         raise ExportError(
-            f"{run}: made by {manifest['kind']!r}; want a finished observation, runs/<system>/<id>, or a fit"
+            f"{run}: made by {manifest.get('kind', 'another command')!r}; want a finished observation, runs/<system>/<id>, or a fit"
         )
     fit = run.resolve().parents[1] / "fit" / manifest["made_of"]["fit"]
     if not (fit / MANIFEST).is_file():

@@ -132,12 +132,11 @@ def read_replicas(
         for file, weight, other in each
     ]
     topology = topology if atoms is None else topology.take(atoms)
-    without = [file for file, p in zip(trajectories, parts, strict=True) if p.weight is None]
-    if 0 < len(without) < len(parts):
-        raise TrajectoryError(
-            f"{without[0]}: frames without weights beside others of a run with a bias; want files of one kind"
-        )
-    if not without:
+    for name, others in (("weight", "others of a run with a bias"), ("force", "others with forces")):
+        without = [file for file, p in zip(trajectories, parts, strict=True) if getattr(p, name) is None]
+        if 0 < len(without) < len(parts):
+            raise TrajectoryError(f"{without[0]}: frames without {name}s beside {others}; want files of one kind")
+    if parts[0].weight is not None:
         parts = [replace(p, weight=p.weight / p.weight.mean()) for p in parts]
     frames = parts[0]
     if len(parts) > 1:

@@ -37,6 +37,9 @@ from .output import ATOM_BYTES, CONFIG, LOCK, MANIFEST, mdtraj_topology, open_fo
 
 TOPOLOGY, WEIGHTS = "topology.json", "weights.npz"
 
+WARM = 0.15
+"""Part by which the temperature of the bonds may be off: with a time step of 1 to 2 fs it is by some percent."""
+
 
 def make(config: ImportConfig, out: Path, *, progress: bool = True) -> Path:
     """Read, check and write the folder `out`; one that is finished is left as it is.
@@ -86,9 +89,12 @@ def make(config: ImportConfig, out: Path, *, progress: bool = True) -> Path:
 def summary(folder: Path) -> str:
     """One line of what a finished folder holds."""
     manifest = read_json(folder / MANIFEST, "forces", "frames", "atoms", "replicas")
+    virial, kelvin, warm = manifest.get("virial"), read_json(folder / CONFIG)["temperature_K"], ""
+    if virial and abs(virial["ratio"] - 1) > max(WARM, 3 * virial["error"]):
+        warm = f". Bonds pull back as at {kelvin * virial['ratio']:.0f} K, not {kelvin:g}: say --temperature-K, or check the unit"
     forces = "with forces" if manifest["forces"] else "without forces: the doctor takes them, no training does"
     replicas = f"{manifest['replicas']} replica{'s' * (manifest['replicas'] > 1)}"
-    return f"{folder}: {manifest['frames']} frames of {manifest['atoms']} atoms, {replicas}, {forces}"
+    return f"{folder}: {manifest['frames']} frames of {manifest['atoms']} atoms, {replicas}, {forces}{warm}"
 
 
 def _described(config: ImportConfig, progress: bool) -> dict:
@@ -133,6 +139,8 @@ def selected(topology: Topology, text: str) -> np.ndarray:
 
     Raises ConfigError for what is no selection, for no atoms, and where it cuts a bond.
     """
+    if "chainid" in text:
+        raise ConfigError(f"--select {text!r}: chains are not kept; want residues or atoms, such as 'index < 28'")
     known = mdtraj_topology(topology)
     for residue in known.residues:
         label = topology.residue_labels[next(residue.atoms).index] if topology.residue_labels else ""

@@ -44,7 +44,9 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         if others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
             raise ReferenceRunError(f"{folder}: files without a {CONFIG}: {others[:5]}; want an empty or new folder")
         write_json(config, wanted)
-    stored = read_json(config, *wanted.keys() & {"system", "trajectories"})
+    stored = read_json(config)
+    if kinds := {"system", "trajectories"} & (wanted.keys() ^ stored.keys()):
+        raise ReferenceRunError(f"{folder} was made by another command ({sorted(kinds)}); want another --out")
     if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
         changes = "; ".join(f"{k} was {_short(stored.get(k))}, now {_short(wanted.get(k))}" for k in differing)
         raise ReferenceRunError(

@@ -114,6 +114,11 @@ def from_smiles(smiles: str) -> str:
         raise ConfigError(f"smiles: RDKit cannot read {smiles!r}")
     if len(Chem.GetMolFrags(molecule)) > 1:
         raise ConfigError(f"smiles: want one molecule, {smiles!r} has {len(Chem.GetMolFrags(molecule))}")
+    written = [atom for atom in molecule.GetAtoms() if atom.GetAtomicNum() == 1]
+    if written or molecule.GetNumAtoms() + sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms()) < 2:
+        raise ConfigError(
+            f"smiles: want a molecule of two atoms or more, its hydrogens not written out, got {smiles!r}"
+        )
     left_open = [s for s in Chem.FindPotentialStereo(molecule) if s.specified == Chem.StereoSpecified.Unspecified]
     if left_open:
         words = [f"{'bond' if 'Bond' in str(s.type) else 'atom'} {s.centeredOn}" for s in left_open]

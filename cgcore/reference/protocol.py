@@ -44,7 +44,10 @@ SYSTEMS = {
 def system(name: str) -> System:
     """Return the system of that name. Raises ConfigError with the known ones."""
     if name not in SYSTEMS:
-        raise ConfigError(f"unknown system {name!r}; there are {sorted(SYSTEMS)}{did_you_mean(name, SYSTEMS)}")
+        raise ConfigError(
+            f"unknown system {name!r}; there are {sorted(SYSTEMS)}{did_you_mean(name, SYSTEMS)}; of your own: a PDB file, "
+            "--sequence ACE-VAL-NME or --smiles CCO"
+        )
     return SYSTEMS[name]
 
 

@@ -16,12 +16,14 @@ from cgcore import mapping
 from cgcore.analysis.blocks import Estimate
 from cgcore.analysis.surface import reflected, symmetry_bound
 from cgcore.cli import app
+from cgcore.config import ConfigError
 from cgcore.doctor import DoctorError, examine, findings, headline, map_text, proposal, to_dict, verdict
 from cgcore.doctor.distances import lengths
 from cgcore.doctor.examine import _inefficiency
 from cgcore.doctor.findings import LEVELS, TEXTS
 from cgcore.doctor.groups import describe, stereocentres, symmetries
 from cgcore.doctor.molecule import kinds
+from cgcore.doctor.report import diagnose
 from cgcore.doctor.species import typing
 from cgcore.doctor.stereo import KEPT, LOST, PATH
 from cgcore.doctor.symmetry import Observable, floor, forced_free_energy, least_divergence
@@ -370,3 +372,14 @@ def test_independent_frames_of_known_chains():
     shown = (Observable("bond", ((0, 1),)),)
     assert _inefficiency(shown, list(pairs)) == pytest.approx((1 + a) / (1 - a), rel=0.1)
     assert _inefficiency(shown, [pairs.reshape(-1, 1, 2, 3)]) > 1000  # one run that has four means has seen each once
+
+
+@pytest.mark.parametrize("words", [("--frame-ps", "1"), ("--constraints", "none")])
+def test_what_only_a_trajectory_file_needs_is_refused_for_a_set(words):
+    ended = CliRunner().invoke(app, ["doctor", "core", "ala2_obc2", *words])
+    assert ended.exit_code and "are for trajectory files" in ended.output
+
+
+def test_a_spacing_that_is_no_number_is_refused():
+    with pytest.raises(ConfigError, match="frame_ps: want"):
+        diagnose("core", "ala2_obc2", frame_ps=float("nan"))

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from cgcore import steps
 from cgcore.cli import app
 from cgcore.config import MACEConfig
-from cgcore.export import ExportError, export, folder, mace_torch
+from cgcore.export import ExportError, export, folder, mace_torch, web
 from cgcore.export.source import find
 from cgcore.store import read_json, write_json
 
@@ -126,3 +127,8 @@ def test_mace_torch_refuses_by_name():
 def test_mace_torch_says_what_to_install():
     with pytest.raises(ExportError, match="uv sync --extra mace-torch"):
         mace_torch.check(steps.configure("amino_acids"))
+
+
+def test_a_page_of_splines_is_refused_before_its_folder_is_begun():
+    with pytest.raises(ExportError, match="web: want MACE, got spline"):
+        web.check(SimpleNamespace(kind="spline"))

@@ -7,6 +7,7 @@ element that runs a model before a reader's eyes.
 from importlib import resources
 from pathlib import Path
 
+from ..source import ExportError
 from . import page
 from .model import model, script
 
@@ -18,7 +19,9 @@ ANGLES = {"phi", "psi"}
 
 
 def check(config):
-    """What will not do is found in the potential itself."""
+    """Raise ExportError for what is no MACE; what else will not do is found in the potential itself."""
+    if config.kind != "mace":
+        raise ExportError(f"web: want MACE, got {config.kind}; `--to ase` and `--to openmm` carry it")
 
 
 def write(folder: Path, source) -> str:
