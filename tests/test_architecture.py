@@ -96,7 +96,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 23271
-BOOK_LINES = 4861
+BOOK_LINES = 4865
 """Of all Python in cgcore, and below book/."""
 
 

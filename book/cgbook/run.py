@@ -13,7 +13,7 @@ import nbformat
 
 from cgbook.parameters import OUT_DIR, check_parameters, read_notebook, read_parameters
 from cgcore import map_files
-from cgcore.config import RunConfig
+from cgcore.config import ConfigError, RunConfig
 from cgcore.errors import MEMORY, CgcoreError
 from cgcore.profiles import UNKNOWN_MAP, configure, system_table, systems
 from cgcore.store import StoreError, read_json, replacing
@@ -103,15 +103,19 @@ def run_record(template: Path, values: dict, made_by: dict | None = None) -> dic
 def configured(system: str, values: dict) -> RunConfig:
     """The configuration of a template's parameters. Raises ConfigError for mistakes, before frames are read for it."""
     if "maps" in system_table(system):
-        from cgcore.reference import sets  # late, for it takes a second
-
         config = configure(system, **values)
-        sets.kind(sets.source(config.data.reference))
+        check_there(config.data.reference)
         return config
     configure(system, of_map=UNKNOWN_MAP, **values)
     from cgcore import steps  # takes seconds, and frames of anyone's molecule more
 
     return steps.configure(system, **values)
+
+
+def check_there(reference: str):
+    """Raise ConfigError unless a reference is a bundled set or a folder, without what reads frames."""
+    if not (Path(reference) / CONFIG).is_file() and not any((root / reference / SUMS).is_file() for root in data_roots()):
+        raise ConfigError(f"reference: want a set of `cgcore sets` or a folder with its {CONFIG}, got {reference!r}")
 
 
 def version_of(template: Path) -> dict:

@@ -338,3 +338,8 @@ def code(source: str, tags=(), outputs=()):
 def write(path: Path, *cells, **metadata) -> Path:
     nbformat.write(nbformat.v4.new_notebook(cells=list(cells), metadata=metadata), path)
     return path
+
+
+def test_a_reference_that_is_not_there_is_refused_before_the_notebook_starts(tmp_path):
+    with pytest.raises(ConfigError, match="want a set of `cgcore sets` or a folder"):
+        runner.configured("amino_acids", {"reference": str(tmp_path)})
