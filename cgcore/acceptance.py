@@ -13,6 +13,7 @@ import numpy as np
 from . import geometry, simulate, steps
 from .analysis import bonded, ramachandran, surface
 from .analysis.blocks import Estimate, block_mean, jackknife, ratio
+from .analysis.molecule import molecule
 from .analysis.sample import of_ensemble, of_molecule
 from .analysis.stability import extrapolating_frames
 from .analysis.time_steps import heating
@@ -109,7 +110,6 @@ def accept(folder: Path, against: str | None = None, walk_ps: float = WALK_PS) -
         tests = of_backbone(config, reference, fitted, run, out_dir, judge, walk_ps)
     else:
         tests = of_halves(reference, run, SKIPPED * config.md.length_ps)
-    if config.system == "molecule" or not has_backbone(reference):
         tests += of_distributions(_manifest(folder)["results"])
     tests += [
         failures("free", run),
@@ -193,7 +193,11 @@ def of_backbone(
     walked = (*surface.backbone(walks, **dihedrals)[:2], counts)
     by_walks = of_basins("walks: ", walked, theirs, _angles(walk_starts, dihedrals), kelvin)
     free = of_basins("free: ", surface.backbone(run, **dihedrals), theirs, starts, kelvin)
-    return [*decided_by(free, by_walks), *by_walks, failures("walks", walks)]
+    shapes = []
+    if config.system == "molecule":  # of the walks, for a free run may not know how full a basin is
+        table, _ = molecule(walks, judge.frames, reference.beads, temperature_K=kelvin, weight=counts)
+        shapes = [test._replace(name=f"walks: {test.name}") for test in of_distributions(table)]
+    return [*decided_by(free, by_walks), *by_walks, *shapes, failures("walks", walks)]
 
 
 def decided_by(free: list[Criterion], walks: list[Criterion]) -> list[Criterion]:

@@ -16,6 +16,7 @@ from cgcore import acceptance, functional_groups, mapping, proposals, steps
 from cgcore.analysis import bonded
 from cgcore.analysis.molecule import contacts, gyration, molecule, surfaces
 from cgcore.analysis.sample import of_molecule
+from cgcore.analysis.surface import backbone
 from cgcore.cli import app
 from cgcore.map_files import MappingError
 from cgcore.reference import own, sets
@@ -260,3 +261,21 @@ def test_the_command_ranks_them_and_writes_maps_and_verdicts(tmp_path):
     assert ranked[-1] == "core"
     assert "keep a fourth bead at the stereocentre" in result.output
     assert {p.name for p in tmp_path.iterdir()} == {f"{n}.{e}" for n in ranked for e in ("toml", "txt")}
+
+
+def test_frames_of_a_run_with_a_bias_count_by_their_weight(alanine):
+    """Alike, they are the run's; some at zero, the run without them; more where alpha is, more of alpha."""
+    _, _, beads, frames = alanine
+    run = replicas(frames, 8)
+    judged = {"reference": frames, "beads": beads, "temperature_K": 300.0}
+    plain, _ = molecule(run, **judged)
+    assert_allclose(molecule(run, **judged, weight=np.ones(run.valid.shape))[0]["gyration_js"], plain["gyration_js"])
+    early = np.arange(run.valid.shape[1]) < 50
+    part, _ = molecule(replace(run, first_bad=np.full(8, 50)), **judged)
+    assert_allclose(
+        molecule(run, **judged, weight=early * np.ones(run.valid.shape))[0]["surface_phi:psi_js"],
+        part["surface_phi:psi_js"],
+    )
+    _, psi, _ = backbone(run, **{k: beads.dihedrals[k] for k in ("phi", "psi")})
+    lopsided, _ = molecule(run, **judged, weight=np.where(psi < 0, 10.0, 1.0))
+    assert lopsided["surface_phi:psi_js"] > plain["surface_phi:psi_js"]

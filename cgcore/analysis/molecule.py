@@ -24,11 +24,11 @@ CONTACT_NM, APART = 0.6, 3
 
 
 def molecule(
-    run: Ensemble, reference: Frames, beads: Mapping, *, temperature_K: float
+    run: Ensemble, reference: Frames, beads: Mapping, *, temperature_K: float, weight: np.ndarray | None = None
 ) -> tuple[dict, dict[str, np.ndarray]]:
     """Compare where a run's beads are with the reference's: a table of plain numbers, and the arrays to draw.
 
-    run: replicas (C, T, N, 3) nm; reference: mapped frames, with weights where they have them. Blocks are the replicas, or
+    run: replicas (C, T, N, 3) nm; weight: (C, T), what each frame of a run with a bias counts; reference: mapped frames, with weights where they have them. Blocks are the replicas, or
     pieces of a single trajectory. With the beads' names in place of A and B:
 
     - exclusions of `stability.exclusions`;
@@ -40,7 +40,7 @@ def molecule(
     "reference" holds the reference's own numbers. Arrays: <quantity>_edges, <quantity> (1/nm or 1/rad), _error, _sd;
     surface_P:Q (kJ/mol) with surface_edges; the reference's with "reference_" before the name.
     """
-    samples = of_molecule(run), of_molecule(reference)
+    samples = of_molecule(run, weight), of_molecule(reference)
     counts = tuple(sample.counts() for sample in samples)
     table, own, arrays = exclusions(run.first_bad, run.position.shape[1], samples[0].frame_ps), {}, {}
     measured = {

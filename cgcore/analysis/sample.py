@@ -70,12 +70,16 @@ def of_frames(frames: Frames) -> Sample:
     return _checked(position, np.ones(position.shape[:2], bool), frames.box, frames.sampled_ps)
 
 
-def of_molecule(run: Ensemble | Frames) -> Sample:
-    """The frames of one molecule that count: of a simulation before its replicas failed, or all of a trajectory by weight."""
+def of_molecule(run: Ensemble | Frames, weight: np.ndarray | None = None) -> Sample:
+    """The frames of one molecule that count: of a simulation before its replicas failed, or all of a trajectory by weight.
+
+    weight: (C, T), what each frame of a simulation with a bias counts, zero where not at all.
+    """
     box, time = np.full(3, np.inf), np.asarray(run.time if isinstance(run, Ensemble) else run.sampled_ps)
     position, step_ps = np.asarray(run.position), float(np.median(np.diff(time)))
     if isinstance(run, Ensemble):
-        return Sample(position=position, valid=run.valid, box=box, frame_ps=step_ps)
+        valid = run.valid if weight is None else run.valid & (weight > 0)
+        return Sample(position=position, valid=valid, box=box, frame_ps=step_ps, weight=weight)
     index, valid = run.by_replica() if run.replica is not None else (np.arange(len(position))[None], None)
     if len(index) < LEAST_REPLICAS:
         index, valid = np.arange(len(position))[None], None
