@@ -303,10 +303,10 @@ def whole_frames(name: str, length: float, frame: float) -> int:
     return n
 
 
-def check_word(name: str, value, known):
-    """Raise ConfigError unless value is one of the known words, with the one that was likely meant."""
+def check_word(name: str, value, known, otherwise: str = ""):
+    """Raise ConfigError unless value is one of the known words, with the one that was likely meant, and what else there is."""
     if not isinstance(value, str) or value not in known:
-        raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}")
+        raise ConfigError(f"{name}: want one of {sorted(known)}, got {value!r}{did_you_mean(value, known)}{otherwise}")
 
 
 def did_you_mean(word, known) -> str:

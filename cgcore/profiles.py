@@ -29,6 +29,8 @@ from .store.bundled import profile_file, profile_roots
 UNKNOWN_MAP = {"cutoff_nm": 1.0}
 """In place of what frames say of a map, where only the parameters are to be checked."""
 
+OF_ANY = "; notebooks/molecule.ipynb takes any other molecule and map"
+
 
 def systems() -> list[str]:
     """The systems that have a profile."""
@@ -88,9 +90,9 @@ def configure(
     data = known["data"] | {} if residue is None else known["data"] | {"residue": residue}
     data |= {} if map is None else {"map": map}
     if "maps" in known:
-        check_word("map", data["map"], known["maps"])
+        check_word("map", data["map"], known["maps"], OF_ANY)
         of_map = known["maps"][data["map"]]
-        check_word("residue", data["residue"], known.get("references", [known["data"]["residue"]]))
+        check_word("residue", data["residue"], known.get("references", [known["data"]["residue"]]), OF_ANY)
         if (data["residue"], data["map"]) == ("gly", "core_beta"):
             raise ConfigError("map 'core_beta': residue 'gly' has no beta carbon; want map core")
     if of_map is None:
