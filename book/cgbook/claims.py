@@ -46,19 +46,19 @@ def claims(book: Path = BOOK) -> list[Claim]:
     """All claims, in the order of the study. Raises ResultError for a number that is not in the results."""
     chapters: dict[str, Chapter] = {}
 
-    def row(place: str) -> tuple[Row, str]:
+    def row(place: str, runs: int | None = None) -> tuple[Row, str]:
         name, _, rest = place.partition("/")
         label, _, quantity = rest.partition(":")
         chapter = chapters.setdefault(name, load(book / "results" / name))
-        found, replicas = chapter.row(label, quantity), chapter.value(label, "n_replicas")
+        found, replicas = chapter.row(label, quantity), runs or chapter.value(label, "n_replicas")
         if found.value == 0 and not found.error and replicas and not found.unit:  # a share that nobody has seen
             found = found._replace(error=RULE_OF_THREE / replicas / DEVIATIONS)
         return found, chapter.runs[chapter.run(label)]["sampling"]
 
-    def test(says: str, number: str, less: str = "", **limits: float) -> Evidence:
+    def test(says: str, number: str, less: str = "", runs: int | None = None, **limits: float) -> Evidence:
         if not limits or limits.keys() - {"below", "above"}:
             raise ResultError(f"{FILE}, {number}: want below or above, or both, got {sorted(limits)}")
-        found, sampling = row(number)
+        found, sampling = row(number, runs)
         if less:
             other, _ = row(less)
             found = Row(found.value - other.value, math.hypot(found.error or 0, other.error or 0), found.unit)

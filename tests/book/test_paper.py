@@ -52,3 +52,5 @@ def test_a_share_that_no_replica_shows_is_not_excluded_below_three_over_their_nu
     folded = next(c for c in claims() if c.item == "Figure 6, Core Beta")
     assert folded.tests[0].row.value == 0 and math.isclose(2 * folded.tests[0].row.error, 3 / 20)
     assert folded.verdict == UNDECIDED  # 0.1 is inside 0.15
+    reference = next(c for c in claims() if c.item == "Figure 5b")
+    assert reference.tests[0].row.value == 0 and reference.verdict == UNDECIDED
