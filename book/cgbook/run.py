@@ -114,7 +114,9 @@ def configured(system: str, values: dict) -> RunConfig:
 
 def check_there(reference: str):
     """Raise ConfigError unless a reference is a bundled set or a folder, without what reads frames."""
-    if not (Path(reference) / CONFIG).is_file() and not any((root / reference / SUMS).is_file() for root in data_roots()):
+    if not (Path(reference) / CONFIG).is_file() and not any(
+        (root / reference / SUMS).is_file() for root in data_roots()
+    ):
         raise ConfigError(f"reference: want a set of `cgcore sets` or a folder with its {CONFIG}, got {reference!r}")
 
 
