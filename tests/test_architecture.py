@@ -96,7 +96,7 @@ BUDGET = {
 }
 """Lines of each room, tests excluded. A room that shrinks takes its budget with it; none grows without another that does."""
 TOTAL = 23281
-BOOK_LINES = 4865
+BOOK_LINES = 4867
 """Of all Python in cgcore, and below book/."""
 
 
