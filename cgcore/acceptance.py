@@ -281,7 +281,7 @@ def _manifest(folder: Path) -> dict:
     """The manifest of an observation. Raises ConfigError for another folder."""
     if not (folder / MANIFEST).is_file():
         raise ConfigError(f"{folder}: no {MANIFEST}; want a finished observation, runs/<system>/<id>")
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST, "versions")
     if "made_of" not in manifest:
         made = repr(manifest["kind"]) if "kind" in manifest else "another command, a reference perhaps"
         raise ConfigError(f"{folder}: made by {made}; want a finished observation, runs/<system>/<id>")

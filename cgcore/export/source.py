@@ -36,7 +36,7 @@ def find(run: Path, reference: str | None = None) -> Found:
             f"{run}: no {MANIFEST}; want a finished observation, runs/<system>/<id>, a fit, runs/fit/<id>, or a published "
             "network, models/<id>.npz"
         )
-    manifest = read_json(run / MANIFEST)
+    manifest = read_json(run / MANIFEST, "versions")
     if manifest.get("kind") == "fit":
         run, manifest = _observation_of(run, manifest["id"])
     if "made_of" not in manifest:

@@ -28,6 +28,7 @@ from .errors import ReferenceRunError
 from .protocol import Protocol
 
 CONFIG, TOPOLOGY, MANIFEST, LOCK = "config.json", "topology.pdb", "manifest.json", ".lock"
+KINDS = {"system", "trajectories"}  # by which a configuration tells what made it
 ATOM_BYTES = 24  # of one frame: position and force in single precision
 LOG_HEADER, BIAS_COLUMN = "time_ps,potential_kJ_per_mol,temperature_K", ",bias_kJ_per_mol"
 
@@ -44,9 +45,10 @@ def open_folder(folder: Path, protocol: Protocol) -> Path:
         if others := sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")):
             raise ReferenceRunError(f"{folder}: files without a {CONFIG}: {others[:5]}; want an empty or new folder")
         write_json(config, wanted)
-    stored = read_json(config)
-    if kinds := {"system", "trajectories"} & (wanted.keys() ^ stored.keys()):
-        raise ReferenceRunError(f"{folder} was made by another command ({sorted(kinds)}); want another --out")
+    mine = wanted.keys() & KINDS
+    if (there := set(read_json(config)) & KINDS) and there != mine:
+        raise ReferenceRunError(f"{folder} was made by another command (of {sorted(there)}); want another --out")
+    stored = read_json(config, *mine)
     if differing := sorted(k for k in wanted.keys() | stored.keys() if wanted.get(k) != stored.get(k)):
         changes = "; ".join(f"{k} was {_short(stored.get(k))}, now {_short(wanted.get(k))}" for k in differing)
         raise ReferenceRunError(
